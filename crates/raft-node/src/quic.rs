@@ -17,6 +17,7 @@ pub mod client;
 mod counters;
 mod dial;
 mod links;
+mod shared;
 mod tls;
 
 use std::io::ErrorKind;

@@ -12,7 +12,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use super::counters::count;
-use super::links::{Delivery, Shared};
+use super::shared::{Delivery, Shared};
 use super::{
     ANSWER_TIMEOUT, CLIENT_IDLE, CONNECT_TIMEOUT, MAX_REQUEST, MAX_REQUESTS, MAX_RESPONSE,
     MAX_STREAMS, ServiceRequest, code, is_worth_logging, tls,

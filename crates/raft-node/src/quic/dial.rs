@@ -11,7 +11,7 @@ use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::counters::{PeerCounters, count};
-use super::links::Shared;
+use super::shared::Shared;
 use super::{BACKOFF_MAX, BACKOFF_MIN, CONNECT_TIMEOUT, WRITE_BATCH, code, is_worth_logging, tls};
 use crate::cluster::{Fingerprint, Identity, Member};
 use crate::wire;

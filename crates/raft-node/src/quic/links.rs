@@ -6,20 +6,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use quinn::{Connection, Endpoint, TokioRuntime};
+use quinn::{Endpoint, TokioRuntime};
 use raftian_raft::{Body, Message, NodeId};
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use super::accept::accept;
 use super::counters::{LinkCounters, count};
 use super::dial::Dialler;
+use super::shared::{Delivery, Shared};
 use super::{
     INBOX, INBOX_BYTES, LinkError, MAX_CLIENTS, MAX_HANDSHAKES, OUTBOX, REQUEST_QUEUE,
     SNAPSHOT_OUTBOX, ServiceRequest, code, endpoint, tls,
 };
-use crate::cluster::{Fingerprint, Identity, Member, NodeConfig};
+use crate::cluster::{Identity, Member, NodeConfig};
 use crate::links::Links;
 use crate::panic_message;
 
@@ -62,41 +63,6 @@ impl Outboxes {
             | Body::LostEntries { .. } => &self.messages,
         }
     }
-}
-
-/// State shared by all tasks of one node's links.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) own: Fingerprint,
-    pub(super) members: BTreeMap<Fingerprint, NodeId>,
-    pub(super) counters: Arc<LinkCounters>,
-    pub(super) inbox: mpsc::Sender<Delivery>,
-    /// One permit per byte that may wait in the inbox.
-    pub(super) inbox_room: Arc<Semaphore>,
-    pub(super) requests: mpsc::Sender<ServiceRequest>,
-    /// One permit per handshake that may be in progress.
-    pub(super) handshakes: Arc<Semaphore>,
-    /// One permit per connection of the operator's tools.
-    pub(super) clients: Arc<Semaphore>,
-    pub(super) notify: Arc<Notify>,
-    /// The newest accepted connection of each member, so that an older one can be closed.
-    pub(super) accepted: Mutex<BTreeMap<NodeId, Connection>>,
-    cut: AtomicBool,
-}
-
-impl Shared {
-    pub(super) fn is_cut(&self) -> bool {
-        // Relaxed: as on a cable, a message close to the switch may pass or not.
-        self.cut.load(Ordering::Relaxed)
-    }
-}
-
-/// A message in the inbox; dropping it releases its room there.
-#[derive(Debug)]
-pub(super) struct Delivery {
-    pub(super) from: NodeId,
-    pub(super) message: Message,
-    pub(super) _room: OwnedSemaphorePermit,
 }
 
 /// Options of a node's links.

@@ -1,0 +1,48 @@
+//! State shared by the tasks behind a node's links.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use quinn::Connection;
+use raftian_raft::{Message, NodeId};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+
+use super::ServiceRequest;
+use super::counters::LinkCounters;
+use crate::cluster::Fingerprint;
+
+/// State shared by all tasks of one node's links.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) own: Fingerprint,
+    pub(super) members: BTreeMap<Fingerprint, NodeId>,
+    pub(super) counters: Arc<LinkCounters>,
+    pub(super) inbox: mpsc::Sender<Delivery>,
+    /// One permit per byte that may wait in the inbox.
+    pub(super) inbox_room: Arc<Semaphore>,
+    pub(super) requests: mpsc::Sender<ServiceRequest>,
+    /// One permit per handshake that may be in progress.
+    pub(super) handshakes: Arc<Semaphore>,
+    /// One permit per connection of the operator's tools.
+    pub(super) clients: Arc<Semaphore>,
+    pub(super) notify: Arc<Notify>,
+    /// The newest accepted connection of each member, so that an older one can be closed.
+    pub(super) accepted: Mutex<BTreeMap<NodeId, Connection>>,
+    pub(super) cut: AtomicBool,
+}
+
+impl Shared {
+    pub(super) fn is_cut(&self) -> bool {
+        // Relaxed: as on a cable, a message close to the switch may pass or not.
+        self.cut.load(Ordering::Relaxed)
+    }
+}
+
+/// A message in the inbox; dropping it releases its room there.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    pub(super) from: NodeId,
+    pub(super) message: Message,
+    pub(super) _room: OwnedSemaphorePermit,
+}
