@@ -5,10 +5,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use raftian_node::driver::Committed;
-use raftian_raft::{Bytes, ClientId, Command, NodeId, Payload, Refused, Term};
+use raftian_raft::{Bytes, ClientId, Command, NodeId, Payload};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 
+use super::nodes::Nodes;
 use super::real::Real;
 use super::simulated::Simulated;
 use super::spans::{LatencyBreakdown, Timestamps};
@@ -23,39 +24,6 @@ const WARM_UP: u64 = 3;
 const READY: Duration = Duration::from_secs(20);
 /// Time limit for the last orders, in addition to their round trips; later ones count as lost.
 const DRAIN: Duration = Duration::from_secs(3);
-/// Maximum number of committed entries that a program takes at once.
-pub(super) const MAX_TAKEN: usize = 4096;
-
-/// The nodes of a cell and their world, with one clock for everything.
-pub(super) trait Nodes {
-    /// Current time.
-    fn now(&self) -> Instant;
-
-    /// Lets time pass until `then`.
-    fn wait_until(&mut self, then: Instant) -> Result<(), MeasureError>;
-
-    /// Proposes a command at the node at `place`. If the node is too busy it is proposed again
-    /// later.
-    fn propose(&mut self, place: usize, command: Command) -> Result<(), MeasureError>;
-
-    /// Moves up to [`MAX_TAKEN`] committed entries to `into`, which is empty, and returns the
-    /// refused commands.
-    fn take(
-        &mut self,
-        place: usize,
-        into: &mut Vec<Committed>,
-    ) -> Result<Vec<Refused>, MeasureError>;
-
-    /// Leader that the node at `place` follows, if it is connected to all others.
-    fn leader(&self, place: usize) -> Option<NodeId>;
-
-    /// Term of the node at `place`.
-    fn term(&self, place: usize) -> Term;
-
-    /// Stops all nodes.
-    fn end(self);
-}
-
 /// Measurements of one origin of one cell.
 #[derive(Clone, PartialEq, Default, Debug)]
 pub struct Measured {
@@ -188,11 +156,6 @@ fn measure_in(
     let measured = measured.collect();
     cluster.nodes.end();
     Ok(measured)
-}
-
-/// Wraps a failure of the machine or of a node.
-pub(super) fn machine(error: impl std::fmt::Display) -> MeasureError {
-    MeasureError::Machine(error.to_string())
 }
 
 impl<N: Nodes> Cluster<N> {

@@ -69,6 +69,7 @@ mod cell;
 pub mod charts;
 mod cluster;
 mod error;
+mod nodes;
 mod real;
 pub mod results;
 mod simulated;

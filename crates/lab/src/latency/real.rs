@@ -10,7 +10,7 @@ use raftian_node::quic::QuicOptions;
 use raftian_node::{NodeHandle, NodeOptions, Replica, SubmitError};
 use raftian_raft::{Command, NodeId, Refused, Term};
 
-use super::cluster::{MAX_TAKEN, Nodes, machine};
+use super::nodes::{MAX_TAKEN, Nodes, machine};
 use super::spans::Timestamps;
 use super::{Cell, MeasureError};
 use crate::proxy::{Delay, Proxy, Shape};

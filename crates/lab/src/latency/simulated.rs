@@ -16,7 +16,7 @@ use raftian_raft::{
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
-use super::cluster::{MAX_TAKEN, Nodes, machine};
+use super::nodes::{MAX_TAKEN, Nodes, machine};
 use super::spans::Timestamps;
 use super::{Cell, MeasureError};
 use crate::report::parallel;
