@@ -144,6 +144,7 @@ mod failure;
 mod lexer;
 mod parse;
 mod run;
+mod runner;
 pub mod script;
 
 #[cfg(test)]

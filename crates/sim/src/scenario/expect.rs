@@ -6,7 +6,7 @@ use std::fmt::Display;
 use raftian_raft::{Index, Membership, Node, NodeId, PeerStatus, RoleKind, Standing};
 
 use super::failure::{self, Cause};
-use super::run::{Runner, covers};
+use super::runner::{Runner, covers};
 use super::script::{Answer, Expect, RoleName, Select, Wanted};
 
 /// Checks an expectation once, without waiting.

@@ -1,21 +1,18 @@
 //! Runs a transcript step by step on a simulated cluster.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use raftian_raft::{
-    Change, ClientId, Config, Incarnation, Membership, Moment, NodeId, PlantedBug, ReadId,
-    RefusalReason, Standing,
+    Change, ClientId, Config, Incarnation, Membership, NodeId, PlantedBug, ReadId, RefusalReason,
+    Standing,
 };
-use rand::SeedableRng;
-use rand::rngs::ChaCha8Rng;
 
 use super::failure::{Cause, Failure, Refusal};
+use super::runner::{Runner, covers};
 use super::script::{self, Expect, Select, Setting, Step};
 use super::{Script, expect};
-use crate::cluster::{Envelope, Kind, Setup, Simulation};
-use crate::disk::{Backup, CrashStyle};
-use script::KindName;
+use crate::cluster::{Setup, Simulation};
+use crate::disk::CrashStyle;
 
 /// Runs a transcript to its end or to the first statement that fails. Returns the last `lines`
 /// events, one per line.
@@ -194,41 +191,7 @@ fn configure(settings: &[Setting], config: &mut Config) {
     }
 }
 
-/// A transcript being run.
-pub(super) struct Runner {
-    pub(super) cluster: Simulation,
-    /// Node and id of each read, by the name of its answer.
-    pub(super) reads: BTreeMap<String, (NodeId, ReadId)>,
-    /// Result of the last propose, member, read or transfer, with the reason of a refusal.
-    pub(super) last: Option<Result<(), Refusal>>,
-    kept: BTreeMap<String, Vec<Envelope>>,
-    copies: BTreeMap<String, Backup>,
-    /// Decides how a failing disk fails.
-    rng: ChaCha8Rng,
-    proposals: u64,
-}
-
 impl Runner {
-    fn new(cluster: Simulation) -> Self {
-        Runner {
-            cluster,
-            reads: BTreeMap::new(),
-            last: None,
-            kept: BTreeMap::new(),
-            copies: BTreeMap::new(),
-            rng: ChaCha8Rng::seed_from_u64(1),
-            proposals: 0,
-        }
-    }
-
-    fn failure(&self, line: usize, cause: Cause) -> Failure {
-        Failure {
-            line,
-            cause,
-            trace: self.cluster.trace(),
-        }
-    }
-
     fn step(&mut self, step: &Step) -> Result<(), Cause> {
         match step {
             Step::Campaign(node) => self.cluster.campaign(self.up(*node)?),
@@ -372,18 +335,6 @@ impl Runner {
         }
     }
 
-    /// Returns `id` if that node is running.
-    pub(super) fn up(&self, id: NodeId) -> Result<NodeId, Cause> {
-        match self.cluster.host(id).stopped() {
-            Some(why) => Err(Cause::Stopped {
-                id,
-                why: why.to_owned(),
-            }),
-            None if self.cluster.is_up(id) => Ok(id),
-            None => Err(Cause::Down(id)),
-        }
-    }
-
     /// Returns the serials of the queued messages that match.
     fn chosen(&self, select: &Select) -> Vec<u64> {
         let matches = self
@@ -495,40 +446,4 @@ fn bound(most: Option<u64>) -> usize {
     most.map_or(usize::MAX, |most| {
         usize::try_from(most).unwrap_or(usize::MAX)
     })
-}
-
-/// Returns whether a message matches, regardless of the count.
-pub(super) fn covers(envelope: &Envelope, select: &Select) -> bool {
-    select.link.covers(envelope.from, envelope.to)
-        && select.kind.is_none_or(|kind| is_kind(envelope, kind))
-}
-
-fn is_kind(envelope: &Envelope, kind: KindName) -> bool {
-    let kind = match kind {
-        KindName::PreVote => Kind::PreVote,
-        KindName::PreVoteReply => Kind::PreVoteReply,
-        KindName::RequestVote => Kind::RequestVote,
-        KindName::VoteReply => Kind::VoteReply,
-        KindName::Append => Kind::Append,
-        KindName::Heartbeat => Kind::Heartbeat,
-        // A heartbeat is an append without entries, and its reply is an append reply.
-        KindName::AppendReply | KindName::HeartbeatReply => Kind::AppendReply,
-        KindName::Snapshot => Kind::Snapshot,
-        KindName::SnapshotReply => Kind::SnapshotReply,
-        KindName::TimeoutNow => Kind::TimeoutNow,
-        KindName::Forward => Kind::Forward,
-        // A forwarded command has no reply: its proposer sees it committed or proposes it again.
-        KindName::ForwardReply => return false,
-        KindName::Read => Kind::Read,
-        KindName::ReadReply => Kind::ReadReply,
-        KindName::LostEntries => Kind::LostEntries,
-    };
-    envelope.is(kind)
-}
-
-impl Runner {
-    /// Simulated time, for error messages.
-    pub(super) fn now(&self) -> Moment {
-        self.cluster.now()
-    }
 }
