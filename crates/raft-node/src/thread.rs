@@ -7,6 +7,7 @@ mod mailbox;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use raftian_raft::{
     Change, Command, Config, ConfigError, Incarnation, Moment, NodeId, ReadId, Responses,
@@ -40,6 +41,9 @@ pub const PROGRAM_REQUEST_QUEUE: usize = 64;
 /// Control commands that may wait for the node. At the bound they are dropped and logged; they come
 /// from an operator's buttons.
 const CONTROL_QUEUE: usize = 64;
+
+/// Time until the command to stop is tried again after it met a full queue.
+const STOP_RETRY: Duration = Duration::from_millis(1);
 
 /// Options of a node on its own thread.
 #[derive(Debug)]
@@ -224,14 +228,12 @@ impl NodeHandle {
     }
 
     fn stop_and_join(&mut self) {
-        let _gone_or_full = self
-            .control
-            .commands
-            .try_send(ControlCommand::Stop)
-            .is_err();
-        // The command queue may be full. Closing the queue of proposals also stops the node, and
-        // cannot fail.
-        self.proposals = mpsc::channel(1).0;
+        // The node empties the queue even while it is paused, so a full one has room soon.
+        while let Err(mpsc::error::TrySendError::Full(_)) =
+            self.control.commands.try_send(ControlCommand::Stop)
+        {
+            std::thread::sleep(STOP_RETRY);
+        }
         if let Some(thread) = self.thread.take() {
             // The thread catches and logs its panics, except one of the logger itself.
             let _logger_panicked = thread.join().is_err();

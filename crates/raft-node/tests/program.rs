@@ -444,6 +444,48 @@ fn node_stops_through_its_control() {
     assert_eq!(cluster.node(1).view().stopped, Some(Stopped::Ended));
 }
 
+/// A flood of commands must not displace the one to stop, even where the node does nothing else.
+#[test]
+fn paused_node_stops_under_a_flood_of_commands() {
+    let mut cluster = Cluster::asleep(1);
+    cluster.wake(1);
+    cluster.leader();
+    let node = cluster.nodes[0].take().expect("it runs");
+    let control = node.control();
+    control.pause(true);
+    let flood = std::thread::spawn(move || {
+        while control.is_running() {
+            control.pause(true);
+        }
+    });
+    let (stopped, wait) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        node.stop();
+        stopped.send(()).expect("the test waits");
+    });
+    wait.recv_timeout(Duration::from_secs(60))
+        .expect("the node stops");
+    flood.join().expect("no panic");
+}
+
+#[test]
+fn invalid_configuration_creates_no_store() {
+    let mut cluster = Cluster::asleep(1);
+    let socket = cluster.sockets[0].take().expect("a port");
+    let config = &cluster.configs[0];
+    let mut raft = Config::new(
+        config.id,
+        config.founding().expect("there are members"),
+        fresh_seed(),
+    );
+    raft.heartbeat = raft.election_timeout.1;
+    let options = NodeOptions::new(config, raft, QuicOptions::new(socket, config));
+    let (store, mark) = (options.store.clone(), options.mark.clone());
+    let refused = NodeHandle::start(options).expect_err("heartbeats come too late");
+    assert!(matches!(refused, StartError::Config(_)), "{refused}");
+    assert!(!store.exists() && !mark.exists());
+}
+
 #[test]
 fn options_that_exceed_a_frame_are_refused_by_name() {
     let mut cluster = Cluster::asleep(1);

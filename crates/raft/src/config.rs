@@ -195,7 +195,7 @@ impl Config {
 
     /// Upper bound of the election timeout. A leader without contact to a majority for this long
     /// steps down; a leadership transfer that takes longer is aborted.
-    pub(crate) fn max_election_timeout(&self) -> Duration {
+    pub fn max_election_timeout(&self) -> Duration {
         self.adaptive_timeout
             // The longest adaptive range is drawn from the ceiling to twice the ceiling.
             .map_or(self.election_timeout.1, |(_, ceiling)| ceiling * 2)

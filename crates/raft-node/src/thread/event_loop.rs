@@ -118,6 +118,7 @@ pub(crate) fn open(
 ) -> Result<(NodeDriver, Clock, mpsc::Receiver<ServiceRequest>), StartError> {
     let id = options.raft.id;
     // An invalid configuration must not create a store.
+    options.raft.validate()?;
     check_frames(&options.raft)?;
     let (store, restored) = RedbStore::open(
         &options.store,
@@ -420,7 +421,7 @@ impl EventLoop {
                     // transfer is retried; one with only silent followers has no successor to wait
                     // for.
                     let status = self.driver.node().status();
-                    let longest = self.driver.node().config().election_timeout.1;
+                    let longest = self.driver.node().config().max_election_timeout();
                     if status.peers.iter().all(|peer| peer.silent_for >= longest) {
                         break;
                     }
