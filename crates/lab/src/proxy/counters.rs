@@ -10,7 +10,6 @@ pub struct Counters {
     pub(super) lost: AtomicU64,
     pub(super) duplicated: AtomicU64,
     pub(super) late: AtomicU64,
-    pub(super) corrupted: AtomicU64,
     pub(super) cut: AtomicU64,
     pub(super) dropped: AtomicU64,
     pub(super) unknown_senders: AtomicU64,
@@ -30,8 +29,6 @@ pub struct Counts {
     pub duplicated: u64,
     /// Randomly held back, so that later ones may overtake them.
     pub late: u64,
-    /// Randomly damaged in one byte.
-    pub corrupted: u64,
     /// Dropped by a cut.
     pub cut: u64,
     /// Dropped because a queue was full.
@@ -50,7 +47,6 @@ impl Counters {
             lost: of(&self.lost),
             duplicated: of(&self.duplicated),
             late: of(&self.late),
-            corrupted: of(&self.corrupted),
             cut: of(&self.cut),
             dropped: of(&self.dropped),
             unknown_senders: of(&self.unknown_senders),
@@ -67,7 +63,6 @@ impl Counts {
             lost: self.lost + other.lost,
             duplicated: self.duplicated + other.duplicated,
             late: self.late + other.late,
-            corrupted: self.corrupted + other.corrupted,
             cut: self.cut + other.cut,
             dropped: self.dropped + other.dropped,
             unknown_senders: self.unknown_senders + other.unknown_senders,

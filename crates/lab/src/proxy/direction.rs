@@ -139,13 +139,7 @@ impl Queue {
         } else if fate.lost {
             count(&counters.lost);
         } else if let Some(passed) = self.pass(&shape, datagram.len(), now) {
-            let mut bytes = datagram.to_vec();
-            if let Some((place, bits)) = fate.corrupted
-                && let Some(byte) = bytes.get_mut((place * datagram.len() as f64) as usize)
-            {
-                *byte ^= bits;
-                count(&counters.corrupted);
-            }
+            let bytes = datagram.to_vec();
             let mut due = (passed + fate.delay).max(self.last_due);
             if fate.late {
                 count(&counters.late);

@@ -1,6 +1,5 @@
 //! A bad network between real endpoints on one machine: a proxy that delays, loses, duplicates,
-//! reorders, damages, rate-limits and cuts datagrams, each direction independently, driven by a
-//! seed.
+//! reorders, rate-limits and cuts datagrams, each direction independently, driven by a seed.
 //!
 //! A [`Proxy`] connects N endpoints of the loopback interface. An endpoint sends to
 //! [`Proxy::address`] instead of the peer's own address, and receives replies from there. So each
@@ -25,7 +24,7 @@
 //! ```
 //!
 //! # What a datagram meets
-//! In this order: a cut, random effects (loss, duplication, lateness, damage, delay), the queue of
+//! In this order: a cut, random effects (loss, duplication, lateness, delay), the queue of
 //! the rate limit, the bound of datagrams in flight, the delay, and the cut once more. [`Counters`]
 //! record where each one was dropped.
 //!

@@ -19,8 +19,6 @@ pub struct Shape {
     pub duplication: f64,
     /// Datagrams that later ones may overtake.
     pub late: Late,
-    /// Share of datagrams with one damaged byte, from 0 to 1. Empty ones cannot be damaged.
-    pub corruption: f64,
     /// Bytes per second, without UDP and IP headers; `None` for no limit.
     pub rate: Option<u64>,
     /// Queue of the rate limit in bytes. A datagram that does not fit is dropped.
@@ -69,7 +67,6 @@ impl Default for Shape {
             loss: 0.0,
             duplication: 0.0,
             late: Late::default(),
-            corruption: 0.0,
             rate: None,
             queue: 64 * 1024,
         }
@@ -82,12 +79,7 @@ impl Shape {
     /// # Errors
     /// If a share is out of range, a uniform delay is descending, or the rate is 0, which is a cut.
     pub fn check(&self) -> Result<(), ShapeError> {
-        let shares = [
-            self.loss,
-            self.duplication,
-            self.late.share,
-            self.corruption,
-        ];
+        let shares = [self.loss, self.duplication, self.late.share];
         if let Some(share) = shares
             .into_iter()
             .find(|share| !(0.0..=1.0).contains(share))
@@ -108,8 +100,6 @@ pub(super) struct Fate {
     pub(super) lost: bool,
     pub(super) duplicated: bool,
     pub(super) late: bool,
-    /// Position of the damaged byte, as a share of the length, and the bits that are flipped.
-    pub(super) corrupted: Option<(f64, u8)>,
     pub(super) delay: Duration,
 }
 
@@ -124,17 +114,14 @@ impl Rng {
         Rng(rng)
     }
 
-    /// Draws the fate of the next datagram: seven draws, regardless of the shape.
+    /// Draws the fate of the next datagram: four draws, regardless of the shape.
     pub(super) fn fate(&mut self, shape: &Shape) -> Fate {
-        let [lost, duplicated, late, corrupted, place, bits, delay]: [f64; 7] =
+        let [lost, duplicated, late, delay]: [f64; 4] =
             std::array::from_fn(|_| self.0.random_range(0.0..1.0));
-        // The mask is 1 to 255, so at least one bit differs.
-        let damage = (corrupted < shape.corruption).then(|| (place, 1 + (bits * 255.0) as u8));
         Fate {
             lost: lost < shape.loss,
             duplicated: duplicated < shape.duplication,
             late: late < shape.late.share,
-            corrupted: damage,
             delay: shape.delay.at(delay).min(MAX_DELAY),
         }
     }
@@ -190,7 +177,7 @@ mod tests {
         let (mut calm, mut bad) = (Rng::new(7, 3), Rng::new(7, 3));
         let storm = Shape {
             loss: 0.5,
-            corruption: 0.5,
+            duplication: 0.5,
             ..Shape::default()
         };
         for _ in 0..100 {
@@ -212,7 +199,7 @@ mod tests {
         for wrong in [
             Shape { loss: 1.1, ..shape },
             Shape {
-                corruption: f64::NAN,
+                duplication: f64::NAN,
                 ..shape
             },
             Shape {

@@ -171,22 +171,21 @@ fn loss_and_duplication_follow_from_the_seed() {
 }
 
 #[test]
-fn damage_changes_one_byte_and_shapes_can_be_replaced() {
+fn shape_of_a_running_proxy_can_be_replaced() {
     let two = two(
         Shape {
-            corruption: 1.0,
+            loss: 1.0,
             ..Shape::default()
         },
         1,
     );
-    two.send([vec![0; 100]]);
-    assert_eq!(
-        two.received().0.iter().filter(|byte| **byte != 0).count(),
-        1
-    );
+    two.send([vec![1; 100]]);
+    eventually("the datagram is lost", || {
+        two.proxy.counts(ONE, TWO).lost == 1
+    });
     two.proxy.shape(ONE, TWO, Shape::default());
-    two.send([vec![0; 100]]);
-    assert_eq!(two.received().0, [0; 100]);
+    two.send([vec![2; 100]]);
+    assert_eq!(two.received().0, [2; 100]);
 }
 
 #[test]
