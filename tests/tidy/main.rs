@@ -245,6 +245,27 @@ const FIGURE_2: [&str; 22] = [
     "Leaders 4",
 ];
 
+/// A file that no module declares is never compiled, so its checks never run.
+#[test]
+fn every_invariant_is_checked() {
+    let folder = "crates/sim/src/invariants";
+    let list = fs::read_to_string(root().join(format!("{folder}.rs"))).expect("it lists them");
+    for (name, _) in sources(folder) {
+        let property = Path::new(&name)
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .expect("a file of Rust has a name");
+        // Histories for the tests of the others.
+        if property != "sample" {
+            let call = format!("self.{property}.check(seen)");
+            assert!(
+                list.contains(&call),
+                "{name}: `Invariants::check` lacks {call}"
+            );
+        }
+    }
+}
+
 #[test]
 fn every_rule_of_the_paper_names_its_file_and_its_test() {
     let core = root().join("crates/raft/src");

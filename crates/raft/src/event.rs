@@ -373,6 +373,7 @@ impl fmt::Display for Decision {
             Decision::StoodForElection { transfer: true } => {
                 write!(f, "stands for election, asked by the old leader")
             }
+            Decision::WonElection { votes: 1 } => f.write_str("leads: its own vote is a majority"),
             Decision::WonElection { votes } => write!(f, "leads: {votes} votes are a majority"),
             Decision::Voted {
                 candidate,

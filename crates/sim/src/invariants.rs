@@ -2,7 +2,8 @@
 //! file.
 //!
 //! Each property has a `check` that receives an observation of one node and stores the state it
-//! needs, and a test that feeds it a violating history.
+//! needs, and a test that feeds it a violating history. A new one is declared here, becomes a field
+//! of [`Invariants`] and is called in [`Invariants::check`].
 
 mod applied_is_durable;
 mod commit_goes_forward;
