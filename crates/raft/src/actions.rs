@@ -73,10 +73,11 @@ impl Responses {
     pub const MAX_REFUSED: usize = 4096;
 
     /// Answers to reads, and results of requests, kept by [`Responses::append`]. The oldest is
-    /// dropped; its requester must ask again.
+    /// dropped; its requester must ask again, and results no longer correspond to requests by
+    /// position.
     pub const MAX_ANSWERS: usize = 8192;
 
-    /// Whether there is none.
+    /// Whether there are no responses and no snapshot is due.
     #[inline]
     pub fn is_empty(&self) -> bool {
         !self.snapshot_due

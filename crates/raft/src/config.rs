@@ -197,7 +197,7 @@ impl Config {
     /// steps down; a leadership transfer that takes longer is aborted.
     pub fn max_election_timeout(&self) -> Duration {
         self.adaptive_timeout
-            // The longest adaptive range is drawn from the ceiling to twice the ceiling.
+            // The widest adaptive timeout is drawn between the ceiling and twice the ceiling.
             .map_or(self.election_timeout.1, |(_, ceiling)| ceiling * 2)
     }
 

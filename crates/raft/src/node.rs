@@ -17,6 +17,8 @@ mod snapshots;
 mod status;
 mod timers;
 
+#[cfg(doc)]
+use crate::actions::Responses;
 use crate::actions::{Actions, HardState, Restored, Work, WriteNumber};
 use crate::config::{Config, ConfigError};
 use crate::disk::Disk;
@@ -96,7 +98,7 @@ pub enum Input {
         /// The message.
         message: Message,
     },
-    /// Commands to replicate, in this order. Refused ones are returned in [`Actions::refused`].
+    /// Commands to replicate, in this order. Refused ones are returned in [`Responses::refused`].
     Propose(Vec<Command>),
     /// Passage of time only.
     Wake,
@@ -106,24 +108,24 @@ pub enum Input {
     /// entries applied to the restored state count.
     Applied(Index),
     /// Transfer leadership to this node, or to the best follower. The result is returned in
-    /// [`Actions::request_results`].
+    /// [`Responses::request_results`].
     TransferLeadership(Option<NodeId>),
-    /// Change the membership (section 6). The result is returned in [`Actions::request_results`];
+    /// Change the membership (section 6). The result is returned in [`Responses::request_results`];
     /// the change takes effect when it is appended and becomes permanent when it is committed.
     ChangeMembership(Change),
     /// A read that must see every command committed before now, without going through the log
-    /// (thesis 6.4). The result is returned in [`Actions::reads`].
+    /// (thesis 6.4). The result is returned in [`Responses::reads`].
     Read {
         /// Identifies the answer.
         id: ReadId,
         /// Allows a lease read, by the leader's clock, if [`Config::lease_reads`] is on.
         lease: bool,
     },
-    /// A snapshot of the state machine, requested by [`Actions::snapshot_due`] or unsolicited. The
-    /// program must discard one that it began before a newer [`Actions::restore`]: it holds the
+    /// A snapshot of the state machine, requested by [`Responses::snapshot_due`] or unsolicited.
+    /// The program must discard one that it began before a newer [`Actions::restore`]: it holds the
     /// replaced state.
     TakeSnapshot(TakenSnapshot),
-    /// The program cannot take the snapshot that [`Actions::snapshot_due`] requested; the request
+    /// The program cannot take the snapshot that [`Responses::snapshot_due`] requested; the request
     /// is repeated after [`Config::snapshot_retry`].
     DeclineSnapshot,
     /// Hash of the state machine after one entry, at indexes common to all nodes, such as every

@@ -108,10 +108,10 @@ impl Sessions {
     /// # Errors
     /// The defect, if no sessions could have yielded that form.
     pub fn restore(
-        given: impl IntoIterator<Item = (ClientId, u64, Vec<u64>)>,
+        sessions: impl IntoIterator<Item = (ClientId, u64, Vec<u64>)>,
     ) -> Result<Self, &'static str> {
-        let mut sessions = Sessions::default();
-        for (client, floor, ahead) in given {
+        let mut restored = Sessions::default();
+        for (client, floor, ahead) in sessions {
             let ascending = ahead.is_sorted_by(|one, next| one < next);
             // A sequence right above the floor would have raised it.
             if !ascending
@@ -128,13 +128,13 @@ impl Sessions {
             {
                 return Err("a session holds a sequence more than MAX_AHEAD above its floor");
             }
-            if sessions.clients.contains_key(&client) {
+            if restored.clients.contains_key(&client) {
                 return Err("a client has two sessions");
             }
-            if sessions.clients.len() >= Self::MAX_CLIENTS {
+            if restored.clients.len() >= Self::MAX_CLIENTS {
                 return Err("there are more than MAX_CLIENTS sessions");
             }
-            sessions.remember(
+            restored.remember(
                 client,
                 Session {
                     floor,
@@ -143,7 +143,7 @@ impl Sessions {
                 },
             );
         }
-        Ok(sessions)
+        Ok(restored)
     }
 }
 

@@ -137,7 +137,8 @@ impl Node {
         {
             Some(Standing::Voter | Standing::Joining) => Standing::Joining,
             Some(Standing::Learner) => Standing::Learner,
-            // Without a standing it leaves with the joint configuration and needs no successor.
+            // Without a standing it leaves with the joint configuration and needs no new
+            // incarnation.
             Some(Standing::Witness) | None => return,
         };
         let incarnation = message.sender;

@@ -167,8 +167,10 @@ impl<'a> Sender<'a> {
                 }
             }
         }
-        // Needed only if no entries carried the commit index above.
-        if self.commit.min(progress.next.previous()) > progress.commit_sent {
+        // Needed only if no entries carried the commit index above. A follower before the log's
+        // start learns it from heartbeats: this message names an earlier entry and would be
+        // repeated for ever.
+        if !is_compacted && self.commit.min(progress.next.previous()) > progress.commit_sent {
             self.append(to, progress, &[], false);
         }
     }

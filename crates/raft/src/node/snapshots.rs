@@ -101,7 +101,7 @@ impl Node {
         let Some(position) = self
             .log
             .position_at(index)
-            // A witness takes snapshots by itself and may have covered no entry yet.
+            // A witness covers what it has applied, which may be nothing yet.
             .filter(|position| position.index > Index(0))
         else {
             return;

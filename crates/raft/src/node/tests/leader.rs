@@ -203,7 +203,7 @@ fn leader_that_loses_entries_panics() {
 
 #[test]
 fn transfer_picks_the_most_up_to_date_responsive_follower() {
-    let handed_to = |silent: bool| {
+    let transferred_to = |silent: bool| {
         let mut node = leader(three(Standing::Voter), |_| {});
         write(&mut node);
         propose(&mut node, 1..=3);
@@ -228,8 +228,8 @@ fn transfer_picks_the_most_up_to_date_responsive_follower() {
                 _ => None,
             })
     };
-    assert_eq!(handed_to(false), Some(3));
-    assert_eq!(handed_to(true), Some(2));
+    assert_eq!(transferred_to(false), Some(3));
+    assert_eq!(transferred_to(true), Some(2));
     let mut node = leader(three(Standing::Voter), |_| {});
     node.step(NOW, Input::TransferLeadership(None));
     assert_eq!(
@@ -698,17 +698,17 @@ fn stalled_leader_with_a_full_log_transfers_leadership() {
         if applies {
             node.step(NOW, Input::Applied(last));
         }
-        let reported = |(to, message): &(NodeId, Message)| {
+        let transfers = |(to, message): &(NodeId, Message)| {
             *to == NodeId(2) && message.body == Body::TimeoutNow
         };
         node.step(NOW.after(node.config().heartbeat), Input::Wake);
         assert!(
-            !write(&mut node).send.iter().any(reported),
+            !write(&mut node).send.iter().any(transfers),
             "its program may be a frame behind"
         );
         let late = NOW.after(node.config().max_election_timeout());
         at(&mut node, late, 2, answer(last.0));
-        assert_eq!(write(&mut node).send.iter().any(reported), !applies);
+        assert_eq!(write(&mut node).send.iter().any(transfers), !applies);
     }
 }
 
@@ -768,9 +768,12 @@ fn follower_before_the_log_start_gets_only_heartbeats_until_its_snapshot() {
             .collect()
     };
     assert_eq!(sent(&write(&mut node)), [0], "a probe without entries");
-    at(&mut node, now, 2, answer(0));
+    // Its disk still has the first entries, all of them before the log's start.
+    at(&mut node, now, 2, answer(3));
     propose(&mut node, [6]);
     assert!(sent(&write(&mut node)).iter().all(|entries| *entries == 0));
+    write(&mut node);
+    assert_eq!(sent(&node.take_actions()), [], "no message without end");
     node.step(now, Input::Applied(Index(6)));
     node.step(now, Input::TakeSnapshot(snapshot_at(6)));
     let parts = |(to, message): &(NodeId, Message)| {
