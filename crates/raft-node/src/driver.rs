@@ -136,8 +136,8 @@ impl<S: Store, L: Links> Driver<S, L> {
     /// pumped again.
     ///
     /// # Panics
-    /// If the node or the store breaks its contract: entries or writes out of order, or a timer
-    /// that did not fire.
+    /// If the node or the store breaks its contract: entries or writes out of order, a
+    /// message to itself, or a timer that did not fire.
     pub fn pump(&mut self, clock: impl Fn() -> Moment) -> Result<Moment, StoreError> {
         let mut messages = Vec::new();
         for _ in 0..ROUNDS {
@@ -229,13 +229,11 @@ impl<S: Store, L: Links> Driver<S, L> {
                 self.submitted < write.number,
                 "writes are numbered in order"
             );
-            if let (Some(first), Some(last)) = (write.entries.first(), write.entries.last()) {
-                assert_eq!(
-                    last.index.0 - first.index.0,
-                    write.entries.len() as u64 - 1,
-                    "the entries of a write have no gap"
-                );
-            }
+            let is_next = |one: &Entry, next: &Entry| next.index == one.index.next();
+            assert!(
+                write.entries.is_sorted_by(is_next),
+                "the entries of a write have no gap"
+            );
             self.submitted = write.number;
             self.trace.emit(TraceEvent::Writing(&write));
             self.store.submit(write)?;
@@ -256,7 +254,8 @@ impl<S: Store, L: Links> Driver<S, L> {
             );
             self.committed.push_back(Committed::Entry(entry.clone()));
         }
-        // Kept until the program asks, perhaps many pumps later: the core requests it once.
+        // Kept until the program takes them, perhaps many pumps later: the core requests a due
+        // snapshot only once.
         self.responses.append(&mut others.responses);
         for event in others
             .events

@@ -42,7 +42,7 @@ pub const PROGRAM_REQUEST_QUEUE: usize = 64;
 /// from an operator's buttons.
 const CONTROL_QUEUE: usize = 64;
 
-/// Time until the command to stop is tried again after it met a full queue.
+/// Delay before the command to stop is sent again to a full queue.
 const STOP_RETRY: Duration = Duration::from_millis(1);
 
 /// Options of a node on its own thread.

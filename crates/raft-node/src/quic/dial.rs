@@ -46,7 +46,7 @@ impl Dialler {
         loop {
             let down = match self.connect().await {
                 Ok((connection, stream)) => {
-                    // Without a failure the queued messages are at most one attempt to connect old.
+                    // Without a failure, queued messages are no older than one attempt to connect.
                     if failures > 0 {
                         self.discard();
                     }

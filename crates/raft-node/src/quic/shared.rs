@@ -34,7 +34,7 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn is_cut(&self) -> bool {
-        // Relaxed: as on a cable, a message close to the switch may pass or not.
+        // Relaxed: as when a cable is pulled, a message at that moment may still pass.
         self.cut.load(Ordering::Relaxed)
     }
 }

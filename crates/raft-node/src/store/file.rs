@@ -45,6 +45,8 @@ pub struct RedbStore {
     counts: Counts,
     /// Rollback guard, raised after every write, if there is one.
     mark: Option<RollbackGuard>,
+    /// The last write that was submitted.
+    last: WriteNumber,
     /// Holds no more than the submissions since the last call of `completed`.
     completed: VecDeque<WriteNumber>,
     failed: Option<StoreError>,
@@ -202,6 +204,7 @@ impl RedbStore {
             log_range: LogRange::of(&restored),
             counts,
             mark: None,
+            last: WriteNumber::default(),
             completed: VecDeque::new(),
             failed: None,
         };
@@ -310,9 +313,7 @@ impl Store for RedbStore {
         // Before the transaction: a refused write leaves the file unchanged and the store usable.
         let after = self.log_range.after(&write)?;
         assert!(
-            self.completed
-                .back()
-                .is_none_or(|newest| *newest < write.number),
+            self.last < write.number,
             "writes are submitted in the order of their numbers"
         );
         assert_ne!(
@@ -332,6 +333,7 @@ impl Store for RedbStore {
                     self.previous_incarnation = Some(self.incarnation);
                     self.incarnation = incarnation;
                 }
+                self.last = write.number;
                 self.completed.push_back(write.number);
                 Ok(())
             }

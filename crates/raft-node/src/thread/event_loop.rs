@@ -241,6 +241,10 @@ impl EventLoop {
                     self.publish_now();
                     wake_program(&self.shared);
                 }
+                // A paused node performs nothing, so requests would only pile up.
+                Some(Some(ControlCommand::TransferLeadership(_))) if self.paused => {
+                    tracing::warn!("leadership not transferred: the node is paused");
+                }
                 Some(Some(ControlCommand::TransferLeadership(to))) => {
                     self.driver.transfer_leadership(to);
                     self.requesters.push_back(Requester::Operator);
@@ -260,7 +264,7 @@ impl EventLoop {
             // Not used: the loop does not sleep on the time while it is paused.
             return Ok(Instant::now());
         }
-        // The loop waits on proposals alone; the other queues are only polled.
+        // Of the program's queues the loop waits on proposals alone; the others are polled here.
         inbox.gather(program);
         let mut wake_at = self.driver.pump(|| self.clock.now())?;
         let mut updates = self.deliver()?;
