@@ -120,7 +120,7 @@ impl Host {
     fn ready(&mut self) {
         while self.node.has_ready() {
             let mut ready = self.node.ready();
-            self.send_all(ready.take_messages());
+            self.enqueue(ready.take_messages());
             self.apply(ready.take_committed_entries());
             {
                 let mut storage = self.node.store().wl();
@@ -131,12 +131,12 @@ impl Host {
                     storage.set_hardstate(hard_state.clone());
                 }
             }
-            self.send_all(ready.take_persisted_messages());
+            self.enqueue(ready.take_persisted_messages());
             let mut light = self.node.advance(ready);
             if let Some(commit) = light.commit_index() {
                 self.node.store().wl().mut_hard_state().set_commit(commit);
             }
-            self.send_all(light.take_messages());
+            self.enqueue(light.take_messages());
             self.apply(light.take_committed_entries());
             self.node.advance_apply();
             if self.applied - self.dropped >= LOG_ENTRIES {
@@ -150,7 +150,7 @@ impl Host {
         }
     }
 
-    fn send_all(&mut self, messages: Vec<Message>) {
+    fn enqueue(&mut self, messages: Vec<Message>) {
         if self.outgoing.is_empty() {
             self.outgoing = messages;
         } else {

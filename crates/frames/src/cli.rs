@@ -7,7 +7,7 @@ use crate::run::{MeasureError, Stage};
 use crate::scene::Seen;
 use crate::study::{Cap, Cell, Server, Study};
 use crate::{charts, report};
-use raftian_lab::cli::{Exit, check, give};
+use raftian_lab::cli::{Exit, check, write_findings};
 use raftian_lab::elections::values::Time;
 use raftian_lab::latency::value_list::List;
 use raftian_lab::report::findings::Findings;
@@ -116,7 +116,7 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
                 );
             }
             let rows = report::rows(&cells, seen);
-            give(output, findings(&study, &rows, &stage))
+            write_findings(output, findings(&study, &rows, &stage))
         }
         Err(error) => {
             errln!("{error}");

@@ -45,10 +45,10 @@ pub(crate) enum MeasureError {
     #[error(transparent)]
     Process(#[from] ProcessError),
     /// The scene cannot be written.
-    #[error(transparent)]
+    #[error("cannot encode the scene: {0}")]
     Scene(serde_json::Error),
     /// The window cannot be waited for.
-    #[error(transparent)]
+    #[error("cannot wait for a window: {0}")]
     Wait(io::Error),
     /// The window did not exit.
     #[error("a window did not exit in time")]
@@ -57,7 +57,7 @@ pub(crate) enum MeasureError {
     #[error("cannot read the window's output")]
     Unread,
     /// The window's output cannot be read.
-    #[error(transparent)]
+    #[error("cannot read the window's output: {0}")]
     Output(io::Error),
     /// The window's output is malformed.
     #[error("cannot parse the window's output: {0}")]

@@ -20,7 +20,7 @@ const PORTS: std::ops::Range<u16> = 20_000..32_000;
 /// Attempts to find a free range of ports.
 const ATTEMPTS: usize = 50;
 
-/// Reason why nodes in processes of their own could not be started, or stopped.
+/// Reason why nodes in processes of their own could not be started, or ended early.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProcessError {
@@ -45,7 +45,7 @@ pub enum ProcessError {
     #[error(transparent)]
     Membership(#[from] MembershipError),
     /// The directory of a store cannot be created.
-    #[error("{}: {source}", path.display())]
+    #[error("cannot create {}: {source}", path.display())]
     DataDirectory {
         /// The directory.
         path: PathBuf,
@@ -80,7 +80,7 @@ pub enum ProcessError {
         /// Error of the system.
         source: io::Error,
     },
-    /// A process takes no input.
+    /// A command cannot be written to a process.
     #[error("cannot write to {process}: {source}")]
     Write {
         /// Name of the process.
@@ -88,9 +88,9 @@ pub enum ProcessError {
         /// Error of the system.
         source: io::Error,
     },
-    /// A process takes no reports on this process's stdout.
-    #[error(transparent)]
-    Report(io::Error),
+    /// This process cannot write its reports to stdout.
+    #[error("cannot write reports to stdout: {0}")]
+    Report(#[source] io::Error),
     /// A process exited by itself.
     #[error("machine {machine} exited unexpectedly; its error output is above")]
     Exited {

@@ -52,7 +52,7 @@ pub struct Simulation {
     steps: u64,
 }
 
-/// A cluster did not settle in time. `Display` lists the state of each node.
+/// A cluster did not settle in time. `Display` lists the state of each node, then the last events.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Unsettled {
     states: String,

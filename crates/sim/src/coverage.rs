@@ -15,7 +15,7 @@ macro_rules! marks {
         #[non_exhaustive]
         pub enum Mark {
             $(
-                #[doc = concat!("A node, a client or the storm ", $name, ".")]
+                #[doc = concat!("Printed as `", $name, "`.")]
                 $variant,
             )*
         }

@@ -88,7 +88,7 @@ pub struct Report {
     pub trace: String,
 }
 
-/// Counters that a run of many storms must have hit; one at zero has not been tested.
+/// Marks that a run of many storms must have counted; one at zero has not been tested.
 pub const RARE: [Mark; 67] = [
     Mark::AskedDeposedLeaderNextToRestoredDisk,
     Mark::AskedDeposedLeaderForRead,

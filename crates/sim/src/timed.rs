@@ -1,6 +1,6 @@
 //! Simulations in virtual time in which a message and a timer are one event each.
 //!
-//! Other than [`crate::cluster`], these keep no trace and check no invariants after each step: they
+//! Unlike [`crate::cluster`], these keep no trace and check no invariants after each step: they
 //! measure large clusters and long matches, not correctness.
 
 mod event_queue;

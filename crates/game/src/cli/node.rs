@@ -30,7 +30,7 @@ pub(super) fn run(args: &NodeArgs) -> Result<Exit, Failure> {
     std::thread::spawn(move || {
         let _unread = print(&started).is_err();
     });
-    headless::run(node, member, || stop_request.to_end()).map_err(failure)?;
+    headless::run(node, member, || stop_request.is_made()).map_err(failure)?;
     Ok(stop_request.exit())
 }
 

@@ -109,7 +109,7 @@ fn propose_until_interrupted(args: &OrderArgs, city: CityId) -> Result<Committed
     loop {
         match result.recv_timeout(INTERRUPT_POLL) {
             Ok(result) => return result,
-            Err(RecvTimeoutError::Timeout) if stop_request.to_end() => {
+            Err(RecvTimeoutError::Timeout) if stop_request.is_made() => {
                 return Err(Failure::new(stop_request.exit(), INTERRUPTED));
             }
             Err(RecvTimeoutError::Timeout) => {}

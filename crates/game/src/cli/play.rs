@@ -112,7 +112,7 @@ fn hold_back(log_level: &str) {
 /// Runs a window to its end.
 fn in_window(stop_request: &StopRequest, run: impl FnOnce() -> AppExit) -> Result<Exit, Failure> {
     match display::catch_missing(run)? {
-        _ if stop_request.to_end() => Ok(stop_request.exit()),
+        _ if stop_request.is_made() => Ok(stop_request.exit()),
         AppExit::Success => Ok(Exit::Success),
         AppExit::Error(_) => Ok(Exit::Unexpected),
     }

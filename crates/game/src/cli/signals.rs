@@ -41,13 +41,13 @@ pub(super) fn watch_signals() -> Result<StopRequest, Failure> {
 
 impl StopRequest {
     /// Returns whether the program was asked to end.
-    pub(super) fn to_end(&self) -> bool {
+    pub(super) fn is_made(&self) -> bool {
         self.to_end.load(Ordering::Acquire)
     }
 
     /// Exit code of a clean end: success, unless the program was asked to end.
     pub(super) fn exit(&self) -> Exit {
-        match (self.to_end(), self.by_term.load(Ordering::Acquire)) {
+        match (self.is_made(), self.by_term.load(Ordering::Acquire)) {
             (false, _) => Exit::Success,
             (true, false) => Exit::Interrupted,
             (true, true) => Exit::Terminated,

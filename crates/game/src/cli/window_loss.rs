@@ -119,13 +119,13 @@ impl Guarded {
         match self.behind {
             Behind::Member(member) => member.go_on(reason, &self.stop_request),
             Behind::Match(directory) => {
-                if !self.stop_request.to_end() {
+                if !self.stop_request.is_made() {
                     note(&format!(
                         "raftian: the window is lost ({reason}), and its match with it"
                     ));
                 }
                 let _left_for_the_next_start = std::fs::remove_dir_all(directory).is_err();
-                if self.stop_request.to_end() {
+                if self.stop_request.is_made() {
                     self.stop_request.exit()
                 } else {
                     Exit::NoDisplay
@@ -139,7 +139,7 @@ impl Member {
     /// Continues without a window, unless the process was asked to end.
     fn go_on(self, reason: &str, stop_request: &StopRequest) -> Exit {
         let id = self.control.view().status.id;
-        if !stop_request.to_end() {
+        if !stop_request.is_made() {
             note(&format!(
                 "raftian: the window is lost ({reason}); {id} continues without it. Interrupt it to end it, and run \
                  `raftian play` again for a window"
@@ -151,7 +151,7 @@ impl Member {
         while self.control.is_running() && Instant::now() < deadline {
             std::thread::sleep(CLOSE_POLL);
         }
-        if stop_request.to_end() {
+        if stop_request.is_made() {
             return stop_request.exit();
         }
         flush();

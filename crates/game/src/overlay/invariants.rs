@@ -200,21 +200,21 @@ impl Invariants {
         }
     }
 
-    fn breaks(&mut self, checked: usize, at: Duration, what: String) {
-        self.properties[checked]
+    fn breaks(&mut self, property: usize, at: Duration, what: String) {
+        self.properties[property]
             .broken
             .get_or_insert(Broken { at, what });
     }
 }
 
 fn identity(entry: &Entry) -> Identity {
-    let payload_text = match &entry.payload {
+    let kind = match &entry.payload {
         Payload::Empty => EntryKind::Nothing,
         Payload::Command(command) => EntryKind::Command(command.client, command.sequence),
         Payload::Membership(_) => EntryKind::Members,
         Payload::Withheld => EntryKind::Withheld,
     };
-    (entry.term, payload_text)
+    (entry.term, kind)
 }
 
 /// Returns the first value observed under `key`, which is `seen` if there was none.

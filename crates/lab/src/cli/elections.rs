@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use raftian_raft::NodeId;
 
-use super::{Exit, check, give};
+use super::{Exit, check, write_findings};
 use crate::elections::values::{Share, Sizes, Span, Time};
 use crate::elections::{COLUMNS, Row, Settings, Study, World, processes, results};
 use crate::report::output::Output;
@@ -160,7 +160,7 @@ pub fn run(arguments: &Arguments) -> Exit {
         errln!("{runs} clusters in {:.2} s", began.elapsed().as_secs_f64());
     }
     let leaderless = rows.iter().find(|row| row.time_ms.is_none());
-    let exit = give(output, results::findings(&study, &rows));
+    let exit = write_findings(output, results::findings(&study, &rows));
     match leaderless {
         Some(Row { nodes, .. }) => {
             errln!(

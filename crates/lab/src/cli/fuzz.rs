@@ -77,7 +77,7 @@ pub fn run(arguments: &Arguments) -> Exit {
 enum InputError {
     #[error("`{0}` is not a sequence of hexadecimal digit pairs")]
     Hex(String),
-    #[error("{}: {source}", path.display())]
+    #[error("cannot read {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::{Exit, check, give};
+use super::{Exit, check, write_findings};
 use crate::elections::values::{Share, Sizes, Time};
 use crate::latency::results::{self, COLUMNS};
 use crate::latency::value_list::{List, Rate};
@@ -121,7 +121,7 @@ pub fn run(arguments: &Arguments) -> Exit {
             began.elapsed().as_secs_f64()
         );
     }
-    let exit = give(output, results::findings(&study, &rows, &unmeasured));
+    let exit = write_findings(output, results::findings(&study, &rows, &unmeasured));
     unmeasured
         .iter()
         .for_each(|error| errln!("{error}: lower --rtt and --loss"));

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Exit, check, give};
+use super::{Exit, check, write_findings};
 use crate::matches::{SettingsError, StudyError};
 use crate::report::findings::Findings;
 use crate::report::output::Output;
@@ -43,7 +43,7 @@ pub(super) fn run(
     }
     let violation = findings.violation.clone();
     let command = findings.command.clone();
-    let exit = give(output, findings);
+    let exit = write_findings(output, findings);
     match violation {
         Some(violation) => {
             errln!("{violation}\nreplay: {command}");

@@ -92,7 +92,7 @@ pub fn check(
 }
 
 /// Writes the findings to every requested output, and returns the exit code of the thresholds.
-pub fn give(output: &Output, findings: Findings) -> Exit {
+pub fn write_findings(output: &Output, findings: Findings) -> Exit {
     match output.write(findings.results(output)) {
         Ok(true) => Exit::Success,
         Ok(false) => Exit::Failed,

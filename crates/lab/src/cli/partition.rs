@@ -37,7 +37,7 @@ pub struct Arguments {
     output: Output,
 }
 
-/// Name of no shape.
+/// A name that is not one of a shape.
 #[derive(Debug, thiserror::Error)]
 #[error("--shape: `{name}` is not one of {}, or all", Shape::ALL.map(Shape::name).join(", "))]
 struct UnknownShape {

@@ -22,7 +22,7 @@ pub enum SettingsError {
     },
     /// A cluster without a majority after the crash.
     #[error(
-        "--crash-leader needs clusters of 3 nodes and more: one or two have no majority without one"
+        "--crash-leader needs clusters of at least 3 nodes: smaller ones have no majority after it"
     )]
     CrashOfTooFew,
     /// A crash among threads.

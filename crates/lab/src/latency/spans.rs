@@ -28,7 +28,7 @@ struct Node {
     /// Acknowledged index and its arrival time, by sender; both only grow.
     acknowledged: BTreeMap<NodeId, Vec<(Index, Instant)>>,
     committed: HashMap<Index, Instant>,
-    handed: Vec<(Index, Instant)>,
+    delivered: Vec<(Index, Instant)>,
     writes: Vec<Duration>,
 }
 
@@ -116,7 +116,7 @@ impl Timestamps {
             index.and_then(|index| origin.committed.get(&index).copied()),
             took,
         );
-        let handed = at(index.and_then(|index| origin.handed(index)), committed);
+        let delivered = at(index.and_then(|index| origin.delivered(index)), committed);
         drop(origin);
         let way = committed - took;
         let disk = index
@@ -127,8 +127,8 @@ impl Timestamps {
             queue: took - clicked,
             network: way - disk,
             disk,
-            apply: handed - committed,
-            frame: seen - handed,
+            apply: delivered - committed,
+            frame: seen - delivered,
         }
     }
 
@@ -216,13 +216,13 @@ impl Node {
                     }
                 }
             }
-            TraceEvent::Delivered(index) => self.handed.push((index, now)),
+            TraceEvent::Delivered(index) => self.delivered.push((index, now)),
         }
     }
 
-    fn handed(&self, index: Index) -> Option<Instant> {
-        let place = self.handed.partition_point(|(up_to, _)| *up_to < index);
-        self.handed.get(place).map(|(_, moment)| *moment)
+    fn delivered(&self, index: Index) -> Option<Instant> {
+        let place = self.delivered.partition_point(|(up_to, _)| *up_to < index);
+        self.delivered.get(place).map(|(_, moment)| *moment)
     }
 
     fn heard_of(&self, place: usize, index: Index) -> Option<Instant> {

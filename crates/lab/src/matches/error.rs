@@ -30,7 +30,7 @@ pub enum SettingsError {
         machines: u64,
     },
     /// Fewer machines than the experiment needs.
-    #[error("{option}: a match {with} needs at least {least}")]
+    #[error("{option}: a match {with} needs at least {least} machines")]
     TooFewMachines {
         /// Option to change.
         option: &'static str,

@@ -64,8 +64,8 @@ enum Format<R> {
     Row(fn(&R) -> String),
 }
 
-/// Quantity for `--assert` over the values of a column. Missing values are skipped; where nothing
-/// was measured it is NaN, which satisfies no threshold.
+/// Quantity for `--assert` over the values of a column. Missing values are skipped unless stated
+/// otherwise. Where nothing was measured it is NaN, which satisfies no threshold.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Fold<R> {
@@ -81,9 +81,9 @@ pub enum Fold<R> {
     MaxAbs,
     /// Largest value, NaN if a row has none; 0 without rows.
     Worst,
-    /// Value of the first row.
+    /// Value of the first row, NaN if it is missing.
     First,
-    /// Value of the last row.
+    /// Value of the last row, NaN if it is missing.
     Last,
     /// Number of rows whose flag does not hold.
     Unset,
@@ -393,7 +393,10 @@ impl<R> Columns<R> {
             .map(|(key, _)| key.len())
             .max()
             .unwrap_or_default();
-        let mut text = format!("Rows of the document ({}):\n", self.schema);
+        let mut text = format!(
+            "Rows of the document ({}), null where not measured:\n",
+            self.schema
+        );
         for (key, Column { unit, .. }) in self.keyed() {
             let line = format!("  {key:width$}  {unit}");
             let _ = writeln!(text, "{}", line.trim_end());

@@ -2,7 +2,7 @@
 //!
 //! A [`table`] for the terminal, a [`document`] in JSON, [`csv`] for spreadsheets, a [`chart`] as
 //! SVG and, with the feature `png`, as PNG, and an [`html`] page with all of it. Each study lists
-//! its quantities once, as [`column`]s, and hands its [`findings`] to the requested [`output`]s.
+//! its quantities once, as [`mod@column`]s, and hands its [`findings`] to the requested [`output`]s.
 //! [`progress`] reports on a running experiment, an [`assertion`] is judged at the end, and
 //! [`parallel`] keeps every core busy.
 //!

@@ -266,9 +266,9 @@ impl Host {
         self.run
     }
 
-    /// Returns the run and the number of snapshots restored in it. While both are unchanged, the
-    /// state only grows.
-    pub fn history(&self) -> (u64, u64) {
+    /// Returns a version of the state: its run, and the number of snapshots restored in it. While
+    /// it is unchanged, the state only grows.
+    pub fn state_version(&self) -> (u64, u64) {
         (self.run, self.restores)
     }
 

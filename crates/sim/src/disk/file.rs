@@ -121,7 +121,7 @@ impl StoreFile {
         self.disk
             .cut_power_after(rng.random_range(0..=MAX_OPERATIONS));
         // `owed` or `doubted` records whether it succeeded.
-        let _unheard = self.perform(write).is_err();
+        let _may_fail = self.perform(write).is_err();
     }
 
     /// Cuts power.

@@ -66,7 +66,7 @@ pub enum Defect {
     /// The actions of the node never end.
     #[error("the node never runs out of actions")]
     EndlessActions,
-    /// The node sends a message that its receiver cannot decode.
+    /// The node sends a message that cannot be encoded.
     #[error("the node sends a message that does not encode: {0}")]
     NotSendable(WireError),
     /// The node sends a message to itself, or one that changes in a round trip.

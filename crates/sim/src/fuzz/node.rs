@@ -18,7 +18,7 @@ use crate::coverage::Counters;
 
 pub(super) const NODE: Target = Target {
     name: "node",
-    about: "never panics; a node applies entries once, in order, and restart from its disk",
+    about: "never panics; a node applies entries once, in order, and restarts from its disk",
     longest: 512,
     takes_anything: true,
     corpus: Vec::new,

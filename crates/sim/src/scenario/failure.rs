@@ -64,7 +64,7 @@ pub enum Cause {
     #[error("there is no read named `{0}`")]
     UnknownRead(String),
     /// The cluster did not settle in time.
-    #[error(transparent)]
+    #[error("{}", .0.states())]
     NotSettled(#[from] Unsettled),
     /// An expectation did not come true in time.
     #[error("still fails after {within:?}: {last}")]

@@ -72,7 +72,7 @@ pub enum Setting {
     InflightBytes(u64),
     /// `max-uncommitted N`: entries a leader holds uncommitted before it refuses proposals.
     MaxUncommitted(u64),
-    /// `apply-window N`: entries handed out to be applied and not yet reported.
+    /// `apply-window N`: entries delivered and not yet reported as applied.
     ApplyWindow(u64),
     /// `hash-every N`: entries from one state hash to the next; without it states are not
     /// compared.

@@ -45,7 +45,7 @@ struct Read {
 
 #[derive(Default)]
 struct Machine {
-    history: (u64, u64),
+    version: (u64, u64),
     seen: usize,
     /// Number of reads answered in this run.
     answered: usize,
@@ -57,13 +57,13 @@ struct Machine {
 impl Machine {
     /// Updates the copy from `host` and returns whether anything changed.
     fn look_at(&mut self, host: &Host) -> bool {
-        let same = self.history == host.history();
+        let same = self.version == host.state_version();
         if same && self.seen == host.effects().len() && self.answered == host.reads().len() {
             return false;
         }
         if !same {
             *self = Machine {
-                history: host.history(),
+                version: host.state_version(),
                 ..Machine::default()
             };
         }

@@ -110,7 +110,7 @@ pub enum NotConverged {
     /// A member that joined and kept up was not promoted.
     #[error("{id} joined and kept up for ten times {patience:?} but was not promoted")]
     NotPromoted {
-        /// The learner.
+        /// The joining member.
         id: NodeId,
         /// Longest election timeout.
         patience: Duration,

@@ -94,7 +94,7 @@ impl Run {
             frame[at] ^= self.rng.random_range(1..=255);
         }
         self.counters.count(Mark::CorruptedMessage);
-        let _whatever_it_says_now = wire::decode_message(&frame[wire::LENGTH_BYTES..]);
+        let _any_result = wire::decode_message(&frame[wire::LENGTH_BYTES..]);
         self.cluster.drop_at(place);
     }
 

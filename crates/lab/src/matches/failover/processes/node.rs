@@ -64,7 +64,7 @@ pub fn live(file: &Path, conditions: &Conditions, seed: u64) -> Result<(), Proce
                 .filter_map(order)
                 .map(|(client, sequence)| ChildEvent::Committed(client, sequence));
             // A failed write means that the match is gone, which also closes stdin.
-            let _unheard = write_events(committed);
+            let _unsent = write_events(committed);
         }
     });
     let node = child_process::start_node(
