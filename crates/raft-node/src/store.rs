@@ -30,6 +30,7 @@ mod file;
 mod file_system;
 mod log_range;
 mod memory;
+mod reader;
 mod rollback_guard;
 mod schema;
 mod snapshot;

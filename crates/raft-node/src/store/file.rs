@@ -20,13 +20,13 @@ use redb::{Database, Durability, StorageBackend, WriteTransaction};
 
 use super::file_system::{FileSystem, Found, OsFileSystem, create_directories, directory_of};
 use super::log_range::LogRange;
+use super::reader::File;
 use super::rollback_guard::{Acknowledged, Owner, RollbackGuard};
 use super::schema::{
     CLUSTER_KEY, Counts, END_KEY, ENTRIES, HARD_STATE_KEY, INCARNATION_KEY, META, NODE_KEY,
     PREVIOUS_INCARNATION_KEY, SCHEMA, SCHEMA_KEY, START_KEY, STATE, WRITES_KEY, WriteError,
     encode_with_checksum, entry_place,
 };
-use super::validate::File;
 use super::{Store, StoreError, snapshot};
 
 /// Size of redb's page cache: 16 MiB. Log and snapshot are read once, at start, and then only

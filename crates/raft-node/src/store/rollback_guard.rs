@@ -24,7 +24,7 @@ use redb::StorageBackend;
 
 use super::StoreError;
 use super::checksum::{append_checksum, strip_checksum};
-use super::validate::File;
+use super::reader::File;
 
 /// Size of the file: two numbers of 64 bits, little-endian, and their checksum. They fit one
 /// sector, which a disk writes atomically.

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::StoreError;
 use super::checksum::{append_checksum, strip_checksum};
 use super::log_range::MAX_SNAPSHOT;
+use super::reader::File;
 use super::schema::{STATE, WriteError, encode_with_checksum};
-use super::validate::File;
 
 /// Bytes of the state in one chunk: 127 KiB. redb allocates in powers of two, so key, checksum and
 /// page header take the rest of 128 KiB, and a chunk is small enough to be moved through any cache.
