@@ -4,15 +4,17 @@
 use std::collections::VecDeque;
 
 use raftian_raft::{
-    Actions, Change, Command, Config, ConfigError, Decision, Entry, Event, Index, Input,
-    LogPosition, Moment, Node, NodeId, ReadId, Responses, Restored, Snapshot, StateHash,
-    TakenSnapshot, Work, WriteNumber,
+    Actions, Change, Command, Config, ConfigError, Decision, Entry, Event, Index, Input, Moment,
+    Node, NodeId, ReadId, Responses, Restored, Snapshot, StateHash, TakenSnapshot, Work,
+    WriteNumber,
 };
 
 use crate::links::Links;
 use crate::store::{Store, StoreError};
 use crate::trace::{Trace, TraceEvent};
 use crate::view::NodeView;
+
+pub use crate::view::Contradiction;
 
 /// Maximum number of messages taken from the links before actions are performed. Bounds the size of
 /// one write and of one round of messages.
@@ -66,23 +68,6 @@ pub struct Driver<S, L> {
     now: Moment,
     recording: Option<Vec<Recorded>>,
     trace: Trace,
-}
-
-/// Evidence that a durable entry was lost: a leader has another entry than this node at an index
-/// that is committed here.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error(
-    "{from} leads with {theirs} where {mine} is committed here: this node or a majority of \
-     the others has lost entries that were on disk. Find out which disk was replaced by an older \
-     copy before starting this node again"
-)]
-pub struct Contradiction {
-    /// The leader.
-    pub from: NodeId,
-    /// The committed entry here.
-    pub mine: LogPosition,
-    /// The entry there.
-    pub theirs: LogPosition,
 }
 
 /// One recorded step of a [`Driver`]'s node. With the configuration and the restored state of its

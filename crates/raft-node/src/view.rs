@@ -1,8 +1,7 @@
 //! Read-only view of a running node.
 
-use raftian_raft::{Entry, Event, Moment, Status};
+use raftian_raft::{Entry, Event, LogPosition, Moment, NodeId, Status};
 
-use crate::driver::Contradiction;
 use crate::store::StoreError;
 
 /// Snapshot of one node's visible state, made by the node itself; cheap enough to make many times a
@@ -48,4 +47,21 @@ pub enum Stopped {
     /// The program stopped the node.
     #[error("the node has stopped")]
     Ended,
+}
+
+/// Evidence that a durable entry was lost: a leader has another entry than this node at an index
+/// that is committed here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error(
+    "{from} leads with {theirs} where {mine} is committed here: this node or a majority of \
+     the others has lost entries that were on disk. Find out which disk was replaced by an older \
+     copy before starting this node again"
+)]
+pub struct Contradiction {
+    /// The leader.
+    pub from: NodeId,
+    /// The committed entry here.
+    pub mine: LogPosition,
+    /// The entry there.
+    pub theirs: LogPosition,
 }
