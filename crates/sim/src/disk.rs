@@ -26,7 +26,8 @@ mod store;
 
 pub use change::{Change, Fate, Rest, SECTOR};
 pub use crash::CrashStyle;
+pub use file::Unusable;
 pub use file_system::{SimFile, SimFileSystem, Unsynced};
 pub use media::{MAX_UNSYNCED, Operation};
 pub use sim_disk::SimDisk;
-pub use store::{Backup, DiskStore, Unusable};
+pub use store::{Backup, DiskStore};

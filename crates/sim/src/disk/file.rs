@@ -9,7 +9,6 @@ use rand::rngs::ChaCha8Rng;
 
 use super::crash::CrashStyle;
 use super::sim_disk::SimDisk;
-use super::store::Unusable;
 use crate::invariants::Violation;
 
 /// Name of the cluster in simulated files.
@@ -18,6 +17,16 @@ const CLUSTER: &str = "lab";
 /// Maximum number of operations before a power cut in the middle of a write. A write without a
 /// snapshot takes fewer, so that some writes finish before the cut.
 const MAX_OPERATIONS: u64 = 24;
+
+/// Reason why a machine cannot start from its disk.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Unusable {
+    /// The store refused its file. Within the model of [`crate::disk`] that is as wrong as a false
+    /// state: the machine is lost without need.
+    Refused(StoreError),
+    /// The store returned a state other than the durable one.
+    Lied(Violation),
+}
 
 /// A store file on a simulated disk, with a model of the state that it must hold.
 #[derive(Debug)]

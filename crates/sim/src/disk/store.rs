@@ -8,9 +8,8 @@ use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
 use super::crash::CrashStyle;
-use super::file::StoreFile;
+use super::file::{StoreFile, Unusable};
 use super::sim_disk::SimDisk;
-use crate::invariants::Violation;
 
 /// A store with write latency that the simulation controls.
 ///
@@ -64,16 +63,6 @@ impl Backup {
             ..self.clone()
         }
     }
-}
-
-/// Reason why a machine cannot start from its disk.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Unusable {
-    /// The store refused its file. Within the model of [`crate::disk`] that is as wrong as a false
-    /// state: the machine is lost without need.
-    Refused(StoreError),
-    /// The store returned a state other than the durable one.
-    Lied(Violation),
 }
 
 impl DiskStore {
