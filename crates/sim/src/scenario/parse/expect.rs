@@ -5,9 +5,8 @@ use std::collections::BTreeSet;
 use raftian_raft::NodeId;
 
 use super::opening::terms;
-use super::step::kind;
 use crate::scenario::lexer::{Lexer, Wrong};
-use crate::scenario::script::{Answer, Expect, RoleName, Wanted};
+use crate::scenario::script::{Answer, Expect, KindName, RoleName, Wanted};
 
 type Reader = fn(&mut Lexer<'_>) -> Result<Expect, Wrong>;
 
@@ -178,4 +177,12 @@ fn queued(words: &mut Lexer<'_>) -> Result<Expect, Wrong> {
         kind,
         count: wanted_of(words, "a count of messages")?,
     })
+}
+
+/// Reads a kind of message.
+pub(super) fn kind(words: &mut Lexer<'_>) -> Result<KindName, Wrong> {
+    words.one_of(
+        "a kind of message",
+        &KindName::ALL.map(|kind| (kind.name(), kind)),
+    )
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use raftian_raft::Index;
 
-use super::expect::expect;
+use super::expect::{expect, kind};
 use crate::scenario::lexer::{Lexer, Wrong};
-use crate::scenario::script::{Change, KindName, Select, Step};
+use crate::scenario::script::{Change, Select, Step};
 
 /// `deliver [A->B [kind] [N]]`
 pub(super) fn deliver(words: &mut Lexer<'_>) -> Result<Step, Wrong> {
@@ -190,12 +190,4 @@ fn select(words: &mut Lexer<'_>) -> Result<Select, Wrong> {
         None
     };
     Ok(Select { link, kind, most })
-}
-
-/// Reads a kind of message.
-pub(super) fn kind(words: &mut Lexer<'_>) -> Result<KindName, Wrong> {
-    words.one_of(
-        "a kind of message",
-        &KindName::ALL.map(|kind| (kind.name(), kind)),
-    )
 }
