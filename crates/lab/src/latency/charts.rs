@@ -1,6 +1,6 @@
 //! Charts: latency breakdown along each axis, and growth with the round trip.
 
-use super::results::{PARTS, Row, short};
+use super::row::{PARTS, Row, short};
 use super::{Cell, Origin, Study};
 use crate::report::chart::{Axis, COLOURS, Chart, Series, Shape};
 

@@ -72,6 +72,7 @@ mod error;
 mod nodes;
 mod real;
 pub mod results;
+mod row;
 mod simulated;
 mod spans;
 pub mod value_list;
@@ -283,7 +284,7 @@ impl Study {
         threads: usize,
         directory: &Path,
         done: &(dyn Fn(u64) + Sync),
-    ) -> Result<(Vec<results::Row>, Vec<String>), MeasureError> {
+    ) -> Result<(Vec<row::Row>, Vec<String>), MeasureError> {
         let cells = self.cells();
         let one = |cell: &Cell| {
             let measured = self.measure(cell, directory);
@@ -317,11 +318,7 @@ impl Study {
     ///
     /// # Errors
     /// If the cluster has no leader in time or commits nothing, or the machine lacks a resource.
-    pub fn measure(
-        &self,
-        cell: &Cell,
-        directory: &Path,
-    ) -> Result<Vec<results::Row>, MeasureError> {
+    pub fn measure(&self, cell: &Cell, directory: &Path) -> Result<Vec<row::Row>, MeasureError> {
         let which = [
             cell.nodes,
             cell.rtt.as_micros() as u64,
@@ -343,7 +340,7 @@ impl Study {
         };
         Ok(measured
             .into_iter()
-            .map(|(origin, measured)| results::Row::new(cell.clone(), origin, measured))
+            .map(|(origin, measured)| row::Row::new(cell.clone(), origin, measured))
             .collect())
     }
 
