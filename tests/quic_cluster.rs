@@ -227,10 +227,8 @@ fn paused_leader_is_replaced_and_follows_when_resumed() {
     });
     cluster.node(leader).control().pause(false);
     cluster.until("the old leader follows", |cluster| {
-        let (old, new) = (
-            cluster.node(leader).view().status,
-            cluster.node(other).view().status,
-        );
+        let old = cluster.node(leader).view().status;
+        let new = cluster.node(other).view().status;
         old.term == new.term && old.leader == new.leader && old.leader.is_some()
     });
 }

@@ -10,7 +10,8 @@ use super::timed;
 
 /// Time of one copy of `bytes` bytes into memory that is already mapped.
 pub(crate) fn copy(bytes: usize) -> Duration {
-    let (from, mut to) = (vec![0x5a; bytes], vec![1; bytes]);
+    let from = vec![0x5a; bytes];
+    let mut to = vec![1; bytes];
     timed(|| black_box(&mut to).copy_from_slice(black_box(&from)))
 }
 

@@ -199,7 +199,8 @@ impl Row {
             Lack::State { bytes, chunk } => (bytes as u64, chunk),
             Lack::Entries { entries, bytes } => (entries, bytes),
         };
-        let ((rate, unit), (limit, _)) = (self.rate(ours), self.rate(limit));
+        let (rate, unit) = self.rate(ours);
+        let (limit, _) = self.rate(limit);
         json!({
             "what": if unit == "MB/s" { "snapshot" } else { "entries" },
             "durable": self.durable,

@@ -96,7 +96,8 @@ impl Pair {
                     index: COVERED,
                 };
                 let data = (0..bytes).map(|place| place as u8).collect::<Vec<_>>();
-                let (stamp, membership) = (Stamp(1), membership.clone());
+                let stamp = Stamp(1);
+                let membership = membership.clone();
                 let snapshot = Snapshot {
                     position,
                     stamp,

@@ -92,7 +92,8 @@ fn main() {
         return;
     }
     let directory = tempfile::tempdir().expect("a directory for the store");
-    let (mut empty, mut playing) = (bare(), with_node(directory.path()));
+    let mut empty = bare();
+    let mut playing = with_node(directory.path());
     let names = [
         "no plugin",
         "plugin, idle",

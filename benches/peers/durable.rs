@@ -182,7 +182,8 @@ pub(crate) fn table(rows: &[Row], machine: &Machine) -> String {
     );
     for row in rows {
         let micros = |times: &[f64]| format!("{:.0} µs", median(times) * 1e6);
-        let (ours, raw) = (micros(&row.ours), micros(&row.raw));
+        let ours = micros(&row.ours);
+        let raw = micros(&row.raw);
         let Row { entries, bytes, .. } = row;
         let _ = writeln!(
             text,

@@ -34,7 +34,8 @@ impl Machine {
     /// Share of all processors used so far by other processes, or by other machines on the same
     /// host. `None` where the system does not report it.
     pub(crate) fn others(&self) -> Option<f64> {
-        let (began, now) = (self.began?, Ticks::now()?);
+        let began = self.began?;
+        let now = Ticks::now()?;
         let others = (now.busy - began.busy).saturating_sub(now.own - began.own);
         Some(others as f64 / (now.all - began.all).max(1) as f64)
     }

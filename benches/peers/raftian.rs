@@ -38,7 +38,8 @@ impl Batched for Cluster {
             let membership = Membership::new(ids()).expect("a few voters");
             let node = Node::new(Config::new(id, membership, id.0), Restored::default(), NOW)
                 .expect("defaults work");
-            let (tally, outgoing) = (Tally::default(), Vec::new());
+            let tally = Tally::default();
+            let outgoing = Vec::new();
             Host {
                 node,
                 written: 0,
@@ -146,7 +147,8 @@ impl Host {
             }
             if self.applied.0 - self.dropped.0 >= LOG_ENTRIES {
                 self.dropped = self.applied;
-                let (index, data) = (self.applied, Vec::new().into());
+                let index = self.applied;
+                let data = Vec::new().into();
                 self.node.step(
                     NOW,
                     Input::TakeSnapshot(TakenSnapshot {

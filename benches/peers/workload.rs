@@ -70,7 +70,8 @@ pub(crate) struct Outcome {
 impl System {
     /// Commands per second over consecutive fresh clusters, until `slice` is measured.
     pub(crate) fn rate(&self, cell: Cell, commands: u64, slice: Duration) -> f64 {
-        let (mut took, mut done) = (Duration::ZERO, 0);
+        let mut took = Duration::ZERO;
+        let mut done = 0;
         // A run was sized to last a slice; one that fell a little short must not double the work.
         while took < slice * 3 / 4 {
             let outcome = (self.run)(cell, commands);
@@ -188,7 +189,8 @@ pub(crate) trait Batched {
 pub(crate) fn batches<C: Batched>(cell: Cell, commands: u64) -> Outcome {
     let mut cluster = C::elected(cell);
     let mut maker = Commands::new(cell.bytes);
-    let (mut took, mut ready) = (Duration::ZERO, Vec::new());
+    let mut took = Duration::ZERO;
+    let mut ready = Vec::new();
     let step = PREPARED.next_multiple_of(cell.load as u64);
     for begin in (0..commands).step_by(step as usize) {
         // Commands are prepared outside the measured time: their cost is not the cluster's.

@@ -59,7 +59,8 @@ fn main() -> ExitCode {
         (Machines::Everything, "everything"),
     ] {
         for nodes in NODES {
-            let (mut events, before) = (0, Clock::now());
+            let mut events = 0;
+            let before = Clock::now();
             for seed in 1..=seeds {
                 let storm = Storm {
                     nodes,

@@ -33,7 +33,8 @@ fn answering_a_pre_vote_changes_nothing() {
     ] {
         let mut cluster = Simulation::new(Setup::cluster(3, 1).log(2, &[1]));
         cluster.hold_disk(N2);
-        let (before, disk) = (cluster.node(N2).status(), cluster.host(N2).image().clone());
+        let before = cluster.node(N2).status();
+        let disk = cluster.host(N2).image().clone();
         let message = Message::new(Term(10), Body::PreVote { last, priority: 0 });
         cluster.inject([Envelope {
             serial: 0,

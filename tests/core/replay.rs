@@ -65,7 +65,9 @@ fn recorded_node_replays_identically() {
 
 #[test]
 fn same_seed_reproduces_the_run() {
-    let (first, second, other) = (eventful(3), eventful(3), eventful(4));
+    let first = eventful(3);
+    let second = eventful(3);
+    let other = eventful(4);
     assert_eq!(first.trace(), second.trace());
     assert_ne!(first.trace(), other.trace());
 }

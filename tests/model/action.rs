@@ -73,7 +73,8 @@ impl Spent {
 
 /// Adds every event that is possible in `world` to `actions`.
 pub(crate) fn possible(cluster: &Cluster, world: &World, actions: &mut Vec<Action>) {
-    let (bounds, spent) = (&cluster.bounds, &world.spent);
+    let bounds = &cluster.bounds;
+    let spent = &world.spent;
     let turn = next_to_begin(cluster, world);
     let arrives = |place: &usize| world.network.get(*place).to.0 <= turn;
     actions.extend(

@@ -270,10 +270,12 @@ impl Cluster {
 
     fn restart(&self, world: &mut World, id: NodeId, image: Restored) {
         let host = self.host(world, id);
-        let (run, now) = (host.run + 1, host.clock.now);
+        let run = host.run + 1;
+        let now = host.clock.now;
         // A read id holds the node's id above its low byte.
         Arc::make_mut(&mut world.history).forgets(|read| read.0 >> 8 == id.0);
-        let (config, disk) = (self.config(id, run), self.bounds.disk);
+        let config = self.config(id, run);
+        let disk = self.bounds.disk;
         self.at(world, id, |host, outcome| {
             *host = Host::start(config, image, run, now);
             host.input(Input::Wake, disk, outcome);

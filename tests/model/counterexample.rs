@@ -28,11 +28,9 @@ fn line(transcript: &mut String, world: &World, action: Action) {
         Action::Campaign(id) => writeln!(transcript, "campaign {id}"),
         Action::Deliver(place) => {
             let envelope = world.network.get(place);
-            let (from, to, kind) = (
-                envelope.from,
-                envelope.to,
-                Kind::of(&envelope.message).name(),
-            );
+            let from = envelope.from;
+            let to = envelope.to;
+            let kind = Kind::of(&envelope.message).name();
             writeln!(
                 transcript,
                 "{:<40}# {envelope}",
@@ -71,12 +69,10 @@ fn line(transcript: &mut String, world: &World, action: Action) {
 
 fn ending(transcript: &mut String, world: &World) {
     for host in &world.hosts {
-        let (id, role, term, commit) = (
-            host.id(),
-            host.node.role(),
-            host.node.term(),
-            host.node.commit(),
-        );
+        let id = host.id();
+        let role = host.node.role();
+        let term = host.node.term();
+        let commit = host.node.commit();
         writeln!(
             transcript,
             "# {id} {role} {term}, commit {commit}, log {}",

@@ -90,7 +90,8 @@ fn raising_any_bound_by_one_breaks_no_property() {
     for Configuration { name, bounds, .. } in chosen() {
         for (more, bounds) in bounds.one_more_of_each() {
             let explored = table::explore(Cluster::new(&bounds, None), 2, most);
-            let (states, seconds) = (explored.states, explored.took.as_secs_f64());
+            let states = explored.states;
+            let seconds = explored.took.as_secs_f64();
             let whole = if explored.generated < most {
                 "complete"
             } else {

@@ -99,7 +99,8 @@ impl History {
     }
 
     fn elects(&mut self, before: &Host, host: &Host) -> Result<(), Broken> {
-        let (id, term) = (host.id(), host.node.term());
+        let id = host.id();
+        let term = host.node.term();
         let led = before.node.role() == RoleKind::Leader
             && before.node.term() == term
             && before.run == host.run;
@@ -130,7 +131,9 @@ impl History {
     }
 
     fn commits(&mut self, before: &Host, host: &Host, hosts: &[Arc<Host>]) -> Result<(), Broken> {
-        let (id, term, commit) = (host.id(), host.node.term(), host.node.commit());
+        let id = host.id();
+        let term = host.node.term();
+        let commit = host.node.commit();
         let moved = host.run == before.run && commit > before.node.commit();
         if moved && host.node.role() == RoleKind::Leader {
             if host.mark(commit).is_none_or(|mark| mark.term != term) {
@@ -200,7 +203,8 @@ impl History {
                 );
             }
         }
-        let (known, applied) = (Index(host.state.len() as u64), host.node.applied());
+        let known = Index(host.state.len() as u64);
+        let applied = host.node.applied();
         if known < applied && !host.is_witness() {
             let id = host.id();
             return broken(
@@ -272,7 +276,8 @@ fn logs_match(host: &Host, hosts: &[Arc<Host>]) -> Result<(), Broken> {
             };
             same_above |= own.term == theirs.term;
             if same_above && !own.agrees(theirs) {
-                let (id, other) = (host.id(), other.id());
+                let id = host.id();
+                let other = other.id();
                 let what = format!(
                     "{id} has {own:?} at {index}, but {other} has {theirs:?}, \
                      although their terms agree there or later"

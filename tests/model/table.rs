@@ -146,7 +146,8 @@ pub(crate) fn table(rows: &[Row]) -> String {
                 .broken
                 .as_ref()
                 .map_or("nothing", |(property, _)| property);
-            let (name, seconds) = (bug.name(), found.took.as_secs_f64());
+            let name = bug.name();
+            let seconds = found.took.as_secs_f64();
             put(format!(
                 "{left:<67}   {name:<44} {:>8} {seconds:>8.1}  {by}",
                 found.states

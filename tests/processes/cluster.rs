@@ -261,7 +261,8 @@ impl Cluster {
             std::fs::copy(foreign.with_file_name(file), own.with_file_name(file))
                 .expect("keys are files");
         }
-        let (before, after) = (fingerprint(own, id), fingerprint(foreign, 1));
+        let before = fingerprint(own, id);
+        let after = fingerprint(foreign, 1);
         rewrite(own, &before, &after);
     }
 
@@ -269,7 +270,8 @@ impl Cluster {
     /// reach the other member.
     pub(crate) fn point_at(&self, id: u64, other: u64) {
         let own = Path::new(self.config(id));
-        let (mine, theirs) = (address(own, id), address(own, other));
+        let mine = address(own, id);
+        let theirs = address(own, other);
         rewrite(own, &mine, "127.0.0.1:1");
         rewrite(own, &theirs, &mine);
         rewrite(own, "127.0.0.1:1", &theirs);

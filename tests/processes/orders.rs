@@ -32,7 +32,8 @@ fn orders_survive_a_killed_leader_and_members_converge() {
     );
     assert!(second["index"].as_u64() > first["index"].as_u64());
     eventually("the survivors agree", || {
-        let (a, b) = (cluster.status(follower), cluster.status(other));
+        let a = cluster.status(follower);
+        let b = cluster.status(other);
         healths(&a)[2] == 40 && a["state_hash"] == b["state_hash"] && a["applied"] == b["applied"]
     });
 

@@ -53,7 +53,8 @@ fn classic_board_is_drawn_and_hits_fade_its_cities() {
     ];
     assert_eq!(CENTRES.map(|at| before.pixel(at)), full);
     // A city is 80 by 80: the pixels at its corners are the city's, those outside the map's.
-    let (blue, grey) = ([0, 0, 255], [125, 125, 125]);
+    let blue = [0, 0, 255];
+    let grey = [125, 125, 125];
     assert_eq!(
         [(335, 185), (414, 264)].map(|at| before.pixel(at)),
         [blue, blue]

@@ -65,10 +65,8 @@ fn frames_over_time(rows: &[Row]) -> Chart {
             points,
         });
     }
-    let (x, y) = (
-        Axis::counts("Elapsed Seconds"),
-        Axis::measures("FPS").from_zero(),
-    );
+    let x = Axis::counts("Elapsed Seconds");
+    let y = Axis::measures("FPS").from_zero();
     Chart {
         title: "FPS Over Time".to_owned(),
         x,
@@ -114,10 +112,8 @@ fn frame_times(dots: u32, rows: &[&Row]) -> Chart {
         shape: Shape::Cloud,
         points: means,
     });
-    let (x, y) = (
-        Axis::counts("node placement and heartbeat"),
-        Axis::measures("frame time (ms)").from_zero(),
-    );
+    let x = Axis::counts("node placement and heartbeat");
+    let y = Axis::measures("frame time (ms)").from_zero();
     Chart {
         title: format!("Frame times with {dots} dots, uncapped"),
         x,
@@ -149,10 +145,8 @@ fn orders(rows: &[Row]) -> Chart {
             .filter(|row| row.commit_ms(50).is_some())
             .map(Row::fps_mean)
     };
-    let (least, most) = (
-        rates().fold(f64::INFINITY, f64::min),
-        rates().fold(0.0, f64::max),
-    );
+    let least = rates().fold(f64::INFINITY, f64::min);
+    let most = rates().fold(0.0, f64::max);
     if most > least {
         let at = |step: u32| least * (most / least).powf(f64::from(step) / 20.0);
         let points = (0..20)
@@ -167,10 +161,8 @@ fn orders(rows: &[Row]) -> Chart {
             points,
         });
     }
-    let (x, y) = (
-        Axis::measures("frames per second").from_zero(),
-        Axis::measures("time (ms)").from_zero(),
-    );
+    let x = Axis::measures("frames per second").from_zero();
+    let y = Axis::measures("time (ms)").from_zero();
     let title = "Time from proposing an order to the frame that shows it".to_owned();
     let beats: Vec<_> = rows
         .iter()

@@ -96,7 +96,8 @@ fn unique<T: PartialEq + Copy>(values: &mut Vec<T>) {
 
 /// Measures windows and writes the requested outputs.
 pub(crate) fn run(arguments: &Arguments) -> Exit {
-    let (study, output) = (arguments.study(), &arguments.output);
+    let study = arguments.study();
+    let output = &arguments.output;
     if let Err(exit) = check(study.check(), output, &COLUMNS.quantity_names()) {
         return exit;
     }

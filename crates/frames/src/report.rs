@@ -189,7 +189,8 @@ impl Row {
     }
 
     fn fps_sd(&self) -> f64 {
-        let (fps, mean) = (self.fps(), self.fps_mean());
+        let fps = self.fps();
+        let mean = self.fps_mean();
         (fps.iter().map(|fps| (fps - mean).powi(2)).sum::<f64>() / (fps.len() as f64 - 1.0)).sqrt()
     }
 

@@ -140,7 +140,8 @@ impl Made {
                 pre: true,
             },
         );
-        let (mine, theirs) = (position(6, PAST), position(6, PAST - 2));
+        let mine = position(6, PAST);
+        let theirs = position(6, PAST - 2);
         let because = VoteRefusal::LogBehind { mine, theirs };
         made.add_decision(
             CY,
@@ -291,7 +292,8 @@ impl Made {
 
     fn node(&self, place: usize, now: u64) -> NodeView {
         let member = &self.members[place];
-        let (leads, stands) = (place == BO, self.stands(place, now));
+        let leads = place == BO;
+        let stands = self.stands(place, now);
         let alone = member.cut.is_some_and(|since| now > since + 1500);
         let role = match place {
             _ if leads => RoleKind::Leader,

@@ -198,7 +198,8 @@ impl Background {
         let state = Arc::new(Mutex::new(OwnState::founding().0));
         let waker = Arc::clone(&wake);
         control.set_waker(Arc::new(move || waker.raise()));
-        let (for_thread, shown) = (Arc::clone(&wake), Arc::clone(&state));
+        let for_thread = Arc::clone(&wake);
+        let shown = Arc::clone(&state);
         let thread =
             std::thread::spawn(move || run_background(seat, &control, &asked, &for_thread, &shown));
         Background {

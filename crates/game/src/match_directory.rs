@@ -30,10 +30,8 @@ impl MatchDirectory {
         remove_abandoned(parent);
         let directory = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
         // The lock gets its name only once it is held, so that no other match finds it unlocked.
-        let (starting, named) = (
-            directory.path().join("starting"),
-            directory.path().join(LOCK),
-        );
+        let starting = directory.path().join("starting");
+        let named = directory.path().join(LOCK);
         let lock = File::create(&starting)?;
         lock.try_lock()?;
         fs::rename(starting, named)?;

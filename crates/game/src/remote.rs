@@ -21,7 +21,8 @@ fn show_members(
 ) {
     let links = own.control.links();
     let members = own.config.members.iter().map(|member| {
-        let (id, name) = (member.id, member.name.clone());
+        let id = member.id;
+        let name = member.name.clone();
         if id == own.config.id {
             let up = own.control.is_running();
             MemberView {

@@ -141,10 +141,8 @@ mod tests {
             app.add_plugins(plugin);
         });
         let app = cluster.app(1);
-        let (log, realm) = (
-            app.world().resource::<AppliedLog>(),
-            app.world().resource::<ReplicatedRealm>(),
-        );
+        let log = app.world().resource::<AppliedLog>();
+        let realm = app.world().resource::<ReplicatedRealm>();
         assert_eq!(
             app.world().resource::<OwnState>().0,
             applied_state(log, &realm.0)

@@ -73,7 +73,8 @@ mod tests {
     #[test]
     fn clock_runs_forward_and_converts_moments_to_instants() {
         let clock = Clock::start();
-        let (first, second) = (clock.now(), clock.now());
+        let first = clock.now();
+        let second = clock.now();
         assert!(first <= second && second < Moment(60_000_000));
         let soon = clock.instant(clock.now().after(Duration::from_secs(5)));
         let wait = soon.saturating_duration_since(Instant::now());

@@ -164,7 +164,8 @@ fn leader_keeps_contact_during_a_large_snapshot() {
     cluster.until("all are applied", |cluster| {
         (1..=2).all(|id| cluster.applied(id).0 >= 101)
     });
-    let (index, data) = (cluster.applied(leader), state());
+    let index = cluster.applied(leader);
+    let data = state();
     let taken = TakenSnapshot {
         index,
         data: data.clone(),
@@ -180,7 +181,8 @@ fn leader_keeps_contact_during_a_large_snapshot() {
     let term = cluster.node(leader).view().status.term;
 
     cluster.wake(3);
-    let (mut seen, mut silence) = (0, Duration::ZERO);
+    let mut seen = 0;
+    let mut silence = Duration::ZERO;
     cluster.until("the snapshot is taken", |cluster| {
         let status = cluster.node(leader).view().status;
         let peer = status
@@ -285,7 +287,8 @@ fn membership_change_is_answered_to_its_requester() {
     let mut cluster = Cluster::asleep(3);
     (1..=3).for_each(|id| cluster.wake(id));
     let leader = cluster.leader();
-    let (follower, other) = (leader % 3 + 1, (leader + 1) % 3 + 1);
+    let follower = leader % 3 + 1;
+    let other = (leader + 1) % 3 + 1;
     let answer = |cluster: &mut Cluster, id| {
         let mut answers = Vec::new();
         cluster.until("answered", |cluster| {
@@ -480,7 +483,8 @@ fn invalid_configuration_creates_no_store() {
     );
     raft.heartbeat = raft.election_timeout.1;
     let options = NodeOptions::new(config, raft, QuicOptions::new(socket, config));
-    let (store, mark) = (options.store.clone(), options.mark.clone());
+    let store = options.store.clone();
+    let mark = options.mark.clone();
     let refused = NodeHandle::start(options).expect_err("heartbeats come too late");
     assert!(matches!(refused, StartError::Config(_)), "{refused}");
     assert!(!store.exists() && !mark.exists());

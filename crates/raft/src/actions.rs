@@ -429,7 +429,8 @@ mod tests {
             Moment(0),
         )
         .unwrap();
-        let (mut written, mut applied) = (0, 0);
+        let mut written = 0;
+        let mut applied = 0;
         node.step(Moment(0), Input::Campaign);
         while node.has_work() {
             let copied = node.clone().take_actions();

@@ -209,10 +209,8 @@ impl Config {
         // Moments count microseconds: a shorter duration is zero, and one that does not fit never
         // ends.
         let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        let (shortest, longest) = (
-            micros(self.election_timeout.0),
-            micros(self.election_timeout.1),
-        );
+        let shortest = micros(self.election_timeout.0);
+        let longest = micros(self.election_timeout.1);
         let heartbeat = micros(self.heartbeat);
         // Followers would campaign against a live leader whose heartbeats are as far apart as their
         // timeouts; and an empty range has no randomness to resolve split votes (section 5.2).
@@ -326,7 +324,8 @@ mod tests {
     /// microseconds.
     #[test]
     fn timing_is_checked_in_the_unit_of_moments() {
-        let (ms, ns) = (Duration::from_millis, Duration::from_nanos);
+        let ms = Duration::from_millis;
+        let ns = Duration::from_nanos;
         assert_eq!(timing(ms(149), ms(150), ms(300)), Ok(()));
         assert_eq!(timing(ms(150), ms(150), ms(300)), Err(ConfigError::Timing));
         assert_eq!(
@@ -356,7 +355,8 @@ mod tests {
             config.adaptive_timeout = Some((floor, ceiling));
             config.validate()
         };
-        let (us, largest) = (Duration::from_micros, Duration::from_micros(u64::MAX / 4));
+        let us = Duration::from_micros;
+        let largest = Duration::from_micros(u64::MAX / 4);
         assert_eq!(adaptive(us(50_001), us(50_002)), Ok(()));
         assert_eq!(adaptive(us(50_001), largest), Ok(()));
         for (floor, ceiling) in [(50_000, 60_000), (60_000, 60_000), (60_000, 59_999)] {

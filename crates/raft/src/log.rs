@@ -236,7 +236,8 @@ impl Log {
     /// there is one. Returns the sum too.
     pub(crate) fn batch(&self, from: Index, count: usize, bytes: usize) -> (&[Entry], usize) {
         let rest = self.from(from);
-        let (mut len, mut sum) = (0, 0);
+        let mut len = 0;
+        let mut sum = 0;
         for size in rest.iter().take(count).map(Entry::size) {
             if len > 0 && sum + size > bytes {
                 break;

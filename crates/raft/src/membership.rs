@@ -301,7 +301,8 @@ impl Membership {
         new: &mut [T],
         old: &mut [T],
     ) -> T {
-        let (mut new_count, mut old_count) = (0, 0);
+        let mut new_count = 0;
+        let mut old_count = 0;
         for (id, member) in self.members.iter() {
             let reached = value(*id);
             if member.standing.is_some_and(Standing::votes) {

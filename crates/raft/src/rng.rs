@@ -27,7 +27,8 @@ impl Rng {
     /// Draws a duration from `shortest..longest`, in whole microseconds. The distribution is
     /// uniform to less than one part in 2^20 while the range is below half a year.
     pub(crate) fn duration(&mut self, (shortest, longest): (Duration, Duration)) -> Duration {
-        let (shortest, longest) = (shortest.as_micros() as u64, longest.as_micros() as u64);
+        let shortest = shortest.as_micros() as u64;
+        let longest = longest.as_micros() as u64;
         let width = u128::from(longest - shortest);
         // Multiply and shift: one draw per duration, and far less bias than a remainder.
         let offset = (u128::from(self.draw()) * width) >> 64;
@@ -40,7 +41,8 @@ impl Rng {
     }
 
     fn draw(&mut self) -> u64 {
-        let (count, place) = (self.draws / 8, (self.draws % 8) as usize);
+        let count = self.draws / 8;
+        let place = (self.draws % 8) as usize;
         if place == 0 {
             // Seed and count alone identify a block, so the rest of the key stays zero.
             let mut key = [0; 32];

@@ -248,7 +248,8 @@ mod tests {
     #[test]
     fn sequence_skipped_far_behind_counts_as_applied() {
         let mut sessions = Sessions::default();
-        let (client, newest) = (ClientId(1), Sessions::MAX_AHEAD + 5);
+        let client = ClientId(1);
+        let newest = Sessions::MAX_AHEAD + 5;
         assert_eq!(sessions.admit(client, 1), Verdict::Apply);
         assert_eq!(sessions.admit(client, 3), Verdict::Apply);
         assert_eq!(sessions.admit(client, newest), Verdict::Apply);

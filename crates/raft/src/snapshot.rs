@@ -122,7 +122,8 @@ mod tests {
             membership: membership.clone(),
             data,
         };
-        let (none, some) = (of(None), of(Some(Bytes::from(&[7_u8; 3][..]))));
+        let none = of(None);
+        let some = of(Some(Bytes::from(&[7_u8; 3][..])));
         assert_eq!([none.len(), some.len()], [0, 3]);
         assert!(none.is_empty() && !some.is_empty());
     }
@@ -139,7 +140,8 @@ mod tests {
         for len in 0..state.len() {
             assert_ne!(name(&state), name(&state[..len]), "{len} bytes");
         }
-        let (mut two, top) = (state, 7);
+        let mut two = state;
+        let top = 7;
         two[top] ^= 0x80;
         two[top + 32] ^= 0x80;
         assert_ne!(

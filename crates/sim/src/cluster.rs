@@ -429,8 +429,10 @@ impl Simulation {
                     let leader = node
                         .leader()
                         .map_or("no node".to_string(), |leader| leader.to_string());
-                    let (role, term, last, commit) =
-                        (node.role(), node.term(), node.last(), node.commit());
+                    let role = node.role();
+                    let term = node.term();
+                    let last = node.last();
+                    let commit = node.commit();
                     text += &format!(
                         "\n  {id} {role} {term}, follows {leader}, last {last}, commit {commit}"
                     );

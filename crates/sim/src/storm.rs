@@ -238,11 +238,9 @@ impl Storm {
             Ok(Ok(())) => {
                 run.counters.add(run.cluster.counters());
                 let time = Duration::from_micros(run.cluster.now().0);
-                let (digest, steps, trace) = (
-                    run.cluster.digest(),
-                    run.cluster.steps(),
-                    run.cluster.trace(),
-                );
+                let digest = run.cluster.digest();
+                let steps = run.cluster.steps();
+                let trace = run.cluster.trace();
                 return Ok(Report {
                     digest,
                     steps,

@@ -174,7 +174,9 @@ pub(super) fn plugin(app: &mut App, meter: Meter) {
         |adapter: Option<Res<bevy::render::renderer::RenderAdapterInfo>>,
          mut commands: Commands| {
             if let Some(adapter) = adapter {
-                let (name, kind, backend) = (&adapter.name, adapter.device_type, adapter.backend);
+                let name = &adapter.name;
+                let kind = adapter.device_type;
+                let backend = adapter.backend;
                 commands.insert_resource(Adapter(format!("{name} ({kind:?}, {backend:?})")));
             }
         },
@@ -256,7 +258,8 @@ mod tests {
 
     #[test]
     fn frame_times_and_rates_are_measured() {
-        let (mut meter, start) = (meter(2), Instant::now());
+        let mut meter = meter(2);
+        let start = Instant::now();
         assert!(
             !meter.is_ready(start, false) && meter.is_ready(start + Duration::from_secs(2), false)
         );

@@ -55,7 +55,8 @@ impl WindowGuard {
         log_level: &str,
         stop_request: &StopRequest,
     ) -> Self {
-        let (config, log_level) = (config.to_owned(), log_level.to_owned());
+        let config = config.to_owned();
+        let log_level = log_level.to_owned();
         Self::new(
             Behind::Member(Member {
                 control,

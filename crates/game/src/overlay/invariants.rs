@@ -117,8 +117,10 @@ impl Invariants {
             if let Some(state) = member.state {
                 let first = remember(&mut self.states, state.index, (state.hash, member.id));
                 if first.0 != state.hash {
-                    let (one, other) = (view.name(first.1), &member.name);
-                    let (before, hash) = (short_hash(first.0), short_hash(state.hash));
+                    let one = view.name(first.1);
+                    let other = &member.name;
+                    let before = short_hash(first.0);
+                    let hash = short_hash(state.hash);
                     self.breaks(
                         STATES,
                         at,
@@ -137,7 +139,8 @@ impl Invariants {
         if status.role == RoleKind::Leader {
             let first = remember(&mut self.leaders, status.term, status.id);
             if first != status.id {
-                let (one, other) = (view.name(first), view.name(status.id));
+                let one = view.name(first);
+                let other = view.name(status.id);
                 self.breaks(
                     ELECTION,
                     at,
@@ -148,7 +151,8 @@ impl Invariants {
     }
 
     fn check_commit(&mut self, view: &ClusterView, node: &NodeView, at: Duration) {
-        let (id, commit) = (node.status.id, node.status.commit);
+        let id = node.status.id;
+        let commit = node.status.commit;
         if let Some(before) = self
             .commits
             .insert(id, commit)
@@ -182,7 +186,8 @@ impl Invariants {
                 None => remember(&mut self.entries, entry.index, (seen, id)),
             };
             if differ(first, seen) {
-                let (one, other) = (view.name(owner), view.name(id));
+                let one = view.name(owner);
+                let other = view.name(id);
                 let what = if first.0 == seen.0 {
                     "another one".into()
                 } else {

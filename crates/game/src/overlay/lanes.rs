@@ -40,10 +40,8 @@ impl Sheet {
     }
 
     fn under(&self, mouse: Pos2, lanes: usize, columns: usize) -> Option<(usize, usize)> {
-        let (x, y) = (
-            (mouse.x - self.corner.x) / self.cell,
-            (mouse.y - self.corner.y) / self.lane,
-        );
+        let x = (mouse.x - self.corner.x) / self.cell;
+        let y = (mouse.y - self.corner.y) / self.lane;
         let inside = x >= 0.0 && y >= 0.0 && (x as usize) < columns && (y as usize) < lanes;
         inside.then_some((y as usize, x as usize))
     }
@@ -262,7 +260,8 @@ fn covered(painter: &Painter, area: &Rect, up_to: Index) {
 
 /// A bracket at the right end of the last applied entry.
 fn applied_mark(painter: &Painter, cell: Rect) {
-    let (x, stroke) = (cell.right() + 1.0, Stroke::new(2.0, TEXT));
+    let x = cell.right() + 1.0;
+    let stroke = Stroke::new(2.0, TEXT);
     painter.vline(x, cell.top() - 3.0..=cell.bottom() + 3.0, stroke);
     for y in [cell.top() - 3.0, cell.bottom() + 3.0] {
         painter.hline(x - 4.0..=x + 1.0, y, stroke);

@@ -187,7 +187,8 @@ mod tests {
         let lane = &Grid::new(&view, 11).lanes[0];
         let fates =
             [69, 70, 71, 72, 73, 74].map(|index| lane.entry(Index(index)).map(|(_, fate)| fate));
-        let (applied, committed) = (Some(Fate::Applied), Some(Fate::Committed));
+        let applied = Some(Fate::Applied);
+        let committed = Some(Fate::Committed);
         assert_eq!(
             fates,
             [

@@ -153,7 +153,8 @@ mod tests {
     /// Returns the panel's area after a few frames in a window of this size.
     fn shown(context: &Context, view: &ClusterView, size: egui::Vec2) -> Rect {
         for _ in 0..6 {
-            let (history, latency) = (History::default(), CommitLatency::default());
+            let history = History::default();
+            let latency = CommitLatency::default();
             let mut screen = Screen {
                 view,
                 history: &history,

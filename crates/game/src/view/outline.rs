@@ -115,7 +115,8 @@ mod tests {
             let pieces = dashes(SQUARE, step as f32 * 0.37);
             assert!(pieces.len() <= most_pieces(104));
             for Piece { middle, size } in pieces {
-                let (low, high) = (middle - size / 2.0, middle + size / 2.0);
+                let low = middle - size / 2.0;
+                let high = middle + size / 2.0;
                 assert!(size.min_element() >= 0.0);
                 assert!(
                     low.x >= 322.99 && low.y >= 172.99 && high.x <= 427.01 && high.y <= 277.01,

@@ -140,7 +140,8 @@ impl Arguments {
 
 /// Measures elections and writes the requested outputs.
 pub fn run(arguments: &Arguments) -> Exit {
-    let (study, output) = (arguments.study(), &arguments.output);
+    let study = arguments.study();
+    let output = &arguments.output;
     if let Err(exit) = check(study.check(), output, &COLUMNS.quantity_names()) {
         return exit;
     }

@@ -148,7 +148,8 @@ fn many(arguments: &Arguments, target: Target) -> Exit {
     let time = Duration::from_secs_f64(arguments.seconds.clamp(0.0, 1e6));
     match fuzz.run(|_| began.elapsed() < time) {
         Ok(Answers { taken, refused }) => {
-            let (inputs, seconds) = (taken + refused, began.elapsed().as_secs_f64());
+            let inputs = taken + refused;
+            let seconds = began.elapsed().as_secs_f64();
             let rate = inputs as f64 / seconds.max(1e-9);
             outln!(
                 "{}: {inputs} inputs in {seconds:.1} s ({rate:.0}/s), {taken} accepted",

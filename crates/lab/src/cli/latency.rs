@@ -95,7 +95,8 @@ impl Arguments {
 
 /// Measures orders and writes the requested outputs.
 pub fn run(arguments: &Arguments) -> Exit {
-    let (study, output) = (arguments.study(), &arguments.output);
+    let study = arguments.study();
+    let output = &arguments.output;
     if let Err(exit) = check(study.check(), output, &COLUMNS.quantity_names()) {
         return exit;
     }

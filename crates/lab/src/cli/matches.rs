@@ -20,7 +20,8 @@ pub(super) fn run(
     if let Err(exit) = check(checked, output, quantities) {
         return exit;
     }
-    let (progress, began) = (output.progress(name, matches), Instant::now());
+    let progress = output.progress(name, matches);
+    let began = Instant::now();
     let played = play(output.threads(), &|size| progress.advance(size));
     progress.finish();
     let (findings, steps) = match played {
@@ -31,7 +32,8 @@ pub(super) fn run(
         }
     };
     if !output.quiet {
-        let (seconds, count) = (began.elapsed().as_secs_f64(), steps as f64 / 1e6);
+        let seconds = began.elapsed().as_secs_f64();
+        let count = steps as f64 / 1e6;
         let speed = format!(
             ", {count:.1} million steps: {:.1} million/s",
             count / seconds

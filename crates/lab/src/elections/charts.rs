@@ -126,7 +126,8 @@ fn times(study: &Study, rows: &[Row]) -> Chart {
         },
     ];
     if !study.settings.crash_leader {
-        let (first, last) = (first as f64, last as f64);
+        let first = first as f64;
+        let last = last as f64;
         let edge = STUDY_EDGE.clamp(first, last);
         let small = [(first, STUDY_MS.0), (edge, STUDY_MS.0)]
             .into_iter()

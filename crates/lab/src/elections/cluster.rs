@@ -132,7 +132,8 @@ impl<'a> Cluster<'a> {
             self.perform(place);
             self.plan(place);
         }
-        let (heartbeat, delay) = (self.settings.heartbeat.0, self.settings.delay.to);
+        let heartbeat = self.settings.heartbeat.0;
+        let delay = self.settings.delay.to;
         // Long enough for every node to follow the new leader.
         let settled = self.timeline.now().after(heartbeat * 2 + delay * 4);
         // A crash at a fixed phase would bias the time since the last heartbeat.
@@ -189,10 +190,8 @@ impl<'a> Cluster<'a> {
         let mut envelopes = Vec::new();
         while self.nodes[place as usize].has_work() {
             let work = self.nodes[place as usize].work();
-            let (written, applied) = (
-                work.persist.map(|write| write.number),
-                work.apply.last().map(|entry| entry.index),
-            );
+            let written = work.persist.map(|write| write.number);
+            let applied = work.apply.last().map(|entry| entry.index);
             for event in work.others.events.drain(..) {
                 if let Decision::StoodForElection { .. } = event.decision {
                     self.count.elections += 1;

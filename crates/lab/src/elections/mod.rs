@@ -258,7 +258,8 @@ impl Study {
 
     /// Runs one cluster of a validated study.
     fn one(&self, nodes: u64, rep: u64) -> Result<Outcome, ProcessError> {
-        let (settings, seed) = (&self.settings, parallel::seed(self.seed, &[nodes, rep]));
+        let settings = &self.settings;
+        let seed = parallel::seed(self.seed, &[nodes, rep]);
         match self.world {
             World::Virtual => Ok(cluster::run(settings, nodes, seed)),
             World::Threads => Ok(threads::elect(settings, nodes, seed)),

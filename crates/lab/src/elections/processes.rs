@@ -70,7 +70,8 @@ pub(super) fn replace_leader(
             process: "the leader".to_owned(),
             source,
         })?;
-    let (killed, mut stood) = (Instant::now(), Vec::new());
+    let killed = Instant::now();
+    let mut stood = Vec::new();
     let next = leads(&receiver, limit(killed), leader.term, &mut stood);
     Ok(Outcome {
         time: next
@@ -128,7 +129,8 @@ fn start(
                 process: "a node".to_owned(),
                 source,
             })?;
-        let (stdout, sender) = (node.stdout.take(), sender.clone());
+        let stdout = node.stdout.take();
+        let sender = sender.clone();
         nodes.0.push(node);
         thread::spawn(move || stdout.map(|stdout| listen(place, BufReader::new(stdout), &sender)));
     }
@@ -185,7 +187,8 @@ pub fn live(
         let _end = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
         std::process::exit(0);
     });
-    let (mut stood, mut led) = (Term(0), Term(0));
+    let mut stood = Term(0);
+    let mut led = Term(0);
     let mut taken = Vec::new();
     loop {
         taken.clear();

@@ -21,7 +21,8 @@ fn agrees(study: &Study) {
             .iter()
             .map(|run| run.time.expect("a leader").as_secs_f64() * 1e3)
             .collect();
-        let (count, mean) = (times.len() as f64, row.time_ms.unwrap().mean);
+        let count = times.len() as f64;
+        let mean = row.time_ms.unwrap().mean;
         let variance = times.iter().map(|time| (time - mean).powi(2)).sum::<f64>() / (count - 1.0);
         let bound = 4.0 * (variance / count).sqrt();
         let off = (mean - row.theory_ms).abs();
@@ -151,10 +152,8 @@ fn nodes_on_threads_elect_a_leader() {
 #[test]
 fn messages_and_steps_grow_with_the_number_of_nodes() {
     let rows = study("53..193/20", 3, |_| ()).run(2, &|_| ()).unwrap();
-    let (messages, steps) = (
-        results::messages_growth(&rows).unwrap(),
-        results::steps_growth(&rows).unwrap(),
-    );
+    let messages = results::messages_growth(&rows).unwrap();
+    let steps = results::steps_growth(&rows).unwrap();
     assert!(
         (messages.slope - 2.0).abs() < 0.01,
         "a request and a vote for each: {messages:?}"

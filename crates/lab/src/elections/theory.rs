@@ -16,11 +16,9 @@ const STEPS: u32 = 20_000;
 /// exact except for the integration steps.
 pub fn first_timeout_ms(timers: u64, timeout: Span, poll: Duration) -> f64 {
     let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
-    let (shortest, width, poll) = (
-        ms(timeout.from),
-        ms(timeout.to) - ms(timeout.from),
-        ms(poll),
-    );
+    let shortest = ms(timeout.from);
+    let width = ms(timeout.to) - ms(timeout.from);
+    let poll = ms(poll);
     if poll == 0.0 {
         return shortest + width / (timers as f64 + 1.0);
     }
@@ -89,10 +87,8 @@ mod tests {
         let sum: f64 = (0..runs)
             .map(|_| (0..13).map(|_| draw()).fold(f64::INFINITY, f64::min))
             .sum();
-        let (thrown, exact) = (
-            sum / f64::from(runs),
-            first_timeout_ms(13, STUDY, Duration::from_millis(50)),
-        );
+        let thrown = sum / f64::from(runs);
+        let exact = first_timeout_ms(13, STUDY, Duration::from_millis(50));
         assert!((thrown - exact).abs() < 0.5, "{thrown} and {exact}");
     }
 }

@@ -58,7 +58,8 @@ pub(super) fn elect(settings: &Settings, size: u64, seed: u64) -> Outcome {
                 loss,
                 rng: own,
             };
-            let (shared, start) = (&shared, &start);
+            let shared = &shared;
+            let start = &start;
             scope.spawn(move || {
                 // Each slot is set once, by its own thread.
                 let _first = shared.threads[place as usize].set(thread::current());
@@ -119,7 +120,8 @@ impl SharedCluster {
     /// Runs one node until a leader is elected.
     fn live(&self, config: Config, post: ThreadLinks, poll: (u64, u64)) {
         let place = post.place;
-        let (store, now) = (MemoryStore::new(), self.clock.now());
+        let store = MemoryStore::new();
+        let now = self.clock.now();
         let mut driver = Driver::new(config, Restored::default(), store, post, now)
             .expect("the settings were checked");
         while !self.over.load(Ordering::Acquire) {
@@ -156,7 +158,8 @@ impl SharedCluster {
     }
 
     fn outcome(&self, began: Moment) -> Outcome {
-        let (won, stood) = (self.won.get(), lock(&self.stood).clone());
+        let won = self.won.get();
+        let stood = lock(&self.stood).clone();
         Outcome {
             time: won.map(|(at, _)| at.since(began)),
             elections: stood.len() as u64,

@@ -199,7 +199,8 @@ impl FromStr for Span {
         let unit = to
             .trim()
             .trim_start_matches(|character: char| character.is_ascii_digit() || character == '.');
-        let (to, from) = (time(to, None)?, time(from, Some(unit))?);
+        let to = time(to, None)?;
+        let from = time(from, Some(unit))?;
         if from > to {
             return Err(ValueError::DescendingTimes(text.to_owned()));
         }
@@ -345,9 +346,8 @@ mod tests {
 
     #[test]
     fn times_need_a_unit_and_a_range_may_share_one() {
-        let (ms, span) = (Duration::from_millis, |text: &str| {
-            text.parse::<Span>().unwrap()
-        });
+        let ms = Duration::from_millis;
+        let span = |text: &str| text.parse::<Span>().unwrap();
         assert_eq!(
             span("0..20ms"),
             Span {

@@ -81,7 +81,8 @@ fn parts(study: &Study, name: &str, label: fn(&Cell) -> String, rows: &[&Row]) -
         });
     }
     let theory = (1..).zip(rows).flat_map(|(place, row)| {
-        let (place, theory) = (f64::from(place), row.theory_ms());
+        let place = f64::from(place);
+        let theory = row.theory_ms();
         [(place - BAR / 2.0, theory), (place + BAR / 2.0, theory)]
     });
     let points = theory.collect();

@@ -95,7 +95,9 @@ fn measure_in(
     cell: &Cell,
     seed: u64,
 ) -> Result<Vec<(Origin, Measured)>, MeasureError> {
-    let (size, pending, repeats) = (cell.nodes as usize, BTreeMap::new(), BTreeMap::new());
+    let size = cell.nodes as usize;
+    let pending = BTreeMap::new();
+    let repeats = BTreeMap::new();
     let mut cluster = Cluster {
         nodes,
         size,
@@ -210,7 +212,8 @@ impl<N: Nodes> Cluster<N> {
         clicks: &[(Instant, usize)],
         deadline: Instant,
     ) -> Result<(), MeasureError> {
-        let (mut clicks, mut frame) = (clicks.iter().peekable(), self.nodes.now() + cell.frame());
+        let mut clicks = clicks.iter().peekable();
+        let mut frame = self.nodes.now() + cell.frame();
         while clicks.peek().is_some() || !self.pending.is_empty() {
             let next = clicks.peek().map_or(frame, |(at, _)| frame.min(*at));
             self.nodes.wait_until(next)?;

@@ -229,7 +229,8 @@ impl Study {
     }
 
     fn cell(&self, nodes: u64, rtt: Time, loss: Share, rate: Rate) -> Cell {
-        let (origins, seconds) = (self.origins.clone(), Duration::from_secs_f64(self.seconds));
+        let origins = self.origins.clone();
+        let seconds = Duration::from_secs_f64(self.seconds);
         Cell {
             nodes,
             rtt: rtt.0,
@@ -303,7 +304,8 @@ impl Study {
                 measured.into_iter().collect::<Result<Vec<_>, _>>()?
             }
         };
-        let (mut rows, mut unmeasured) = (Vec::new(), Vec::new());
+        let mut rows = Vec::new();
+        let mut unmeasured = Vec::new();
         for cell in measured {
             match cell {
                 Ok(measured) => rows.extend(measured),

@@ -173,7 +173,8 @@ pub fn remarks(study: &Study, rows: &[Row]) -> Vec<String> {
             row.origin.name()
         ));
     }
-    let (measured, all) = (study.cells().len(), study.grid().len());
+    let measured = study.cells().len();
+    let all = study.grid().len();
     if measured < all {
         let long = match study.world {
             World::Real => format!(", in about {:.0} min", minutes(study)),

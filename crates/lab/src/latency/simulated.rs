@@ -128,7 +128,8 @@ impl Simulated {
         let mut nodes = Vec::new();
         for place in 0..cell.nodes as usize {
             let config = cell.config(NodeId(place as u64 + 1), founding.clone(), seed);
-            let (store, under_way) = (MemoryStore::new(), VecDeque::new());
+            let store = MemoryStore::new();
+            let under_way = VecDeque::new();
             let store = SlowStore {
                 store,
                 under_way,

@@ -143,7 +143,8 @@ impl Churn {
         let began = game.now();
         game.watch_for_progress(game.all_machines());
         let mut turns = Turns::new(game.size());
-        let (end, mut next) = (began.after(self.time()), began.after(self.every.0));
+        let end = began.after(self.time());
+        let mut next = began.after(self.every.0);
         while game.now() < end {
             game.run_for(SLICE);
             turns.go_on(&mut game);
@@ -197,7 +198,9 @@ struct Given {
 
 impl Given {
     fn new(game: &Match, (began, end): (Moment, Moment), bound: Duration) -> Self {
-        let (mut latencies, mut within, mut late) = (Vec::new(), 0u64, 0u64);
+        let mut latencies = Vec::new();
+        let mut within = 0u64;
+        let mut late = 0u64;
         for client in game.ledger().clients() {
             for order in client
                 .orders

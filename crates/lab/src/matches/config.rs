@@ -144,7 +144,9 @@ impl Conditions {
     /// The same settings for real processes: links and disks are the machine's own, and players use
     /// the game's retry times.
     pub fn of_processes(&self) -> Self {
-        let (delay, loss, disk) = (Span::default(), Share::default(), Time::default());
+        let delay = Span::default();
+        let loss = Share::default();
+        let disk = Time::default();
         Conditions {
             delay,
             loss,

@@ -115,10 +115,8 @@ impl Failover {
             });
         }
         let largest = self.sizes.0.last().copied().unwrap_or_default();
-        let (time, conditions) = (
-            WARM_UP + WINDOW + self.down.0 + AFTER,
-            &self.series.conditions,
-        );
+        let time = WARM_UP + WINDOW + self.down.0 + AFTER;
+        let conditions = &self.series.conditions;
         conditions.check(largest, time)?;
         // Each process reports each order.
         let effects = conditions.rate * (largest * largest) as f64 * time.as_secs_f64();

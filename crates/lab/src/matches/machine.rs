@@ -117,7 +117,8 @@ impl Machine {
     /// last call.
     pub(super) fn note(&mut self, place: usize, ledger: &mut Ledger, now: Moment) {
         let Some(node) = &self.node else { return };
-        let (last, commit) = (node.last().index, node.commit());
+        let last = node.last().index;
+        let commit = node.commit();
         // Updated on followers too, so that a new leader reports only later entries.
         let (noted_last, noted_commit) = std::mem::replace(&mut self.noted, (last, commit));
         if node.role() != RoleKind::Leader {

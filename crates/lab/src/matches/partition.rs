@@ -215,7 +215,8 @@ fn minority(game: &Match, sides: &Sides, (cut, healed): (Moment, Moment)) -> (u6
         .clients()
         .iter()
         .filter(|client| sides.cut_off >> client.machine & 1 == 1);
-    let (mut clicked, mut committed) = (0, 0);
+    let mut clicked = 0;
+    let mut committed = 0;
     for order in there
         .flat_map(|client| &client.orders)
         .filter(|order| during(order.clicked))

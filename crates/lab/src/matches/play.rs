@@ -336,7 +336,8 @@ impl Match {
         if !player.pending.contains(&sequence) {
             return;
         }
-        let (client, run) = (player.client, *run);
+        let client = player.client;
+        let run = *run;
         // Never read: effects depend only on client and sequence number.
         let bytes: Vec<u8> = [client.0, sequence]
             .into_iter()

@@ -35,7 +35,8 @@ impl State {
         let Payload::Command(command) = &entry.payload else {
             return Applied::Nothing;
         };
-        let (client, sequence) = (command.client, command.sequence);
+        let client = command.client;
+        let sequence = command.sequence;
         let verdict = self.sessions.admit(client, sequence);
         if verdict == Verdict::Repeat && plant != Some(Plant::Doubled) {
             return Applied::Repeat(client, sequence);
@@ -83,7 +84,8 @@ impl State {
         let [count, hash, index, remaining @ ..] = words else {
             return None;
         };
-        let (mut remaining, mut sessions) = (remaining, Vec::new());
+        let mut remaining = remaining;
+        let mut sessions = Vec::new();
         while let [client, floor, ahead, rest @ ..] = remaining {
             let (ahead, rest) = rest.split_at_checked(usize::try_from(*ahead).ok()?)?;
             sessions.push((ClientId(*client), *floor, ahead.to_vec()));

@@ -80,7 +80,8 @@ impl Direction {
             return;
         };
         let outs = [called_out, answered_out];
-        let (mut one, mut two) = (vec![0; LARGEST], vec![0; LARGEST]);
+        let mut one = vec![0; LARGEST];
+        let mut two = vec![0; LARGEST];
         let mut queue = Queue::new(set, Rng::new(seed, stream), Instant::now());
         loop {
             // Send due datagrams before any sleep: a timer would delay them to its next tick.

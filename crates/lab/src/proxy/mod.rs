@@ -149,7 +149,8 @@ impl Proxy {
         let mut directions = Vec::new();
         // The position selects the RNG stream of the direction.
         for (place, (from, to)) in (0..).zip(ordered_pairs(&addresses)) {
-            let (own, other) = (&pairs[&(from, to)], &pairs[&(to, from)]);
+            let own = &pairs[&(from, to)];
+            let other = &pairs[&(to, from)];
             let now = Mutex::new(Now { shape, cut: false });
             let set = Arc::new(Set {
                 now,
@@ -164,7 +165,8 @@ impl Proxy {
                 into: other.back.try_clone()?,
                 out: other.front.try_clone()?,
             };
-            let (sender, receiver) = (addresses[&from], addresses[&to]);
+            let sender = addresses[&from];
+            let receiver = addresses[&to];
             let link = Link {
                 address: own.front.local_addr()?,
                 set: Arc::clone(&set),

@@ -153,13 +153,11 @@ mod tests {
             (Delay::Uniform(2 * MS, 10 * MS), 6.0, 2.0),
             (Delay::Exponential(3 * MS, 4 * MS), 7.0, 3.0),
         ] {
-            let (mut rng, shape) = (
-                Rng::new(1, 0),
-                Shape {
-                    delay,
-                    ..Shape::default()
-                },
-            );
+            let mut rng = Rng::new(1, 0);
+            let shape = Shape {
+                delay,
+                ..Shape::default()
+            };
             let drawn: Vec<f64> = (0..20_000)
                 .map(|_| rng.fate(&shape).delay.as_secs_f64() * 1e3)
                 .collect();
@@ -174,7 +172,8 @@ mod tests {
 
     #[test]
     fn nth_datagram_gets_the_same_draws_under_any_shape() {
-        let (mut calm, mut bad) = (Rng::new(7, 3), Rng::new(7, 3));
+        let mut calm = Rng::new(7, 3);
+        let mut bad = Rng::new(7, 3);
         let storm = Shape {
             loss: 0.5,
             duplication: 0.5,

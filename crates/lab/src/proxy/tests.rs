@@ -37,7 +37,8 @@ fn two(shape: Shape, seed: u64) -> Two {
         socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         socket
     };
-    let (one, two) = (open(), open());
+    let one = open();
+    let two = open();
     let endpoints = [
         (ONE, one.local_addr().expect("bound")),
         (TWO, two.local_addr().expect("bound")),

@@ -117,11 +117,10 @@ impl Chart {
     }
 
     fn draw(&self, text: &mut String) -> Result<(), Box<dyn Error + Send + Sync>> {
-        let (x, y) = (
-            self.range(&self.x, |point| point.0)?,
-            self.range(&self.y, |point| point.1)?,
-        );
-        let (x_labels, y_labels) = (self.x.labels(&x, 12), self.y.labels(&y, 10));
+        let x = self.range(&self.x, |point| point.0)?;
+        let y = self.range(&self.y, |point| point.1)?;
+        let x_labels = self.x.labels(&x, 12);
+        let y_labels = self.y.labels(&y, 10);
         let root = SVGBackend::with_string(text, SIZE).into_drawing_area();
         root.fill(&WHITE)?;
         let (head, body) = root.split_vertically(TITLE + NAME * self.series.len() as u32);
@@ -260,10 +259,8 @@ impl Chart {
 
     fn range(&self, axis: &Axis, of: fn(&(f64, f64)) -> f64) -> Result<Range<f64>, &'static str> {
         let values = || self.series.iter().flat_map(|series| &series.points).map(of);
-        let (lowest, highest) = (
-            values().fold(f64::INFINITY, f64::min),
-            values().fold(f64::NEG_INFINITY, f64::max),
-        );
+        let lowest = values().fold(f64::INFINITY, f64::min);
+        let highest = values().fold(f64::NEG_INFINITY, f64::max);
         if !(lowest.is_finite() && highest.is_finite()) {
             return Err("it has no point");
         }

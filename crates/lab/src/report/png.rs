@@ -54,7 +54,8 @@ pub fn of(svg: &str, scale: f32) -> Result<Vec<u8>, PngError> {
         ..Options::default()
     };
     let tree = Tree::from_str(svg, &options)?;
-    let (width, height) = (tree.size().width() * scale, tree.size().height() * scale);
+    let width = tree.size().width() * scale;
+    let height = tree.size().height() * scale;
     let fits = width.max(height) <= LARGEST;
     let pixels = fits
         .then(|| Pixmap::new(width.ceil() as u32, height.ceil() as u32))
@@ -82,7 +83,8 @@ mod tests {
                  <text x='2' y='16' font-family='sans-serif'>{text}</text></svg>"
             )
         };
-        let (some, none) = (of(&svg("Raft"), 2.0).unwrap(), of(&svg(""), 2.0).unwrap());
+        let some = of(&svg("Raft"), 2.0).unwrap();
+        let none = of(&svg(""), 2.0).unwrap();
         assert!(
             some.starts_with(b"\x89PNG") && some.len() > none.len(),
             "{} and {} bytes",

@@ -27,7 +27,8 @@ impl Summary {
     /// Summarizes `values`, in any order; `None` if there are none.
     pub fn of(mut values: Vec<f64>) -> Option<Self> {
         values.sort_by(f64::total_cmp);
-        let (count, max) = (values.len(), *values.last()?);
+        let count = values.len();
+        let max = *values.last()?;
         Some(Summary {
             mean: values.iter().sum::<f64>() / count as f64,
             median: (values[(count - 1) / 2] + values[count / 2]) / 2.0,
@@ -149,7 +150,8 @@ impl Growth {
 fn line(points: &[(f64, f64)]) -> Option<(f64, f64)> {
     let count = points.len() as f64;
     let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;
-    let (x, y) = (mean(|point| point.0), mean(|point| point.1));
+    let x = mean(|point| point.0);
+    let y = mean(|point| point.1);
     let spread: f64 = points.iter().map(|point| (point.0 - x).powi(2)).sum();
     let slope = points
         .iter()

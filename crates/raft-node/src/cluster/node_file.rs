@@ -203,7 +203,8 @@ fn warn_of_exposed_key(file: &Path) {
     };
     let mode = metadata.permissions().mode();
     if metadata.is_file() && mode & 0o077 != 0 {
-        let (file, mode) = (file.display(), mode & 0o777);
+        let file = file.display();
+        let mode = mode & 0o777;
         tracing::warn!(
             "other users of this machine can read or replace the key {file} (mode {mode:o}); \
              run `chmod 600 {file}`"

@@ -294,7 +294,8 @@ mod tests {
 
     #[test]
     fn backoff_grows_to_a_second_and_differs_between_links() {
-        let (a, b) = (Fingerprint::of(b"a"), Fingerprint::of(b"b"));
+        let a = Fingerprint::of(b"a");
+        let b = Fingerprint::of(b"b");
         for failures in 1..100 {
             let pause = backoff(failures, a, b);
             assert!(

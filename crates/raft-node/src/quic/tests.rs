@@ -201,7 +201,8 @@ async fn five_nodes_reach_each_other() {
 #[tokio::test]
 async fn unknown_key_is_refused_in_both_directions() {
     let mut nodes = cluster(2).into_iter();
-    let (a, b) = (nodes.next().expect("n1"), nodes.next().expect("n2"));
+    let a = nodes.next().expect("n1");
+    let b = nodes.next().expect("n2");
     // A node with an unknown key uses the address of the second node and knows the first one.
     let foreign = cluster(1).remove(0);
     let mut disguised = b.config.clone();
@@ -275,7 +276,8 @@ async fn connection_without_a_certificate_is_refused() {
 #[tokio::test]
 async fn node_of_another_wire_version_is_refused_as_such() {
     let mut nodes = cluster(2).into_iter();
-    let (a, b) = (nodes.next().expect("n1"), nodes.next().expect("n2"));
+    let a = nodes.next().expect("n1");
+    let b = nodes.next().expect("n2");
     let a = Node::start(a);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = rustls::RootCertStore::empty();
@@ -373,7 +375,8 @@ async fn restarted_peer_is_reconnected() {
 #[tokio::test]
 async fn crashed_peer_is_detected_before_the_idle_timeout() {
     let mut nodes = cluster(2).into_iter();
-    let (a, b) = (nodes.next().expect("n1"), nodes.next().expect("n2"));
+    let a = nodes.next().expect("n1");
+    let b = nodes.next().expect("n2");
     let mut a = Node::start(a);
     let config = b.config.clone();
     // This runtime can be stopped without closing its connections.

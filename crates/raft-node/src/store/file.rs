@@ -147,7 +147,8 @@ impl RedbStore {
     /// [`StoreError::Foreign`] if it is of another incarnation of this node, unless that is the
     /// previous one.
     pub fn guard(&mut self, backend: impl StorageBackend, label: &Path) -> Result<(), StoreError> {
-        let (file, mark) = (self.file.clone(), label.to_owned());
+        let file = self.file.clone();
+        let mark = label.to_owned();
         let no_access = |error: io::Error| File(label).no_access(error);
         // Before anything is written: the path may name a file that is no mark.
         Owner::check_size(&backend, label)?;
@@ -159,10 +160,8 @@ impl RedbStore {
             if known.incarnation != own.incarnation
                 && Some(known.incarnation) != self.previous_incarnation
             {
-                let (found, expected) = (
-                    own.incarnation.0.to_string(),
-                    known.incarnation.0.to_string(),
-                );
+                let found = own.incarnation.0.to_string();
+                let expected = known.incarnation.0.to_string();
                 return Err(StoreError::Foreign {
                     file,
                     what: "incarnation",

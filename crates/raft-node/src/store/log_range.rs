@@ -51,7 +51,8 @@ impl LogRange {
             after.start = start.position.index;
         }
         if after.start < self.start || after.start > after.covered {
-            let (start, covered) = (after.start, after.covered);
+            let start = after.start;
+            let covered = after.covered;
             return Err(StoreError::Uncovered {
                 number,
                 start,

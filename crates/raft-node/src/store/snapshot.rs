@@ -157,10 +157,8 @@ fn bytes(
         .map_err(|error| file.database("table snapshot chunks", error))?
     {
         let (key, value) = row.map_err(|error| file.database("table snapshot chunks", error))?;
-        let (found, place) = (
-            chunk_place(key.value().0, key.value().1),
-            chunk_place(generation, number),
-        );
+        let found = chunk_place(key.value().0, key.value().1);
+        let place = chunk_place(generation, number);
         let expected = CHUNK_BYTES.min(size - bytes.len());
         // All bytes are read, so any further chunk is damage.
         if expected == 0 {

@@ -399,7 +399,8 @@ fn flipped_bit_is_an_error_or_changes_nothing() {
         .filter(|&at| at < 320 || sound[at] != 0)
         .collect();
     let step = (used.len() / 600).max(1);
-    let (mut errors, mut tried) = (0, 0);
+    let mut errors = 0;
+    let mut tried = 0;
     for &at in used
         .iter()
         .enumerate()

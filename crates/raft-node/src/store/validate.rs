@@ -180,7 +180,8 @@ impl File<'_> {
 
     /// Reads one entry, which must follow `newest` and have no earlier term.
     fn entry(self, key: u64, sealed: &[u8], newest: LogPosition) -> Result<Entry, StoreError> {
-        let (place, expected) = (entry_place(key), newest.index.next());
+        let place = entry_place(key);
+        let expected = newest.index.next();
         if key != expected.0 {
             return Err(self.damaged(
                 &entry_place(expected.0),

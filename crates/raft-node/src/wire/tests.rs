@@ -380,14 +380,12 @@ fn any_snapshot() -> impl Strategy<Value = Body> {
     )
         .prop_map(
             |(position, [size, hash, stamp, offset], membership, bytes, repair, probe)| {
-                let (name, stamp) = (
-                    SnapshotName {
-                        position,
-                        size,
-                        hash,
-                    },
-                    Stamp(stamp),
-                );
+                let name = SnapshotName {
+                    position,
+                    size,
+                    hash,
+                };
+                let stamp = Stamp(stamp);
                 let bytes = bytes.map(Into::into);
                 let part = InstallSnapshot {
                     name,
@@ -451,7 +449,8 @@ fn any_body() -> impl Strategy<Value = Body> {
 
 fn any_message() -> impl Strategy<Value = Message> {
     (any::<[u64; 3]>(), any_body()).prop_map(|([term, sender, receiver], body)| {
-        let (sender, receiver) = (Incarnation(sender), Incarnation(receiver));
+        let sender = Incarnation(sender);
+        let receiver = Incarnation(receiver);
         Message {
             term: Term(term),
             sender,

@@ -122,10 +122,8 @@ fn disk_hash_depends_on_writes_but_not_on_their_numbers() {
     let hash = |disk: &Disk| crate::hashed::of(disk);
     // `done` writes are complete, then `in_flight` more are not.
     let disk = |done: u64, in_flight: u64| {
-        let (mut disk, mut log) = (
-            Disk::new(HardState::default(), Index(0), Index(0)),
-            empty_log(),
-        );
+        let mut disk = Disk::new(HardState::default(), Index(0), Index(0));
+        let mut log = empty_log();
         let last = 9;
         for index in 1..=last {
             log.push(entry(index, 1));
@@ -144,7 +142,8 @@ fn disk_hash_depends_on_writes_but_not_on_their_numbers() {
     assert_eq!(hash(&disk(3, 0)), hash(&disk(3, 0)));
     assert_ne!(hash(&disk(3, 0)), hash(&disk(4, 0)), "more is durable");
     assert_ne!(hash(&disk(3, 1)), hash(&disk(3, 2)), "more is in flight");
-    let (mut fewer, mut more) = (disk(0, 1), disk(0, 1));
+    let mut fewer = disk(0, 1);
+    let mut more = disk(0, 1);
     // The same state, reached by one write and by three.
     let log = full(&empty_log());
     for (disk, terms) in [(&mut fewer, &[5][..]), (&mut more, &[5, 0, 5])] {
@@ -358,7 +357,8 @@ impl Session {
     }
 
     fn change(&mut self, change: Change) {
-        let (base, last) = (self.log.base().index, self.log.last());
+        let base = self.log.base().index;
+        let last = self.log.last();
         match change {
             Change::Append(count) => self.push(count),
             Change::Replace(back, count) => {

@@ -8,7 +8,8 @@ use crate::types::Incarnation;
 /// One decision of each kind, with the source of its rule and words that only its sentence has.
 fn all() -> [(Decision, &'static str, &'static str); 42] {
     use Decision::*;
-    let (a, index) = (NodeId(2), Index(7));
+    let a = NodeId(2);
+    let index = Index(7);
     let at = |term| LogPosition {
         term: Term(term),
         index: Index(3),

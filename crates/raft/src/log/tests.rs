@@ -194,7 +194,8 @@ impl Naive {
 }
 
 fn agrees(log: &Log, naive: &Naive) -> Result<(), TestCaseError> {
-    let (base, last) = (naive.base as u64, naive.entries.len() as u64);
+    let base = naive.base as u64;
+    let last = naive.entries.len() as u64;
     prop_assert_eq!((log.base().index.0, log.last().index.0), (base, last));
     prop_assert_eq!(
         Some((log.start().position.term, log.start().stamp)),
@@ -263,7 +264,8 @@ fn agrees(log: &Log, naive: &Naive) -> Result<(), TestCaseError> {
 proptest! {
     #[test]
     fn operations_agree_with_a_plain_vector(acts in acts()) {
-        let (mut log, mut naive) = (log(&[]), Naive { entries: Vec::new(), covered: 0, base: 0 });
+        let mut log = log(&[]);
+        let mut naive = Naive { entries: Vec::new(), covered: 0, base: 0 };
         for act in acts {
             match act {
                 Act::Push { newer, later, kind } => log.push(naive.push(newer, later, kind)),

@@ -64,11 +64,9 @@ fn impossible_standings_are_rejected() {
         ];
         Membership::with_members(members.into())
     };
-    let (voter, witness, learner) = (
-        Some(Standing::Voter),
-        Some(Standing::Witness),
-        Some(Standing::Learner),
-    );
+    let voter = Some(Standing::Voter);
+    let witness = Some(Standing::Witness);
+    let learner = Some(Standing::Learner);
     for (standing, outgoing) in [
         (voter, witness),
         (witness, voter),

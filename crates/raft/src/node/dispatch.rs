@@ -25,7 +25,8 @@ impl Node {
         if message.receiver != self.incarnation {
             return self.on_misaddressed(from, &message);
         }
-        let (term, sender) = (message.term, message.sender);
+        let term = message.term;
+        let sender = message.sender;
         if !message.body.is_request() {
             let is_member = self
                 .log

@@ -147,7 +147,8 @@ impl Node {
         let mut campaign = self.new_campaign();
         // A pre-vote binds no node, so it counts without a write.
         campaign.granted.insert(self.config.id);
-        let (last, priority) = (self.log.last(), self.config.priority);
+        let last = self.log.last();
+        let priority = self.config.priority;
         let term = self.hard_state.term.next();
         self.refuse_reads();
         self.role = Role::PreCandidate(campaign);
@@ -173,7 +174,8 @@ impl Node {
         self.refuse_reads();
         self.role = Role::Candidate(campaign);
         self.note(Decision::StoodForElection { transfer });
-        let (last, priority) = (self.log.last(), self.config.priority);
+        let last = self.log.last();
+        let priority = self.config.priority;
         for peer in self.other_voters() {
             self.send_after_persist(
                 peer,

@@ -77,7 +77,8 @@ impl Node {
         } else if answer_wanted {
             // The follower's entries are "updated on stable storage before responding to RPCs"
             // (figure 2).
-            let (result, state) = (self.acknowledgement(up_to), self.newest_state());
+            let result = self.acknowledgement(up_to);
+            let state = self.newest_state();
             self.send_after_persist(
                 from,
                 Body::AppendReply(AppendReply {
@@ -157,7 +158,8 @@ impl Node {
         else {
             return Ok(all);
         };
-        let (first, stamp) = (*first, *stamp);
+        let first = *first;
+        let stamp = *stamp;
         assert!(
             first > self.commit,
             "an entry that contradicts a committed one must have been ignored before"

@@ -36,7 +36,8 @@ impl Node {
             Some((id, progress.incarnation, acknowledged, progress.lost_at))
         };
         let lost: Vec<_> = leader.peers.iter().filter_map(lost).collect();
-        let (term, sender) = (self.hard_state.term, self.incarnation);
+        let term = self.hard_state.term;
+        let sender = self.incarnation;
         for (follower, receiver, acknowledged, lost_at) in lost {
             if self.config.replace_incarnations && self.is_quorum_without(follower, lost_at) {
                 // Addressed to the registered incarnation; `send` might take that of the current

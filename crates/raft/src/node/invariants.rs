@@ -19,7 +19,9 @@ impl Node {
     /// Checks the invariants of a single node in constant time; the simulator checks those that
     /// span several nodes.
     pub(super) fn assert_invariants(&mut self) {
-        let (term, vote, last) = (self.hard_state.term, self.hard_state.vote, self.log.last());
+        let term = self.hard_state.term;
+        let vote = self.hard_state.vote;
+        let last = self.log.last();
         assert!(term >= self.last_observed.term, "terms never go back");
         if term == self.last_observed.term {
             // Setting a vote that was free is the only change a term allows.
@@ -29,8 +31,10 @@ impl Node {
                 "a vote is never taken back within its term (section 5.2)"
             );
         }
-        let (state, covered) = (&self.apply_state, self.covered());
-        let (durable, written) = (self.disk.durable(), self.disk.written());
+        let state = &self.apply_state;
+        let covered = self.covered();
+        let durable = self.disk.durable();
+        let written = self.disk.written();
         assert!(
             self.commit >= self.last_observed.commit,
             "the commit index never goes back"

@@ -159,11 +159,9 @@ impl Node {
         if reached < leader.first_of_term || reached <= self.commit {
             return;
         }
-        let (before, first, leader_is_leaving) = (
-            self.commit,
-            self.commit < leader.first_of_term,
-            leader.leaving,
-        );
+        let before = self.commit;
+        let first = self.commit < leader.first_of_term;
+        let leader_is_leaving = leader.leaving;
         let count = (reached.0 - self.commit.0) as usize;
         let committed: usize = self.log.from(self.commit.next())[..count]
             .iter()
@@ -263,7 +261,8 @@ impl Node {
         let Role::Leader(leader) = &mut self.role else {
             return Err(RequestError::NotLeader(known));
         };
-        let (recently, timeout) = (self.config.stickiness(), self.config.max_election_timeout());
+        let recently = self.config.stickiness();
+        let timeout = self.config.max_election_timeout();
         let may_lead = |id: NodeId| {
             let lost = leader.peers.counted(id).is_none();
             !lost

@@ -74,7 +74,8 @@ impl Node {
         let Role::Leader(leader) = &mut self.role else {
             return;
         };
-        let (last, membership) = (self.log.last().index, self.log.membership());
+        let last = self.log.last().index;
+        let membership = self.log.membership();
         leader.leaving = membership
             .member(self.config.id)
             .is_none_or(|member| !member.may_lead());

@@ -47,7 +47,8 @@ impl Node {
         let Role::Leader(leader) = &mut self.role else {
             unreachable!("only a leader appends to its own log")
         };
-        let (term, stamp) = (self.hard_state.term, leader.stamp(self.now));
+        let term = self.hard_state.term;
+        let stamp = leader.stamp(self.now);
         let mut index = self.log.last().index;
         let uncommitted = self.log.from(self.commit.next());
         // Clients without uncommitted commands are dropped from the map in bulk, which bounds it.

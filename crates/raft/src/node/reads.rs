@@ -97,7 +97,8 @@ impl Node {
         if leader.reads.waiting.is_empty() {
             return;
         }
-        let (own, newest) = (self.config.id, leader.reads.round);
+        let own = self.config.id;
+        let newest = leader.reads.round;
         let confirmed = self.log.membership().reached_by_majority(|id| {
             if id == own {
                 newest
@@ -163,7 +164,8 @@ impl Node {
         } else {
             self.apply_state.applied
         };
-        let (answers, waiting) = (&mut self.actions.responses.reads, &mut self.reads.confirmed);
+        let answers = &mut self.actions.responses.reads;
+        let waiting = &mut self.reads.confirmed;
         waiting.retain(|(id, index)| {
             if *index <= applied {
                 answers.push(ReadAnswer {

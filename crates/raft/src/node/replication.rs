@@ -225,11 +225,9 @@ impl<'a> Sender<'a> {
     }
 
     fn send_chunks(&mut self, to: NodeId, progress: &mut Progress) {
-        let (chunk, sender, receiver) = (
-            self.config.snapshot_chunk as u64,
-            self.incarnation,
-            progress.incarnation,
-        );
+        let chunk = self.config.snapshot_chunk as u64;
+        let sender = self.incarnation;
+        let receiver = progress.incarnation;
         let Flow::Snapshot(transfer) = &mut progress.flow else {
             return;
         };
@@ -297,7 +295,8 @@ impl<'a> Sender<'a> {
                 entries.to_vec()
             },
         };
-        let (sender, receiver) = (self.incarnation, progress.incarnation);
+        let sender = self.incarnation;
+        let receiver = progress.incarnation;
         self.send.push((
             to,
             Message {

@@ -33,7 +33,8 @@ impl Node {
     /// are due, so that no majority pauses for snapshots at the same entry.
     pub(super) fn ask_for_snapshot(&mut self) {
         let (place, members) = self.rank_among_members();
-        let (covered, applied) = (self.covered().index.0, self.apply_state.applied.0);
+        let covered = self.covered().index.0;
+        let applied = self.apply_state.applied.0;
         let many = self.config.snapshot_entries.is_some_and(|every| {
             // Zero is a valid setting, but no divisor.
             let every = every.max(1);
@@ -375,7 +376,8 @@ impl Node {
                 transfer.on_received(bytes, self.now)
             }
             (Flow::Snapshot(transfer), SnapshotResult::TooLarge { limit }) => {
-                let (size, reported) = (transfer.name.size, transfer.refused);
+                let size = transfer.name.size;
+                let reported = transfer.refused;
                 transfer.refused = true;
                 if !reported {
                     self.note(Decision::SnapshotTooLarge {

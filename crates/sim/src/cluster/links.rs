@@ -111,7 +111,8 @@ impl Envelope {
 
 impl fmt::Display for Envelope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (kind, term) = (Kind::of(&self.message).name(), self.message.term);
+        let kind = Kind::of(&self.message).name();
+        let term = self.message.term;
         write!(f, "{}->{} {kind} {term}", self.from, self.to)?;
         match &self.message.body {
             Body::PreVote { last, .. } | Body::RequestVote { last, .. } => {

@@ -106,7 +106,8 @@ fn check(host: &Host, committed: &CommittedLog) -> Result<(), Violation> {
         ));
     }
     if host.effects().len() != expected.effects.len() {
-        let (seen, expected) = (host.effects().len(), expected.effects.len());
+        let seen = host.effects().len();
+        let expected = expected.effects.len();
         return Err(differs(
             host,
             format!("has {seen} effects after {count} entries, but the log implies {expected}"),

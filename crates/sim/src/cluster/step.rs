@@ -110,9 +110,11 @@ impl Simulation {
         let run = self.host(id).run + 1;
         // One seed per run, so that a restarted node does not repeat its random choices.
         let config = self.setup.config(id, mix(self.setup.seed, id.0, run));
-        let (now, recorded) = (self.now, self.setup.recorded);
+        let now = self.now;
+        let recorded = self.setup.recorded;
         let host = self.host_mut(id);
-        let (started, mut disk) = (host.clock(now), host.take_disk());
+        let started = host.clock(now);
+        let mut disk = host.take_disk();
         // The store of a fresh disk is open already; only later starts reopen it.
         if !std::mem::take(&mut host.fresh_disk)
             && let Err(unusable) = disk.restart()
@@ -171,7 +173,8 @@ impl Simulation {
     /// Returns whether another poll could have an effect. If not, there is nothing new to observe
     /// either.
     fn wants_more(&self, id: NodeId) -> bool {
-        let (host, now) = (self.host(id), self.now);
+        let host = self.host(id);
+        let now = self.now;
         host.driver().is_some_and(|driver| {
             let has_input = driver.store().has_reports() || !driver.links().inbox.is_empty();
             has_input || driver.node().has_work() || driver.node().wake_at() <= host.clock(now)
@@ -180,7 +183,8 @@ impl Simulation {
 
     /// Polls the node once and performs its actions. Returns whether there is more to do.
     fn pump(&mut self, id: NodeId) -> bool {
-        let (now, hash_every) = (self.now, self.setup.hash_every);
+        let now = self.now;
+        let hash_every = self.setup.hash_every;
         let host = self.host_mut(id);
         let clock = host.clock(now);
         let Some(driver) = host.driver_mut() else {
@@ -199,10 +203,8 @@ impl Simulation {
             request_results,
             snapshot_due,
         } = driver.take_responses();
-        let (events, sent) = (
-            driver.take_events(),
-            std::mem::take(&mut driver.links_mut().outbox),
-        );
+        let events = driver.take_events();
+        let sent = std::mem::take(&mut driver.links_mut().outbox);
         if let Some(last) = committed.last().map(Committed::index) {
             driver.applied(last);
             again = true;

@@ -69,7 +69,8 @@ impl Change {
             }
             (Change::Resize(_), Fate::Torn { .. }) => {}
             (Change::Write { at, bytes }, Fate::Torn { written, rest }) => {
-                let (mut at, mut bytes) = (*at, bytes.as_slice());
+                let mut at = *at;
+                let mut bytes = bytes.as_slice();
                 for number in 0..self.sectors() {
                     let (sector, others) = bytes.split_at(bytes.len().min(SECTOR - at % SECTOR));
                     if written.get(number) == Some(&true) {

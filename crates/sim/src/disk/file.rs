@@ -48,7 +48,8 @@ pub(super) struct StoreFile {
 impl StoreFile {
     /// Creates a file that durably holds `image`.
     pub(super) fn new(id: NodeId, image: Restored) -> Self {
-        let (disk, mark) = (SimDisk::default(), SimDisk::default());
+        let disk = SimDisk::default();
+        let mark = SimDisk::default();
         let mut file = StoreFile {
             id,
             disk,

@@ -184,7 +184,8 @@ impl FileSystem for SimFileSystem {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.lock();
         let moved = state.view.entry(from)?;
-        let ((directory, old), (target, new)) = (state.view.parent(from)?, state.view.parent(to)?);
+        let (directory, old) = state.view.parent(from)?;
+        let (target, new) = state.view.parent(to)?;
         // Only renames within one directory are modelled.
         if directory != target {
             return Err(io::ErrorKind::CrossesDevices.into());
@@ -304,7 +305,8 @@ impl State {
 
     /// Returns the durable tree after the first `operations`, and the changes that are not durable.
     fn durable(&self, operations: usize) -> (Tree, Vec<&Step>) {
-        let (mut durable, mut unsynced) = (self.base.clone(), Vec::new());
+        let mut durable = self.base.clone();
+        let mut unsynced = Vec::new();
         for step in &self.record[..operations] {
             match step {
                 Step::Names { .. }
@@ -438,7 +440,9 @@ impl Tree {
 
     /// Drops unreachable files and directories, so that trees with equal paths are equal.
     fn drop_unreachable(&mut self) {
-        let (mut directories, mut files, mut open) = (BTreeSet::new(), BTreeSet::new(), vec![0]);
+        let mut directories = BTreeSet::new();
+        let mut files = BTreeSet::new();
+        let mut open = vec![0];
         while let Some(directory) = open.pop() {
             directories.insert(directory);
             for entry in self

@@ -55,7 +55,9 @@ impl Harness {
             (NodeId(id), Incarnation(0), standing)
         };
         let members = Membership::of((1..=voters).map(member)).expect("a member may lead");
-        let (batch, window, keep) = (1 + choices.of(4), 1 + choices.of(4), choices.of(4) as u64);
+        let batch = 1 + choices.of(4);
+        let window = 1 + choices.of(4);
+        let keep = choices.of(4) as u64;
         let machines = voters + 1;
         // Lenient: a violation is kept for the report instead of a panic at once.
         let setup = Setup::members(members, u64::from(switches))

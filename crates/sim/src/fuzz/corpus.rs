@@ -32,7 +32,9 @@ fn traffic() -> Vec<Message> {
         (config.snapshot_keep, config.snapshot_chunk) = (0, 64);
     });
     let mut cluster = Simulation::new(setup);
-    let (n1, n2, n3) = (NodeId(1), NodeId(2), NodeId(3));
+    let n1 = NodeId(1);
+    let n2 = NodeId(2);
+    let n3 = NodeId(3);
     cluster.campaign(n1);
     quiet(&mut cluster, &mut messages);
     for number in 1..=4 {

@@ -24,7 +24,8 @@ pub(super) fn message(choices: &mut Choices<'_>, node: &Node) -> Message {
             Incarnation(0)
         }
     };
-    let (sender, receiver) = (incarnation(choices), incarnation(choices));
+    let sender = incarnation(choices);
+    let receiver = incarnation(choices);
     Message {
         term,
         sender,
@@ -43,7 +44,8 @@ fn body(choices: &mut Choices<'_>, node: &Node, term: Term) -> Body {
             granted: choices.coin(),
         },
         2 => {
-            let (last, transfer) = (position(choices, node), choices.coin());
+            let last = position(choices, node);
+            let transfer = choices.coin();
             Body::RequestVote {
                 last,
                 transfer,
@@ -189,10 +191,8 @@ fn append_reply(choices: &mut Choices<'_>, node: &Node, term: Term) -> AppendRep
 
 /// Generates a snapshot chunk, from a small complete snapshot to nonsense.
 fn part(choices: &mut Choices<'_>, node: &Node, term: Term) -> InstallSnapshot {
-    let (position, bytes) = (
-        position(choices, node),
-        choices.maybe(|choices| choices.bytes(6)),
-    );
+    let position = position(choices, node);
+    let bytes = choices.maybe(|choices| choices.bytes(6));
     let name = SnapshotName::of(position, bytes.as_deref().unwrap_or_default());
     let whole = choices.of(4) != 0;
     InstallSnapshot {
@@ -223,7 +223,8 @@ pub(super) fn payload(choices: &mut Choices<'_>) -> Payload {
 }
 
 pub(super) fn command(choices: &mut Choices<'_>) -> Command {
-    let (client, sequence) = (ClientId(choices.number()), choices.number());
+    let client = ClientId(choices.number());
+    let sequence = choices.number();
     Command {
         client,
         sequence,

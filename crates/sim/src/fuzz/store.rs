@@ -63,7 +63,8 @@ fn past() -> &'static Past {
         let disk = SimDisk::default();
         let (mut store, created) = open(&disk).expect("a new disk");
         let mut model = MemoryStore::holding(created);
-        let (mut images, mut states) = (vec![disk.image()], vec![model.restored()]);
+        let mut images = vec![disk.image()];
+        let mut states = vec![model.restored()];
         for write in writes() {
             store.submit(write.clone()).expect("a sound disk");
             model.submit(write).expect("the same write");

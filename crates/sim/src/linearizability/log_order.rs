@@ -208,7 +208,8 @@ fn real_time(history: &History, effects: &[Option<u64>]) -> Result<(), Contradic
         if let Some((other, earlier)) = last
             && (other > index || other == index && operation.call.is_update())
         {
-            let (earlier, later) = (Box::new(earlier.clone()), Box::new(operation.clone()));
+            let earlier = Box::new(earlier.clone());
+            let later = Box::new(operation.clone());
             return Err(Contradiction::BackInTime {
                 earlier,
                 later,

@@ -72,7 +72,8 @@ pub(super) fn history<const N: usize>(samples: [Sample; N]) -> History {
         if time == sample.invoked {
             tickets.insert(client, history.invoke(client, 1, sample.key, sample.call));
         } else {
-            let (index, list) = (sample.index, sample.list.clone());
+            let index = sample.index;
+            let list = sample.list.clone();
             let update = sample.call.is_update();
             let answer = if update {
                 Answer::Written { index }

@@ -226,7 +226,8 @@ proptest! {
         let Register { history, mut log, .. } = run(&moves, usize::MAX);
         for (one, other) in swaps {
             if one.max(other) < log.len() {
-                let (a, b) = (log[one].index, log[other].index);
+                let a = log[one].index;
+                let b = log[other].index;
                 log.swap(one, other);
                 (log[one].index, log[other].index) = (a, b);
             }

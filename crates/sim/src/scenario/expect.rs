@@ -323,7 +323,8 @@ fn logs_equal(runner: &Runner, ids: &BTreeSet<NodeId>) -> Result<(), Cause> {
                 .copied()
                 .collect::<Vec<_>>()
         };
-        let (one, other) = (after(*start, terms), after(*other_start, other_terms));
+        let one = after(*start, terms);
+        let other = after(*other_start, other_terms);
         if last != other_last || one != other {
             return Err(Cause::LogsDiffer {
                 one: *first,

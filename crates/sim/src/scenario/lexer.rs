@@ -186,7 +186,8 @@ impl<'a> Lexer<'a> {
 
     /// Reads a whole number in `range`.
     pub(super) fn number(&mut self, what: &str, range: RangeInclusive<u64>) -> Result<u64, Wrong> {
-        let (least, most) = (*range.start(), *range.end());
+        let least = *range.start();
+        let most = *range.end();
         let bound = if most == u64::MAX {
             format!("at least {least}")
         } else {
@@ -290,7 +291,8 @@ impl<'a> Lexer<'a> {
                 shown(word)
             ));
         };
-        let (shortest, longest) = (duration(shortest)?, duration(longest)?);
+        let shortest = duration(shortest)?;
+        let longest = duration(longest)?;
         if shortest >= longest {
             return Err(format!(
                 "{} is empty: expected the shorter duration first",

@@ -146,7 +146,8 @@ fn needs_bytes(step: &Step) -> bool {
 
 fn configure(settings: &[Setting], config: &mut Config) {
     let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-    let (mut adaptive, mut bounds) = (false, None);
+    let mut adaptive = false;
+    let mut bounds = None;
     for setting in settings {
         match *setting {
             Setting::PreVote(on) => config.pre_vote = on,
@@ -234,7 +235,8 @@ impl Runner {
             }
             Step::Cut(link) => self.cut(|from, to| link.covers(from, to)),
             Step::Delay { link, by } => {
-                let (ids, by) = (self.cluster.ids().collect::<Vec<_>>(), *by);
+                let ids = self.cluster.ids().collect::<Vec<_>>();
+                let by = *by;
                 for (from, to) in ids
                     .iter()
                     .flat_map(|from| ids.iter().map(move |to| (*from, *to)))

@@ -158,7 +158,8 @@ fn presets_combine_and_term_is_at_least_that_of_the_log() {
         "cluster 2\nlog * 1 1\nlog n1 1 3\nterm * 2\nvote n1 n2\ncommit * 2\nmember n1 add n9",
     );
     let terms = |terms: &[u64]| terms.iter().copied().map(Term).collect();
-    let (n1, n2) = (script.beginning(NodeId(1)), script.beginning(NodeId(2)));
+    let n1 = script.beginning(NodeId(1));
+    let n2 = script.beginning(NodeId(2));
     assert_eq!(
         n1,
         Beginning {
@@ -515,10 +516,8 @@ fn script() -> impl Strategy<Value = Script> {
             learners: [NodeId(6), NodeId(7)].into(),
             witnesses: [NodeId(4)].into(),
         };
-        let (options, presets) = (
-            options.into_iter().map(numbered).collect(),
-            presets.into_iter().map(numbered).collect(),
-        );
+        let options = options.into_iter().map(numbered).collect();
+        let presets = presets.into_iter().map(numbered).collect();
         Script {
             cluster,
             options,

@@ -278,10 +278,8 @@ impl Run {
         let Some(id) = self.any(joins) else {
             return Ok(());
         };
-        let (incarnation, config) = (
-            self.cluster.host(id).incarnation(),
-            self.cluster.host(leader).config().clone(),
-        );
+        let incarnation = self.cluster.host(id).incarnation();
+        let config = self.cluster.host(leader).config().clone();
         // Without retained entries a follower that is one command behind needs a snapshot, and the
         // leader may take the next one before that one has arrived.
         if config.snapshot_keep == 0 {
@@ -315,7 +313,8 @@ impl Run {
             self.cluster.clear_delays();
             return Ok(());
         }
-        let (pause, mut left) = (delay * 3, config.promote_after + patience * 10);
+        let pause = delay * 3;
+        let mut left = config.promote_after + patience * 10;
         while !left.is_zero() && self.repeat_a_command(leader) {
             self.cluster.run(pause);
             left = left.saturating_sub(pause);
@@ -340,10 +339,8 @@ impl Run {
         core: &BTreeSet<NodeId>,
     ) -> Result<(), NotConverged> {
         let config = self.cluster.host(leader).config().clone();
-        let (membership, keep) = (
-            self.cluster.node(leader).membership().clone(),
-            config.snapshot_keep,
-        );
+        let membership = self.cluster.node(leader).membership().clone();
+        let keep = config.snapshot_keep;
         let is_spare = |cluster: &Simulation, id: NodeId| {
             let same = |member: &raftian_raft::Member| {
                 member.incarnation == cluster.host(id).incarnation()

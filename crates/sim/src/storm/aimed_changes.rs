@@ -84,7 +84,8 @@ impl Run {
         }
         let first = self.ask_for_change(new);
         // The new leader commits with some of the others; the old leader reconnects to the rest.
-        let (mut left, mut right) = (vec![old, friend], Vec::new());
+        let mut left = vec![old, friend];
+        let mut right = Vec::new();
         for id in others {
             if id == new || self.rng.random_bool(0.5) {
                 right.push(id)

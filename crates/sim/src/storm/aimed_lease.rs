@@ -35,7 +35,8 @@ impl Run {
         let Some(old) = self.any(|cluster, id| id != hub && votes(cluster, id)) else {
             return;
         };
-        let (mut first, mut second) = (BTreeSet::from([hub, old]), BTreeSet::from([hub]));
+        let mut first = BTreeSet::from([hub, old]);
+        let mut second = BTreeSet::from([hub]);
         for id in self.cluster.ids().filter(|id| votes(&self.cluster, *id)) {
             if !membership.is_quorum(|other| first.contains(&other)) {
                 first.insert(id);

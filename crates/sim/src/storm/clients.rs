@@ -118,7 +118,8 @@ impl Clients {
             if client.waiting.is_some() {
                 counters.count(Mark::GaveUpCall);
             }
-            let (key, value) = (rng.random_range(0..self.keys), self.counter);
+            let key = rng.random_range(0..self.keys);
+            let value = self.counter;
             self.counter += 1;
             client.updates.push((key, value));
             let sequence = client.updates.len() as u64;
@@ -158,10 +159,8 @@ impl Clients {
         if deposed.is_some() {
             counters.count(Mark::AskedDeposedLeaderForRead);
         }
-        let (key, client) = (
-            rng.random_range(0..self.keys),
-            rng.random_range(0..self.clients.len()),
-        );
+        let key = rng.random_range(0..self.keys);
+        let client = rng.random_range(0..self.clients.len());
         self.counter += 1;
         let id = ReadId(self.counter);
         let ticket = self.history.invoke(client as u64 + 1, 0, key, Call::Read);
@@ -206,7 +205,8 @@ impl Clients {
                 counters.count(Mark::ReceivedUpdateResult);
             }
         }
-        let (history, machines) = (&mut self.history, &self.machines);
+        let history = &mut self.history;
+        let machines = &self.machines;
         self.reads.retain(|read| {
             let host = cluster.host(read.at);
             match host.reads().get(&read.id) {
@@ -272,7 +272,8 @@ impl Clients {
             .zip(host.effects_at())
             .map(|(command, index)| {
                 let (key, value) = decode(&command.bytes);
-                let (client, sequence) = (command.client.0, command.sequence);
+                let client = command.client.0;
+                let sequence = command.sequence;
                 Committed {
                     index: index.0,
                     client,
@@ -333,9 +334,7 @@ fn propose(
 /// Decodes key and value of an update.
 fn decode(bytes: &[u8]) -> (u32, u64) {
     let (key, value) = bytes.split_at(4);
-    let (key, value) = (
-        key.try_into().expect("four bytes"),
-        value.try_into().expect("an update has twelve bytes"),
-    );
+    let key = key.try_into().expect("four bytes");
+    let value = value.try_into().expect("an update has twelve bytes");
     (u32::from_le_bytes(key), u64::from_le_bytes(value))
 }

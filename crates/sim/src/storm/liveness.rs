@@ -35,7 +35,8 @@ impl Run {
         }
         // A leader whose clock stalls is rightly deposed, so wait until every clock moves again.
         self.cluster.run(self.set_back);
-        let (patience, began) = (self.options.election_timeout.1 * 80, self.cluster.now());
+        let patience = self.options.election_timeout.1 * 80;
+        let began = self.cluster.now();
         for _ in 0..MAX_ROUNDS {
             let settled = self.cluster.settle_among(patience, |id| core.contains(&id));
             // A sync failure injected earlier may occur only now; the machine must restart.
@@ -267,7 +268,8 @@ impl Run {
         let Some(command) = self.cluster.host(leader).effects().last().cloned() else {
             return true;
         };
-        let (client, sequence) = (command.client.0, command.sequence);
+        let client = command.client.0;
+        let sequence = command.sequence;
         let _refused = self
             .cluster
             .propose(leader, client, sequence, &command.bytes);

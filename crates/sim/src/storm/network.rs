@@ -29,10 +29,8 @@ impl Run {
         if self.chance(self.options.corrupt) {
             return self.corrupt(place);
         }
-        let (repeat, replay) = (
-            self.chance(self.options.repeat),
-            self.chance(self.options.replay),
-        );
+        let repeat = self.chance(self.options.repeat);
+        let replay = self.chance(self.options.replay);
         if repeat || self.options.replay > 0.0 {
             let envelope = self
                 .cluster

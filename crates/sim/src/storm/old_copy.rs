@@ -18,10 +18,8 @@ impl Run {
         leader: NodeId,
         core: &BTreeSet<NodeId>,
     ) -> Result<(), NotConverged> {
-        let (membership, term) = (
-            self.cluster.node(leader).membership().clone(),
-            self.cluster.node(leader).term(),
-        );
+        let membership = self.cluster.node(leader).membership().clone();
+        let term = self.cluster.node(leader).term();
         let is_spare = |cluster: &Simulation, id: NodeId| {
             let sound = |other: NodeId| {
                 let same = membership

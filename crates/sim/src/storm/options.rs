@@ -251,7 +251,9 @@ impl Options {
     }
 
     pub(super) fn configure(&self, config: &mut Config) {
-        let (id, membership, seed) = (config.id, config.membership.clone(), config.seed);
+        let id = config.id;
+        let membership = config.membership.clone();
+        let seed = config.seed;
         let priority = self
             .priorities
             .get(id.0 as usize % 16)
@@ -398,7 +400,8 @@ mod tests {
             lengths.sort_unstable();
             // One duel in five is longer than the first, one in fifty longer than the second. The
             // tail is exponential, so each further such step leaves a tenth.
-            let (fifth, fiftieth) = (lengths[1_600], lengths[1_960]);
+            let fifth = lengths[1_600];
+            let fiftieth = lengths[1_960];
             let billionth = fifth + 9 * (fiftieth - fifth);
             let patience = options.duel_patience().div_duration_f64(longest);
             assert!(

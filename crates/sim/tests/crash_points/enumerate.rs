@@ -128,7 +128,8 @@ pub(crate) fn for_each_crash(
     rng: &mut ChaCha8Rng,
     visit: &mut dyn FnMut(usize, Vec<u8>, &[Fate], &mut ChaCha8Rng),
 ) {
-    let (mut durable, mut synced) = (durable.to_vec(), 0);
+    let mut durable = durable.to_vec();
+    let mut synced = 0;
     for issued in 0..=trace.len() {
         if issued > 0 && trace[issued - 1] == Operation::Sync {
             changes(&trace[synced..issued])

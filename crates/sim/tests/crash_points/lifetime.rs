@@ -47,7 +47,8 @@ impl Paths {
         files: &impl FileSystem,
         incarnation: Incarnation,
     ) -> Result<(RedbStore, Restored), StoreError> {
-        let (store, mark) = (Path::new(self.store), Path::new(self.mark));
+        let store = Path::new(self.store);
+        let mark = Path::new(self.mark);
         RedbStore::open_on(files, store, mark, NodeId(1), "crash-points", incarnation)
     }
 

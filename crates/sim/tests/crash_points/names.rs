@@ -243,7 +243,8 @@ impl Check<'_> {
     /// instead of being accepted as new or newest.
     fn guard(&mut self, left: &SimFileSystem, point: Point, fates: &[Fate]) {
         let paths = self.lifetime.paths;
-        let (store, mark) = (Path::new(paths.store), Path::new(paths.mark));
+        let store = Path::new(paths.store);
+        let mark = Path::new(paths.mark);
         let is_there = |path| left.find(path).is_ok_and(|found| found.is_some());
         if !is_there(store) {
             // Only the mark of the earlier store can have survived, and it must forbid that store's

@@ -48,7 +48,8 @@ impl Repair {
     /// Tries every crash of the start: the next start must return the same state. Returns the
     /// number of crashes.
     pub(crate) fn check(&self, rng: &mut ChaCha8Rng) -> Result<u64, Box<Mismatch>> {
-        let (mut crashes, mut wrong) = (0, None);
+        let mut crashes = 0;
+        let mut wrong = None;
         let end = self.trace.len();
         for_each_crash(
             &self.image,

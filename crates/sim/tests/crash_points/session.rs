@@ -201,7 +201,8 @@ fn snapshot(rng: &mut ChaCha8Rng, position: LogPosition, size: Size) -> Snapshot
 
 /// Draws up to `most` bytes that differ from sector to sector.
 fn bytes(rng: &mut ChaCha8Rng, most: usize) -> Vec<u8> {
-    let (len, first) = (rng.random_range(0..=most), rng.random::<u8>());
+    let len = rng.random_range(0..=most);
+    let first = rng.random::<u8>();
     (0..len)
         .map(|place| first.wrapping_add((place / 500) as u8))
         .collect()

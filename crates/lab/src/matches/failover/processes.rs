@@ -198,7 +198,8 @@ impl<'a> Game<'a> {
         rng: &mut ChaCha8Rng,
         directory: &Path,
     ) -> Result<Self, ProcessError> {
-        let (clock, (sender, received)) = (Clock::start(), channel());
+        let clock = Clock::start();
+        let (sender, received) = channel();
         let files = child_process::node_files(directory, size, Timing::default(), rng)?;
         let mut ledger = Ledger::default();
         let mut player = |place| {
@@ -206,9 +207,11 @@ impl<'a> Game<'a> {
             (Player::new(ledger.enter(place)), clicks)
         };
         let players = (0..size as u32).map(&mut player).collect();
-        let (runs, terms) = (vec![(0, Moment(0)); size], vec![(0, 0); size]);
+        let runs = vec![(0, Moment(0)); size];
+        let terms = vec![(0, 0); size];
         let states = (0..size).map(|_| None).collect();
-        let (processes, records) = (Processes::default(), Records::default());
+        let processes = Processes::default();
+        let records = Records::default();
         let mut game = Game {
             conditions,
             files,
@@ -249,7 +252,8 @@ impl<'a> Game<'a> {
                 process: machine(place),
                 source,
             })?;
-        let (run, sender) = (self.runs[place].0, self.sender.clone());
+        let run = self.runs[place].0;
+        let sender = self.sender.clone();
         if let Some(out) = process.stdout.take() {
             thread::spawn(move || listen(place, run, out, &sender));
         }
@@ -265,7 +269,8 @@ impl<'a> Game<'a> {
             process: machine(place),
             source,
         })?;
-        let (run, player) = (self.runs[place].0, &mut self.players[place].0);
+        let run = self.runs[place].0;
+        let player = &mut self.players[place].0;
         self.runs[place] = (run + 1, now);
         // The next process reports its terms anew.
         self.terms[place] = (0, 0);

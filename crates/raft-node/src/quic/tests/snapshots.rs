@@ -40,7 +40,8 @@ fn chunk(number: u64, chunks: u64) -> Message {
 
 fn received(part: &InstallSnapshot) -> Message {
     let arrived = part.offset + part.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
-    let (position, result) = (part.name.position, SnapshotResult::Received(arrived));
+    let position = part.name.position;
+    let result = SnapshotResult::Received(arrived);
     Message::new(
         Term(1),
         Body::SnapshotReply(SnapshotReply {
@@ -149,8 +150,10 @@ async fn heartbeats_are_answered_during_a_large_snapshot() {
     a.connected_to(2).await;
     b.connected_to(1).await;
     let started = Instant::now();
-    let (mut sent, mut arrived) = (0, 0);
-    let (mut asked, mut trips) = (Vec::new(), Vec::new());
+    let mut sent = 0;
+    let mut arrived = 0;
+    let mut asked = Vec::new();
+    let mut trips = Vec::new();
     while arrived < CHUNKS {
         assert!(
             started.elapsed() < PATIENCE,

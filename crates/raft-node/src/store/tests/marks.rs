@@ -286,7 +286,8 @@ fn lost_store_without_acknowledged_writes_is_recreated() {
 
 #[test]
 fn unwritable_mark_stops_the_node() {
-    let (disk, mark) = (Disk::default(), Disk::default());
+    let disk = Disk::default();
+    let mark = Disk::default();
     let (mut store, _) = disk.open().expect("a new disk");
     store
         .guard(mark.clone(), Path::new("mark"))

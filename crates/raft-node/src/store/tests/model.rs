@@ -157,7 +157,8 @@ proptest! {
     fn both_stores_agree_with_a_plain_vector_over_restarts(steps in prop::collection::vec(any_step(), 1..24)) {
         let disk = Disk::default();
         let (mut redb, _) = disk.open().expect("a new disk");
-        let (mut memory, mut model) = (MemoryStore::new(), Model::default());
+        let mut memory = MemoryStore::new();
+        let mut model = Model::default();
         for (number, step) in (1..).zip(&steps) {
             if let Step::Reopen = step {
                 drop(redb);

@@ -299,7 +299,8 @@ fn differs_only_in(row: &Row, found: &Restored, expected: &Restored) -> bool {
 fn forged_value_is_an_error_or_changes_only_its_part() {
     let (bytes, rows) = store_after(WRITES);
     let expected = Disk::holding(bytes.clone()).open().expect("a sound disk").1;
-    let (mut refused, mut taken) = (0, 0);
+    let mut refused = 0;
+    let mut taken = 0;
     // A few entries stand for all, which keeps the test short.
     let is_typical =
         |row: &Row| !matches!(row, Row::Entry(index) if ![16, 20, 30, 40].contains(index));

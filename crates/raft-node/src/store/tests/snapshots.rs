@@ -12,7 +12,8 @@ const SIZE: usize = 2 * CHUNK_BYTES + 100;
 pub(super) fn compacted_history() -> Vec<Write> {
     let own = snapshot(20, 3, Some(state(SIZE, 1)));
     let leaders = snapshot(60, 4, Some(state(CHUNK_BYTES, 2)));
-    let (kept_from, overtaken) = (start(15, 1), leaders.start());
+    let kept_from = start(15, 1);
+    let overtaken = leaders.start();
     let mut history = history();
     history.extend([
         compaction(5, own, kept_from),
@@ -297,7 +298,8 @@ fn snapshot_damage_missed_by_the_database_is_named_by_chunk() {
         "{flipped}"
     );
     let swapped = tampered_chunks(|chunks| {
-        let (first, second) = (chunk(chunks, 0), chunk(chunks, 1));
+        let first = chunk(chunks, 0);
+        let second = chunk(chunks, 1);
         chunks.insert((1, 0), second.as_slice()).expect("a change");
         chunks.insert((1, 1), first.as_slice()).expect("a change");
     });
@@ -417,7 +419,8 @@ fn flipped_bit_in_a_snapshot_is_an_error_or_changes_nothing() {
         .for_each(|write| submit(&mut store, write));
     drop(store);
     let sound = disk.lock().clone();
-    let (mut errors, mut tried) = (0, 0);
+    let mut errors = 0;
+    let mut tried = 0;
     for at in (0..sound.len()).step_by(sound.len() / 300) {
         let mut bytes = sound.clone();
         bytes[at] ^= 1 << (at % 8);

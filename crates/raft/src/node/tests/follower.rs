@@ -165,13 +165,11 @@ fn only_a_truncated_membership_change_is_rolled_back() {
         };
         let config = Config::new(NodeId(1), three(Standing::Voter), 1);
         let mut node = Node::new(config, restored, NOW).unwrap();
-        let (previous, term) = (
-            LogPosition {
-                term: TERM,
-                index: Index(1),
-            },
-            Term(2),
-        );
+        let previous = LogPosition {
+            term: TERM,
+            index: Index(1),
+        };
+        let term = Term(2);
         let entries = vec![Entry {
             term,
             ..entry(2, Payload::Empty)

@@ -108,7 +108,9 @@ fn follower_that_lost_entries_does_not_count() {
     let later = Moment(NOW.0 + 10);
     at(&mut node, later, 2, refusal(Moment(NOW.0 + 5)));
     assert_eq!(node.status().peers[0].lost, Some(Index(2)));
-    let (follower, acknowledged, refused) = (NodeId(2), Index(2), Index(2));
+    let follower = NodeId(2);
+    let acknowledged = Index(2);
+    let refused = Index(2);
     let lost = Decision::LostAcknowledged {
         follower,
         acknowledged,

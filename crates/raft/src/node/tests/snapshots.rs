@@ -610,7 +610,8 @@ fn chunks_of_different_snapshots_are_not_mixed() {
         sent.iter().find_map(of)
     };
     let received = |bytes| Some(SnapshotResult::Received(bytes));
-    let (one, other) = (snapshot_part(1, 9, 8), snapshot_part(1, 12, 16));
+    let one = snapshot_part(1, 9, 8);
+    let other = snapshot_part(1, 12, 16);
     assert_eq!(gets(&one, 0, 4), received(4));
     assert_eq!(gets(&one, 0, 4), received(4), "a duplicate chunk");
     assert_eq!(

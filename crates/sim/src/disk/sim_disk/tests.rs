@@ -122,7 +122,8 @@ fn power_is_cut_after_the_given_number_of_operations() {
 /// A file system that cannot write a page back reports the error once and marks the page clean.
 #[test]
 fn later_sync_does_not_repair_a_failed_one() {
-    let (mut kept, mut lost) = (0, 0);
+    let mut kept = 0;
+    let mut lost = 0;
     for seed in 0..64 {
         let mut disk = disk();
         disk.fail_next_sync(&mut rng(seed));

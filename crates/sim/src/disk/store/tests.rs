@@ -406,7 +406,8 @@ fn faults_outside_the_model_never_panic_the_store() {
         let mut store = DiskStore::on_disk(ID, Restored::default());
         submit(&mut store, 1..=12);
         store.complete(6);
-        let (fault, disk) = (seed as usize % 4, store.disk().expect("bytes"));
+        let fault = seed as usize % 4;
+        let disk = store.disk().expect("bytes");
         match fault {
             0 => disk.misdirect_next_write(&mut rng),
             1 => disk.flip_in_next_read(&mut rng),

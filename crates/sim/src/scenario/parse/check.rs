@@ -56,7 +56,8 @@ fn check_presets(script: &Script) -> Result<(), WrongAt> {
                 .iter()
                 .rfind(adds)
                 .map_or(script.cluster.line, |preset| preset.line);
-            let (before, after) = (fall[0].0, fall[1].0);
+            let before = fall[0].0;
+            let after = fall[1].0;
             return Err((
                 line,
                 format!("term {after} follows term {before}: expected terms that never decrease"),
@@ -69,7 +70,8 @@ fn check_presets(script: &Script) -> Result<(), WrongAt> {
                 .iter()
                 .rfind(sets)
                 .map_or(script.cluster.line, |preset| preset.line);
-            let (commit, last) = (beginning.commit.0, beginning.log.len());
+            let commit = beginning.commit.0;
+            let last = beginning.log.len();
             return Err((
                 line,
                 format!(
@@ -109,7 +111,9 @@ fn check_timing(script: &Script) -> Result<(), WrongAt> {
 
 /// Checks that names are defined before they are used.
 fn check_names(steps: &[Numbered<Step>]) -> Result<(), WrongAt> {
-    let (mut kept, mut reads, mut copies) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let mut kept = BTreeSet::new();
+    let mut reads = BTreeSet::new();
+    let mut copies = BTreeSet::new();
     for step in steps {
         let (name, given, giver) = match &step.what {
             Step::Dup {

@@ -89,7 +89,8 @@ fn wanted(words: &mut Lexer<'_>) -> Result<Wanted, Wrong> {
 }
 
 fn wanted_of(words: &mut Lexer<'_>, what: &str) -> Result<Wanted, Wrong> {
-    let (least, most) = (words.take(">="), words.take("<="));
+    let least = words.take(">=");
+    let most = words.take("<=");
     let number = words.number(what, 0..=u64::MAX)?;
     Ok(match (least, most) {
         (true, _) => Wanted::AtLeast(number),
@@ -143,7 +144,8 @@ fn config(words: &mut Lexer<'_>) -> Result<Expect, Wrong> {
     let node = words.node()?;
     words.one_of("the word before the voters", &[("voters", ())])?;
     let voters = words.nodes()?;
-    let (mut outgoing, mut learners) = (BTreeSet::new(), BTreeSet::new());
+    let mut outgoing = BTreeSet::new();
+    let mut learners = BTreeSet::new();
     while !words.at_end() {
         let clauses = [("outgoing", true), ("learners", false)];
         let nodes = if words.one_of("a clause of `config`", &clauses)? {

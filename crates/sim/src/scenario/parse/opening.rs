@@ -17,7 +17,8 @@ const LARGEST: u64 = 1 << 40;
 /// `cluster N [learners nX…] [witness nX…]`
 pub(super) fn cluster(words: &mut Lexer<'_>) -> Result<Cluster, Wrong> {
     let voters = words.number("the number of voters", 1..=Cluster::MAX_VOTERS)?;
-    let (mut learners, mut witnesses) = (BTreeSet::new(), BTreeSet::new());
+    let mut learners = BTreeSet::new();
+    let mut witnesses = BTreeSet::new();
     while !words.at_end() {
         let clauses = [
             ("learners", true),
@@ -158,7 +159,8 @@ pub(super) fn log(words: &mut Lexer<'_>) -> Result<Preset, Wrong> {
 
 /// `term nX|* N`
 pub(super) fn term(words: &mut Lexer<'_>) -> Result<Preset, Wrong> {
-    let (node, term) = (words.node_or_all()?, a_term(words, 0)?);
+    let node = words.node_or_all()?;
+    let term = a_term(words, 0)?;
     Ok(Preset {
         node,
         what: OnDisk::Term(term),
@@ -167,7 +169,8 @@ pub(super) fn term(words: &mut Lexer<'_>) -> Result<Preset, Wrong> {
 
 /// `vote nX|* nY|none`
 pub(super) fn vote(words: &mut Lexer<'_>) -> Result<Preset, Wrong> {
-    let (node, vote) = (words.node_or_all()?, words.node_or_none()?);
+    let node = words.node_or_all()?;
+    let vote = words.node_or_none()?;
     Ok(Preset {
         node,
         what: OnDisk::Vote(vote),
@@ -176,7 +179,8 @@ pub(super) fn vote(words: &mut Lexer<'_>) -> Result<Preset, Wrong> {
 
 /// `entry nX|* TERM "…"`
 pub(super) fn entry(words: &mut Lexer<'_>) -> Result<Preset, Wrong> {
-    let (node, term) = (words.node_or_all()?, a_term(words, 1)?);
+    let node = words.node_or_all()?;
+    let term = a_term(words, 1)?;
     Ok(Preset {
         node,
         what: OnDisk::Entry(term, words.command()?),
@@ -185,10 +189,8 @@ pub(super) fn entry(words: &mut Lexer<'_>) -> Result<Preset, Wrong> {
 
 /// `commit nX|* N`
 pub(super) fn commit(words: &mut Lexer<'_>) -> Result<Preset, Wrong> {
-    let (node, index) = (
-        words.node_or_all()?,
-        words.number("an index", 0..=u64::MAX)?,
-    );
+    let node = words.node_or_all()?;
+    let index = words.number("an index", 0..=u64::MAX)?;
     Ok(Preset {
         node,
         what: OnDisk::Commit(Index(index)),

@@ -56,7 +56,8 @@ impl Records {
         let Timeline { crashed, over, .. } = happened;
         let mut in_time: Vec<_> = self.0.iter().collect();
         in_time.sort_by_key(|record| record.at);
-        let (mut watched, mut gap) = (false, None);
+        let mut watched = false;
+        let mut gap = None;
         for Record {
             at, place, event, ..
         } in in_time

@@ -80,7 +80,8 @@ pub fn live(file: &Path, conditions: &Conditions, seed: u64) -> Result<(), Proce
     };
     node.control().set_waker(Arc::new(waker));
     thread::spawn(move || listen(&wake));
-    let (pending, patience) = (BTreeMap::new(), conditions.patience.0);
+    let pending = BTreeMap::new();
+    let patience = conditions.patience.0;
     let mut program = Program {
         node,
         responses: Responses::default(),
