@@ -55,9 +55,6 @@ pub trait Store: Send {
     /// Submits `write`; [`Store::completed`] returns its number once it is durable, perhaps at
     /// once. An error is final: the contents of the disk are unknown, and the node must stop
     /// without sending any message that waited for this write.
-    ///
-    /// # Panics
-    /// May panic if the numbers of writes do not ascend.
     fn submit(&mut self, write: Write) -> Result<(), StoreError>;
 
     /// Returns the next write that became durable, in order of submission; `None` if there is none

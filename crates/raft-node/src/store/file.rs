@@ -45,8 +45,6 @@ pub struct RedbStore {
     counts: Counts,
     /// Rollback guard, raised after every write, if there is one.
     mark: Option<RollbackGuard>,
-    /// The last write that was submitted.
-    last: WriteNumber,
     /// Holds no more than the submissions since the last call of `completed`.
     completed: VecDeque<WriteNumber>,
     failed: Option<StoreError>,
@@ -203,7 +201,6 @@ impl RedbStore {
             log_range: LogRange::of(&restored),
             counts,
             mark: None,
-            last: WriteNumber::default(),
             completed: VecDeque::new(),
             failed: None,
         };
@@ -311,10 +308,6 @@ impl Store for RedbStore {
         }
         // Before the transaction: a refused write leaves the file unchanged and the store usable.
         let after = self.log_range.after(&write)?;
-        assert!(
-            self.last < write.number,
-            "writes are submitted in the order of their numbers"
-        );
         assert_ne!(
             write.incarnation,
             Some(self.incarnation),
@@ -332,7 +325,6 @@ impl Store for RedbStore {
                     self.previous_incarnation = Some(self.incarnation);
                     self.incarnation = incarnation;
                 }
-                self.last = write.number;
                 self.completed.push_back(write.number);
                 Ok(())
             }
