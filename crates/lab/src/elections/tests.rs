@@ -173,7 +173,7 @@ fn invalid_study_is_refused_with_a_hint() {
     assert_eq!(Study::default().check(), Ok(()));
     refused(
         study("1,3", 1, |settings| settings.crash_leader = true),
-        "3 nodes and more",
+        "at least 3 nodes",
     );
     refused(study("3", 0, |_| ()), "not between 1 and");
     refused(study("3,5", u64::MAX, |_| ()), "not between 1 and");
