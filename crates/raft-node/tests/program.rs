@@ -456,11 +456,16 @@ fn paused_node_stops_under_a_flood_of_commands() {
     let node = cluster.nodes[0].take().expect("it runs");
     let control = node.control();
     control.pause(true);
+    let (full, filled) = std::sync::mpsc::channel();
     let flood = std::thread::spawn(move || {
+        // More than the queue holds, so that it is full when the node is stopped.
+        (0..100_000).for_each(|_| control.pause(true));
+        full.send(()).expect("the test waits");
         while control.is_running() {
             control.pause(true);
         }
     });
+    filled.recv().expect("no panic");
     let (stopped, wait) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         node.stop();
