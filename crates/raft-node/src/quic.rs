@@ -1,14 +1,15 @@
 //! Links over QUIC: one UDP port per node, each peer authenticated by its certificate.
 //!
-//! Every node dials every other and sends on the streams of its own connection; it receives on the
-//! connections that its peers dialled. So each direction recovers by itself, and peers need not
-//! agree on who dials. The accepting side opens an empty stream as a welcome: in TLS 1.3 the
-//! handshake of the dialling side completes before the other side has verified its certificate, and
-//! only the welcome shows that both have accepted.
+//! Every node dials every other, and peers need not agree on who dials. Both sides of a connection
+//! send and receive on it, so a pair of which only one side can be reached needs one connection.
+//! With two, messages to a peer are sent on one of them; `paths.rs` describes the choice, and how
+//! it changes when either machine gets another address. The accepting side first opens an empty
+//! stream as a welcome: in TLS 1.3 the handshake of the dialling side completes before the other side has
+//! verified its certificate, and only the welcome shows that both have accepted.
 //!
-//! Snapshots are sent on a stream of their own with a lower priority: heartbeats and replies never
-//! queue behind them, neither here nor at the receiver, and a lost packet of a snapshot delays no
-//! other message.
+//! Snapshots are sent on a stream of their own with a lower priority, on the same connection:
+//! heartbeats and replies never queue behind them, neither here nor at the receiver, and a lost
+//! packet of a snapshot delays no other message.
 //!
 //! A connection with the node's own certificate comes from its operator's tool; see [`client`].
 
@@ -17,6 +18,10 @@ pub mod client;
 mod counters;
 mod dial;
 mod links;
+mod paths;
+mod peer;
+mod receive;
+mod send;
 mod shared;
 mod tls;
 
@@ -66,8 +71,9 @@ pub const MAX_CLIENTS: usize = 256;
 /// tool that has read its answer still holds a connection.
 pub const CLIENT_IDLE: Duration = Duration::from_secs(2);
 
-/// Maximum number of unidirectional streams that a peer may have open: consensus needs one and
-/// snapshots another; the rest is room for closed streams that are not released yet.
+/// Maximum number of unidirectional streams that a peer may have open on one connection: consensus
+/// needs one and snapshots another; the rest is room for closed streams that are not released yet,
+/// such as the welcome.
 pub const MAX_STREAMS: u32 = 4;
 
 /// Maximum number of concurrent requests on one connection of the operator's tool.
@@ -88,8 +94,10 @@ pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Silence after which a connection is lost. Elections react much earlier; this only cleans up.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Silence after which a connection sends a keep-alive.
-pub const KEEP_ALIVE: Duration = Duration::from_secs(1);
+/// Silence after which a connection sends a keep-alive. The peer learns a new address of this
+/// machine from the first packet on a connection that this node dialled, and an idle one sends no
+/// other.
+pub const KEEP_ALIVE: Duration = Duration::from_millis(500);
 
 /// Timeout of one attempt to connect: room for four round trips around the world.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_millis(1500);

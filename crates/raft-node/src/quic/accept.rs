@@ -1,28 +1,23 @@
-//! Receiving half of all links: accepts connections and reads messages and requests from them.
+//! Accepts connections, of members and of the operator's tool, and answers the latter.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::PoisonError;
 
 use quinn::{Connection, ConnectionError, Endpoint, Incoming, RecvStream, SendStream, VarInt};
-use raftian_raft::{Message, NodeId};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::counters::count;
-use super::shared::{Delivery, Shared};
+use super::paths::Origin;
+use super::peer::PeerLink;
+use super::receive::{log_panic, receive};
+use super::shared::Shared;
 use super::{
     ANSWER_TIMEOUT, CLIENT_IDLE, CONNECT_TIMEOUT, MAX_REQUEST, MAX_REQUESTS, MAX_RESPONSE,
-    MAX_STREAMS, ServiceRequest, code, is_worth_logging, tls,
+    ServiceRequest, code, is_worth_logging, tls,
 };
-use crate::{panic_message, wire};
-
-/// Maximum number of tasks that read the streams of one peer: one for each open stream, and as many
-/// that are about to return. At the bound no further stream is accepted until one of them has
-/// returned.
-const MAX_STREAM_TASKS: usize = 2 * MAX_STREAMS as usize;
 
 /// Accepts connections until the endpoint closes.
 pub(super) async fn accept(endpoint: Endpoint, shared: Arc<Shared>) {
@@ -48,19 +43,6 @@ pub(super) async fn accept(endpoint: Endpoint, shared: Arc<Shared>) {
     }
 }
 
-/// Logs the panic of a connection's task. The connection is lost, and its peer dials again.
-fn log_panic(ended: Result<(), JoinError>) {
-    // Any other error is a task that was cancelled with the links.
-    if let Err(error) = ended
-        && let Ok(panic) = error.try_into_panic()
-    {
-        tracing::error!(
-            panic = panic_message(&*panic),
-            "a task of a connection panicked"
-        );
-    }
-}
-
 /// Serves one connection, from its first packet to its end. `handshake` is released when the
 /// handshake completes.
 async fn serve(incoming: Incoming, handshake: OwnedSemaphorePermit, shared: Arc<Shared>) {
@@ -83,8 +65,8 @@ async fn serve(incoming: Incoming, handshake: OwnedSemaphorePermit, shared: Arc<
                 }
             }
         }
-        Some(fingerprint) => match shared.members.get(&fingerprint) {
-            Some(&from) => serve_peer(connection, from, shared).await,
+        Some(fingerprint) => match shared.links.get(&fingerprint) {
+            Some(link) => serve_peer(connection, link, &shared).await,
             // The verifier accepts the same certificates, so this is a second check.
             None => connection.close(code::UNKNOWN_PEER, b"not a member"),
         },
@@ -104,113 +86,19 @@ fn log_refused(shared: &Shared, address: SocketAddr, error: Option<&ConnectionEr
     }
 }
 
-/// Reads the streams of the member `from`.
-async fn serve_peer(connection: Connection, from: NodeId, shared: Arc<Shared>) {
-    tracing::debug!(peer = %from, address = %connection.remote_address(), "accepted");
-    let older = {
-        let mut accepted = shared
-            .accepted
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        accepted.insert(from, connection.clone())
-    };
-    // A member has one connection and dials again only after it lost the older one.
-    if let Some(older) = older {
-        older.close(code::SUPERSEDED, b"a newer connection replaced it");
-    }
-    // The welcome shows the dialling side that its certificate was accepted.
+/// Welcomes the other side of a member's connection and reads its streams.
+async fn serve_peer(connection: Connection, link: &Arc<PeerLink>, shared: &Arc<Shared>) {
+    let peer = link.peer();
+    tracing::debug!(%peer, address = %connection.remote_address(), "accepted");
+    // The welcome shows the dialling side that its certificate was accepted. It is the first
+    // stream: the link opens others as soon as the connection is added to it.
     match connection.open_uni().await {
         Ok(mut welcome) => drop(welcome.finish()),
         Err(_) => return,
     }
-    // QUIC considers a stream closed once its end was read, so the next one may arrive before the
-    // task of the last has returned.
-    let mut streams = JoinSet::new();
-    loop {
-        tokio::select! {
-            // Ended tasks are collected first, because they make room for the next stream.
-            biased;
-            Some(ended) = streams.join_next() => log_panic(ended),
-            stream = connection.accept_uni(), if streams.len() < MAX_STREAM_TASKS => match stream {
-                Ok(stream) => drop(streams.spawn(read_messages(stream, from, Arc::clone(&shared)))),
-                Err(reason) => {
-                    // Returning drops the set, and with it the readers of the lost connection.
-                    tracing::debug!(peer = %from, %reason, "no longer sends");
-                    return;
-                }
-            },
-        }
-    }
-}
-
-/// Delivers the messages on one stream until it ends or contains something else.
-async fn read_messages(mut stream: RecvStream, from: NodeId, shared: Arc<Shared>) {
-    let Some(counters) = shared.counters.peer(from) else {
-        return;
-    };
-    loop {
-        let (size, message) = match read_frame(&mut stream).await {
-            Ok(Some(read)) => read,
-            Ok(None) => return,
-            Err(error) => {
-                let errors = count(&counters.decode_errors, 1);
-                if is_worth_logging(errors) {
-                    tracing::warn!(
-                        peer = %from, %error, errors,
-                        "closed a stream with malformed messages"
-                    );
-                }
-                // An error means that the stream is closed already.
-                let _ = stream.stop(code::GARBAGE);
-                return;
-            }
-        };
-        if shared.is_cut() {
-            // Read and dropped, so that the stream neither closes nor fills up.
-            count(&counters.dropped, 1);
-            continue;
-        }
-        // The size is at most `MAX_FRAME`, which is below `INBOX_BYTES`, so the wait always ends.
-        let size = u32::try_from(size).unwrap_or(u32::MAX);
-        let Ok(room) = Arc::clone(&shared.inbox_room)
-            .acquire_many_owned(size)
-            .await
-        else {
-            return;
-        };
-        if shared
-            .inbox
-            .send(Delivery {
-                from,
-                message,
-                _room: room,
-            })
-            .await
-            .is_err()
-        {
-            return;
-        }
-        count(&counters.received, 1);
-        shared.notify.notify_one();
-    }
-}
-
-/// Reads the next message and the size of its frame; `None` at the end of the stream, even a sudden
-/// one.
-pub(super) async fn read_frame(
-    stream: &mut RecvStream,
-) -> Result<Option<(usize, Message)>, wire::WireError> {
-    let mut length = [0; wire::LENGTH_BYTES];
-    if stream.read_exact(&mut length).await.is_err() {
-        return Ok(None);
-    }
-    let size = wire::frame_size(length)?;
-    // `frame_size` has bounded it by `MAX_FRAME`.
-    let mut frame = vec![0; size];
-    if stream.read_exact(&mut frame).await.is_err() {
-        return Ok(None);
-    }
-    wire::decode_message(&frame).map(|message| Some((size, message)))
+    let standing = link.add(Origin::Accepted, &connection);
+    let reason = receive(&connection, &standing, shared).await;
+    tracing::debug!(%peer, %reason, "lost a connection of the peer");
 }
 
 /// Answers the requests of the operator's tool.

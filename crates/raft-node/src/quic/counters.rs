@@ -61,12 +61,13 @@ pub struct PeerCounters {
 }
 
 impl PeerCounters {
-    /// Returns whether this node's connection to the peer is established and accepted by the peer.
+    /// Returns whether a connection with the peer stands that both sides have accepted, dialled by
+    /// either.
     pub fn connected(&self) -> bool {
         self.connected.load(Ordering::Relaxed)
     }
 
-    /// Returns how often this node's connection to the peer was established.
+    /// Returns how often a connection that this node dialled to the peer was established.
     pub fn connects(&self) -> u64 {
         self.connects.load(Ordering::Relaxed)
     }
@@ -77,13 +78,14 @@ impl PeerCounters {
         self.refused.load(Ordering::Relaxed)
     }
 
-    /// Returns whether the last attempt to connect ended because one side refused the other's
-    /// certificate or wire version.
+    /// Returns whether this node's last attempt to connect ended because one side refused the
+    /// other's certificate or wire version. A connection that the peer dialled may stand
+    /// nevertheless.
     pub fn is_refused(&self) -> bool {
         self.refusing.load(Ordering::Relaxed)
     }
 
-    /// Returns the number of messages written to this node's connection to the peer.
+    /// Returns the number of messages written to connections with the peer.
     pub fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
     }

@@ -1,37 +1,41 @@
-//! Sending half of a link: keeps one connection to one peer and writes messages to its streams.
+//! Dialling half of a link: keeps one connection to one peer that this node dialled.
+//!
+//! The link sends on that connection or on the one that the peer dialled, so messages flow while
+//! the peer cannot be dialled. The dialler tries on all the same: with two connections a change of
+//! either side's address leaves one that QUIC migrates.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use quinn::{Connection, ConnectionError, Endpoint, SendStream};
-use raftian_raft::{Message, NodeId};
+use quinn::{Connection, ConnectionError, Endpoint};
 use sha2::{Digest, Sha256};
-use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::counters::{PeerCounters, count};
+use super::counters::count;
+use super::paths::Origin;
+use super::peer::PeerLink;
+use super::receive::receive;
 use super::shared::Shared;
-use super::{BACKOFF_MAX, BACKOFF_MIN, CONNECT_TIMEOUT, WRITE_BATCH, code, is_worth_logging, tls};
-use crate::cluster::{Fingerprint, Identity, Member};
-use crate::wire;
-
-/// Priority of the stream for snapshots: below consensus, which has 0.
-const SNAPSHOT_PRIORITY: i32 = -1;
+use super::{BACKOFF_MAX, BACKOFF_MIN, CONNECT_TIMEOUT, is_worth_logging, tls};
+use crate::cluster::{Fingerprint, Identity};
 
 /// Task that dials one peer.
 pub(super) struct Dialler {
     pub(super) endpoint: Endpoint,
     pub(super) config: quinn::ClientConfig,
-    pub(super) peer: Member,
-    pub(super) outbox: Receiver<Message>,
-    pub(super) snapshots: Receiver<Message>,
+    /// Configured address of the peer.
+    pub(super) address: SocketAddr,
+    /// Certificate of the peer.
+    pub(super) fingerprint: Fingerprint,
+    pub(super) link: Arc<PeerLink>,
     pub(super) shared: Arc<Shared>,
 }
 
-/// Why there is no connection.
+/// Why there is no dialled connection.
 enum Down {
-    /// The node stops, or its outboxes are closed.
+    /// The node stops.
     Ended,
     /// One side refused the other's certificate or wire version.
     Refused(tls::Alert),
@@ -40,18 +44,15 @@ enum Down {
 }
 
 impl Dialler {
-    /// Connects, sends and reconnects until the node stops.
-    pub(super) async fn run(mut self) {
+    /// Connects, receives and reconnects until the node stops.
+    pub(super) async fn run(self) {
         let mut failures: u32 = 0;
         loop {
-            let down = match self.connect().await {
-                Ok((connection, stream)) => {
-                    // Without a failure, queued messages are no older than one attempt to connect.
-                    if failures > 0 {
-                        self.discard();
-                    }
+            let address = self.next_address(failures);
+            let down = match self.connect(address).await {
+                Ok(connection) => {
                     let since = Instant::now();
-                    let down = self.send_over(&connection, stream).await;
+                    let down = self.serve(&connection).await;
                     // A connection that is lost at once counts as a failure, so that the pauses
                     // keep growing.
                     if since.elapsed() >= BACKOFF_MAX {
@@ -65,33 +66,38 @@ impl Dialler {
             if matches!(down, Down::Ended) {
                 return;
             }
-            self.log_down(&down, failures);
-            sleep(backoff(failures, self.shared.own, self.peer.fingerprint)).await;
+            self.log_down(&down, address, failures);
+            sleep(backoff(failures, self.shared.own, self.fingerprint)).await;
         }
     }
 
-    fn counters(&self) -> Option<&PeerCounters> {
-        self.shared.counters.peer(self.peer.id)
+    /// Returns the address to dial: the configured one, and after every other failure the one from
+    /// which the peer's own connection arrives. So a connection is dialled again after the peer has
+    /// moved, and stands when this node moves next.
+    fn next_address(&self, failures: u32) -> SocketAddr {
+        match self.link.observed_address() {
+            Some(observed) if failures % 2 == 1 => observed,
+            _ => self.address,
+        }
     }
 
-    /// Returns a connection that the peer has accepted, and the stream to send on.
-    async fn connect(&self) -> Result<(Connection, SendStream), Down> {
-        let connecting = match self.endpoint.connect_with(
-            self.config.clone(),
-            self.peer.address,
-            Identity::SERVER_NAME,
-        ) {
-            Ok(connecting) => connecting,
-            // Any other error may pass, so it is only a reason to try again.
-            Err(quinn::ConnectError::EndpointStopping) => return Err(Down::Ended),
-            Err(error) => return Err(Down::Lost(error.to_string())),
-        };
+    /// Returns a connection that the peer has accepted.
+    async fn connect(&self, address: SocketAddr) -> Result<Connection, Down> {
+        let connecting =
+            match self
+                .endpoint
+                .connect_with(self.config.clone(), address, Identity::SERVER_NAME)
+            {
+                Ok(connecting) => connecting,
+                // Any other error may pass, so it is only a reason to try again.
+                Err(quinn::ConnectError::EndpointStopping) => return Err(Down::Ended),
+                Err(error) => return Err(Down::Lost(error.to_string())),
+            };
         let agree = async {
             let connection = connecting.await?;
             // The welcome: see the documentation of `quic`.
             drop(connection.accept_uni().await?);
-            let stream = connection.open_uni().await?;
-            Ok((connection, stream))
+            Ok(connection)
         };
         match timeout(CONNECT_TIMEOUT, agree).await {
             Ok(agreed) => agreed.map_err(|error| down(&error)),
@@ -99,46 +105,21 @@ impl Dialler {
         }
     }
 
-    async fn send_over(&mut self, connection: &Connection, stream: SendStream) -> Down {
-        let id = self.peer.id;
-        if let Some(counters) = self.counters() {
-            counters.connected.store(true, Ordering::Relaxed);
+    /// Adds the connection to the link and reads from it until it is lost.
+    async fn serve(&self, connection: &Connection) -> Down {
+        if let Some(counters) = self.link.counters() {
             counters.refusing.store(false, Ordering::Relaxed);
             count(&counters.connects, 1);
         }
-        tracing::info!(peer = %id, address = %self.peer.address, "connected");
-        let sender = PeerSender {
-            peer: id,
-            shared: &self.shared,
-            connection,
-        };
-        // Both use the same connection, so the end of one ends the other.
-        let down = tokio::select! {
-            down = sender.send_messages(&mut self.outbox, stream) => down,
-            down = sender.send_snapshots(&mut self.snapshots) => down,
-        };
-        if let Some(counters) = self.counters() {
-            counters.connected.store(false, Ordering::Relaxed);
-        }
-        // The peer need not wait for its idle timeout.
-        connection.close(code::CLOSED, b"");
-        down
+        let address = connection.remote_address();
+        tracing::info!(peer = %self.link.peer(), %address, "connected");
+        let standing = self.link.add(Origin::Dialled, connection);
+        down(&receive(connection, &standing, &self.shared).await)
     }
 
-    /// Drops the messages that were queued while the peer was unreachable; they are stale.
-    fn discard(&mut self) {
-        let mut messages = 0;
-        while self.outbox.try_recv().is_ok() || self.snapshots.try_recv().is_ok() {
-            messages += 1;
-        }
-        if let Some(counters) = self.counters() {
-            count(&counters.dropped, messages);
-        }
-    }
-
-    fn log_down(&self, down: &Down, failures: u32) {
-        let peer = self.peer.id;
-        if let Some(counters) = self.counters() {
+    fn log_down(&self, down: &Down, address: SocketAddr, failures: u32) {
+        let peer = self.link.peer();
+        if let Some(counters) = self.link.counters() {
             counters
                 .refusing
                 .store(matches!(down, Down::Refused(_)), Ordering::Relaxed);
@@ -148,10 +129,10 @@ impl Dialler {
             Down::Ended => {}
             Down::Refused(alert) => {
                 let refused = self
+                    .link
                     .counters()
                     .map_or(0, |counters| count(&counters.refused, 1));
                 if is_worth_logging(refused) {
-                    let address = self.peer.address;
                     tracing::warn!(
                         %peer, %address, ?alert, refused,
                         "refused: another node or build is at this address"
@@ -163,103 +144,6 @@ impl Dialler {
                 tracing::info!(%peer, %reason, failures, "not connected")
             }
             Down::Lost(reason) => tracing::debug!(%peer, %reason, failures, "not connected"),
-        }
-    }
-}
-
-/// An established connection, with the context needed to send on it.
-struct PeerSender<'a> {
-    peer: NodeId,
-    shared: &'a Shared,
-    connection: &'a Connection,
-}
-
-impl PeerSender<'_> {
-    /// Writes the snapshots of the outbox to a stream of their own until the connection is lost.
-    /// The stream is opened for the first snapshot, for most peers never, and has a lower priority
-    /// than consensus.
-    async fn send_snapshots(&self, outbox: &mut Receiver<Message>) -> Down {
-        let first = tokio::select! {
-            biased;
-            error = self.connection.closed() => return down(&error),
-            first = outbox.recv() => first,
-        };
-        let Some(first) = first else {
-            return Down::Ended;
-        };
-        let stream = match self.connection.open_uni().await {
-            Ok(stream) => stream,
-            Err(error) => return down(&error),
-        };
-        // Setting the priority fails only on a closed stream, and then the next write reports it.
-        let _closed = stream.set_priority(SNAPSHOT_PRIORITY).is_err();
-        self.send_from(Some(first), outbox, stream).await
-    }
-
-    /// Writes the messages of the outbox until the connection is lost.
-    async fn send_messages(&self, outbox: &mut Receiver<Message>, stream: SendStream) -> Down {
-        self.send_from(None, outbox, stream).await
-    }
-
-    async fn send_from(
-        &self,
-        mut waiting: Option<Message>,
-        outbox: &mut Receiver<Message>,
-        mut stream: SendStream,
-    ) -> Down {
-        let mut frames = Vec::with_capacity(WRITE_BATCH);
-        loop {
-            let first = match waiting.take() {
-                Some(first) => Some(first),
-                // A lost connection is detected before a message is taken, which would be lost with
-                // it.
-                None => tokio::select! {
-                    biased;
-                    error = self.connection.closed() => return down(&error),
-                    first = outbox.recv() => first,
-                },
-            };
-            let Some(first) = first else {
-                return Down::Ended;
-            };
-            frames.clear();
-            let mut messages = self.add(first, &mut frames);
-            while frames.len() < WRITE_BATCH
-                && let Ok(message) = outbox.try_recv()
-            {
-                messages += self.add(message, &mut frames);
-            }
-            // Messages that arrived before the error cannot be distinguished, so all count as
-            // dropped.
-            if let Err(error) = stream.write_all(&frames).await {
-                self.count(|counters| &counters.dropped, messages);
-                return match self.connection.close_reason() {
-                    Some(reason) => down(&reason),
-                    None => Down::Lost(error.to_string()),
-                };
-            }
-            self.count(|counters| &counters.sent, messages);
-        }
-    }
-
-    /// Appends the frame of `message` unless the links are cut or it cannot be encoded; returns the
-    /// number of messages appended.
-    fn add(&self, message: Message, frames: &mut Vec<u8>) -> usize {
-        match wire::encode_message(&message) {
-            Ok(frame) if !self.shared.is_cut() => {
-                frames.extend(frame);
-                return 1;
-            }
-            Ok(_) => {}
-            Err(error) => tracing::error!(peer = %self.peer, %error, "a message cannot be sent"),
-        }
-        self.count(|counters| &counters.dropped, 1);
-        0
-    }
-
-    fn count(&self, counter: impl Fn(&PeerCounters) -> &AtomicU64, by: usize) {
-        if let Some(counters) = self.shared.counters.peer(self.peer) {
-            count(counter(counters), by);
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use quinn::{Endpoint, TokioRuntime};
@@ -15,6 +15,8 @@ use tokio::task::JoinSet;
 use super::accept::accept;
 use super::counters::{LinkCounters, count};
 use super::dial::Dialler;
+use super::peer::PeerLink;
+use super::send::send;
 use super::shared::{Delivery, Shared};
 use super::{
     INBOX, INBOX_BYTES, LinkError, MAX_CLIENTS, MAX_HANDSHAKES, OUTBOX, REQUEST_QUEUE,
@@ -73,7 +75,8 @@ pub struct QuicOptions {
     pub socket: UdpSocket,
     /// Id of this member.
     pub id: NodeId,
-    /// All members. A member with a wrong address is never reached, but can reach this node.
+    /// All members. A member with a wrong address cannot be dialled; messages flow once it has
+    /// dialled this node.
     pub members: Vec<Member>,
     /// The node's key and certificate.
     pub identity: Identity,
@@ -131,27 +134,33 @@ impl QuicLinks {
         .map_err(|error| LinkError::socket(address, &error))?;
         let (inbox_sender, inbox) = mpsc::channel(INBOX);
         let (request_sender, requests) = mpsc::channel(REQUEST_QUEUE);
+        let counters = Arc::new(LinkCounters::new(peers().map(|member| member.id)));
         let shared = Arc::new(Shared {
             own,
             // Without the node itself: a connection with its certificate is the operator's.
-            members: peers()
-                .map(|member| (member.fingerprint, member.id))
+            links: peers()
+                .map(|member| {
+                    let link = PeerLink::new(member.id, Arc::clone(&counters));
+                    (member.fingerprint, Arc::new(link))
+                })
                 .collect(),
-            counters: Arc::new(LinkCounters::new(peers().map(|member| member.id))),
+            counters,
             inbox: inbox_sender,
             inbox_room: Arc::new(Semaphore::new(INBOX_BYTES)),
             requests: request_sender,
             handshakes: Arc::new(Semaphore::new(MAX_HANDSHAKES)),
             clients: Arc::new(Semaphore::new(MAX_CLIENTS)),
             notify,
-            accepted: Mutex::default(),
             cut: AtomicBool::new(false),
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(endpoint.clone(), Arc::clone(&shared)));
         let mut outboxes = BTreeMap::new();
         for peer in peers() {
-            // Queues and a dialler per peer: one that is down delays no other.
+            let Some(link) = shared.links.get(&peer.fingerprint) else {
+                continue;
+            };
+            // Queues and tasks per peer: one that is down delays no other.
             let (messages, outbox) = mpsc::channel(OUTBOX);
             let (snapshots, snapshot_outbox) = mpsc::channel(SNAPSHOT_OUTBOX);
             outboxes.insert(
@@ -161,12 +170,18 @@ impl QuicLinks {
                     snapshots,
                 },
             );
+            tasks.spawn(send(
+                Arc::clone(link),
+                Arc::clone(&shared),
+                outbox,
+                snapshot_outbox,
+            ));
             let dialler = Dialler {
                 endpoint: endpoint.clone(),
                 config: tls::client(&identity, peer.fingerprint)?,
-                peer: peer.clone(),
-                outbox,
-                snapshots: snapshot_outbox,
+                address: peer.address,
+                fingerprint: peer.fingerprint,
+                link: Arc::clone(link),
                 shared: Arc::clone(&shared),
             };
             tasks.spawn(dialler.run());
@@ -189,8 +204,14 @@ impl QuicLinks {
         self.address
     }
 
+    /// Moves the node to another port, as a change of its machine's address does.
+    #[cfg(test)]
+    pub(super) fn rebind(&self, socket: UdpSocket) {
+        self.endpoint.rebind(socket).expect("a usable socket");
+    }
+
     /// Returns the message of a panic that ended one of the link tasks. Without that task a peer is
-    /// no longer dialled, or no connection accepted.
+    /// no longer dialled or sent to, or no connection accepted.
     pub fn take_panic(&mut self) -> Option<String> {
         while let Some(ended) = self.tasks.try_join_next() {
             // A task that was cancelled, or returned because the node stops, is no defect.

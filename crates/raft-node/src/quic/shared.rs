@@ -1,22 +1,23 @@
 //! State shared by the tasks behind a node's links.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 
-use quinn::Connection;
 use raftian_raft::{Message, NodeId};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::ServiceRequest;
 use super::counters::LinkCounters;
+use super::peer::PeerLink;
 use crate::cluster::Fingerprint;
 
 /// State shared by all tasks of one node's links.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) own: Fingerprint,
-    pub(super) members: BTreeMap<Fingerprint, NodeId>,
+    /// Links with the members that may connect, by their certificates.
+    pub(super) links: BTreeMap<Fingerprint, Arc<PeerLink>>,
     pub(super) counters: Arc<LinkCounters>,
     pub(super) inbox: mpsc::Sender<Delivery>,
     /// One permit per byte that may wait in the inbox.
@@ -27,8 +28,6 @@ pub(super) struct Shared {
     /// One permit per connection of the operator's tools.
     pub(super) clients: Arc<Semaphore>,
     pub(super) notify: Arc<Notify>,
-    /// The newest accepted connection of each member, so that an older one can be closed.
-    pub(super) accepted: Mutex<BTreeMap<NodeId, Connection>>,
     pub(super) cut: AtomicBool,
 }
 

@@ -1,3 +1,4 @@
+mod moves;
 mod operator;
 mod snapshots;
 
@@ -81,8 +82,12 @@ impl Node {
     }
 }
 
-async fn eventually(what: &str, mut probe: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+async fn eventually(what: &str, probe: impl FnMut() -> bool) {
+    within(PATIENCE, what, probe).await;
+}
+
+async fn within(limit: Duration, what: &str, mut probe: impl FnMut() -> bool) {
+    let deadline = Instant::now() + limit;
     while !probe() {
         assert!(Instant::now() < deadline, "not {what} in time");
         tokio::time::sleep(Duration::from_millis(2)).await;
@@ -362,13 +367,14 @@ async fn restarted_peer_is_reconnected() {
         assert_eq!(received, Some((NodeId(1), message_of_term(10 + restart))));
         b.connected_to(1).await;
         while b.links.receive().is_some() {}
+        // Messages may have taken the connection that the restarted node dialled.
+        a.until("connected once more by its own dialling", |counters| {
+            counters
+                .peer(NodeId(2))
+                .is_some_and(|peer| peer.connects() > restart)
+        })
+        .await;
     }
-    a.until("connected three times", |counters| {
-        counters
-            .peer(NodeId(2))
-            .is_some_and(|peer| peer.connects() >= 3)
-    })
-    .await;
 }
 
 /// The restarted node resets unknown connections, so its peer need not wait for the idle timeout.

@@ -6,14 +6,14 @@ use raftian_raft::{
     SnapshotResult, Stamp,
 };
 
-use super::super::accept::read_frame;
+use super::super::receive::read_frame;
 use super::*;
 
 /// Bytes per chunk and chunks in flight, as in the core's default configuration.
 const CHUNK: usize = 64 * 1024;
 const UNDER_WAY: u64 = 8;
 
-fn chunk(number: u64, chunks: u64) -> Message {
+pub(super) fn chunk(number: u64, chunks: u64) -> Message {
     let position = LogPosition {
         term: Term(1),
         index: Index(9),

@@ -1,0 +1,178 @@
+//! Connections with one peer, as the tasks that open, read and write them share them.
+
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use quinn::Connection;
+use raftian_raft::{Body, NodeId};
+use tokio::sync::{Notify, watch};
+use tokio::time::sleep;
+
+use super::code;
+use super::counters::{LinkCounters, PeerCounters};
+use super::paths::{Origin, PathId, Paths, QUIET_CHECKS};
+
+/// Silence after which a connection with unanswered messages is left for another one: several
+/// heartbeats, and well below an idle timeout. Longer on slow paths: three round trips.
+const SILENCE: Duration = Duration::from_millis(300);
+
+/// Link with one peer: the connections that both sides accepted, and the one to send on.
+#[derive(Debug)]
+pub(super) struct PeerLink {
+    peer: NodeId,
+    counters: Arc<LinkCounters>,
+    paths: Mutex<Paths<Connection>>,
+    route: watch::Sender<Option<Route>>,
+    /// Signalled when a connection has an unanswered message.
+    unanswered: Notify,
+}
+
+/// Connection that messages are to be sent on.
+#[derive(Clone, Debug)]
+pub(super) struct Route {
+    pub(super) id: PathId,
+    pub(super) connection: Connection,
+}
+
+impl PeerLink {
+    pub(super) fn new(peer: NodeId, counters: Arc<LinkCounters>) -> Self {
+        PeerLink {
+            peer,
+            counters,
+            paths: Mutex::default(),
+            route: watch::Sender::default(),
+            unanswered: Notify::new(),
+        }
+    }
+
+    pub(super) fn peer(&self) -> NodeId {
+        self.peer
+    }
+
+    pub(super) fn counters(&self) -> Option<&PeerCounters> {
+        self.counters.peer(self.peer)
+    }
+
+    /// Adds a connection for as long as the returned value exists. It closes the one that it
+    /// replaces: a member dials again only after it lost the older connection.
+    pub(super) fn add(self: &Arc<Self>, origin: Origin, connection: &Connection) -> Standing {
+        let (id, replaced) = self.update(|paths| paths.add(origin, connection.clone()));
+        if let Some(replaced) = replaced {
+            replaced.close(code::SUPERSEDED, b"a newer connection replaced it");
+        }
+        Standing {
+            link: Arc::clone(self),
+            id,
+        }
+    }
+
+    /// Returns the channel with the connection that messages are to be sent on.
+    pub(super) fn route(&self) -> watch::Receiver<Option<Route>> {
+        self.route.subscribe()
+    }
+
+    /// Returns the address from which the peer's own connection arrives.
+    pub(super) fn observed_address(&self) -> Option<SocketAddr> {
+        self.lock().accepted().map(Connection::remote_address)
+    }
+
+    /// Records that a message of the peer arrived on a connection.
+    pub(super) fn record_arrival(&self, id: PathId, body: &Body) {
+        self.update(|paths| paths.record_arrival(id, is_from_leader(body)));
+    }
+
+    /// Records that messages were written to a connection.
+    pub(super) fn record_sent(&self, id: PathId, as_leader: bool) {
+        if self.update(|paths| paths.record_sent(id, as_leader)) {
+            self.unanswered.notify_one();
+        }
+    }
+
+    /// Checks connections with unanswered messages for silence; never returns.
+    pub(super) async fn detect_silence(&self) {
+        loop {
+            self.unanswered.notified().await;
+            while let Some(interval) = self.check_interval() {
+                sleep(interval).await;
+                if !self.update(|paths| paths.check(received_datagrams)) {
+                    break;
+                }
+            }
+        }
+    }
+
+    fn check_interval(&self) -> Option<Duration> {
+        let paths = self.lock();
+        let (_, connection) = paths.chosen()?;
+        Some(SILENCE.max(3 * connection.rtt()) / QUIET_CHECKS)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Paths<Connection>> {
+        self.paths.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the connections and publishes the choice.
+    fn update<R>(&self, change: impl FnOnce(&mut Paths<Connection>) -> R) -> R {
+        // Held to the end, so that choices are published in their order.
+        let mut paths = self.lock();
+        let result = change(&mut paths);
+        let chosen = paths.chosen();
+        let is_changed = self.route.send_if_modified(|route| {
+            if route.as_ref().map(|route| route.id) == chosen.map(|(id, _)| id) {
+                return false;
+            }
+            *route = chosen.map(|(id, connection)| Route {
+                id,
+                connection: connection.clone(),
+            });
+            true
+        });
+        if is_changed {
+            if let Some(counters) = self.counters() {
+                counters
+                    .connected
+                    .store(chosen.is_some(), Ordering::Relaxed);
+            }
+            tracing::debug!(peer = %self.peer, chosen = ?chosen.map(|(id, _)| id), "route changed");
+        }
+        result
+    }
+}
+
+/// Membership of a connection in its link; dropping it removes the connection.
+#[derive(Debug)]
+pub(super) struct Standing {
+    pub(super) link: Arc<PeerLink>,
+    pub(super) id: PathId,
+}
+
+impl Drop for Standing {
+    fn drop(&mut self) {
+        self.link.update(|paths| paths.remove(self.id));
+    }
+}
+
+fn received_datagrams(connection: &Connection) -> u64 {
+    connection.stats().udp_rx.datagrams
+}
+
+/// Returns whether only a leader sends such a message.
+pub(super) fn is_from_leader(body: &Body) -> bool {
+    match body {
+        Body::AppendEntries(_)
+        | Body::InstallSnapshot(_)
+        | Body::TimeoutNow
+        | Body::LostEntries { .. } => true,
+        Body::PreVote { .. }
+        | Body::PreVoteReply { .. }
+        | Body::RequestVote { .. }
+        | Body::VoteReply { .. }
+        | Body::AppendReply(_)
+        | Body::SnapshotReply(_)
+        | Body::Forward { .. }
+        | Body::Read { .. }
+        | Body::ReadReply { .. } => false,
+    }
+}
