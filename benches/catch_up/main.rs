@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use raftian_node::store::RedbStore;
+use raftian_node::store::{Creation, RedbStore};
 use raftian_raft::{Incarnation, NodeId};
 use serde_json::{Value, json};
 
@@ -128,7 +128,7 @@ impl Row {
                     &path.with_extension("mark"),
                     NodeId(2),
                     "catch_up",
-                    Incarnation::default(),
+                    Creation::first(Incarnation::default()),
                 )
                 .expect("a new store")
                 .0

@@ -54,6 +54,7 @@ impl Disk {
             start,
             discard,
             incarnation,
+            founding,
             entries,
         } = write;
         let bytes = snapshot.as_ref().map_or(0, Snapshot::len)
@@ -69,6 +70,7 @@ impl Disk {
                     start,
                     discard,
                     incarnation,
+                    founding,
                     entries,
                 })
                 .expect("the disk works");

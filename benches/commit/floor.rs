@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use quinn::{ClientConfig, Endpoint, RecvStream, SendStream, ServerConfig};
 use raftian_node::cluster::Identity;
-use raftian_node::store::{RedbStore, Store};
+use raftian_node::store::{Creation, RedbStore, Store};
 use raftian_raft::{
     Bytes, ClientId, Command, Entry, Incarnation, Index, NodeId, Payload, Stamp, Term,
     Write as LogWrite, WriteNumber,
@@ -92,7 +92,13 @@ impl EntryStore {
     fn new() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let [file, mark] = ["raft.redb", "n1.mark"].map(|name| directory.path().join(name));
-        let opened = RedbStore::open(&file, &mark, NodeId(1), "bench", Incarnation::default());
+        let opened = RedbStore::open(
+            &file,
+            &mark,
+            NodeId(1),
+            "bench",
+            Creation::first(Incarnation::default()),
+        );
         let (store, _) = opened.expect("a new store");
         EntryStore {
             store,
@@ -121,6 +127,7 @@ impl EntryStore {
             start: None,
             discard: false,
             incarnation: None,
+            founding: None,
             entries: vec![entry],
         };
         self.store.submit(write).expect("a disk");

@@ -37,7 +37,7 @@ impl Cluster {
             let links = QuicOptions::new(member.socket, &member.config);
             let raft = Config::new(
                 member.config.id,
-                member.config.founding().expect("a cluster"),
+                member.config.founders().expect("a cluster"),
                 fresh_seed(),
             );
             let node =

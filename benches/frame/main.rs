@@ -54,7 +54,7 @@ fn with_node(directory: &std::path::Path) -> App {
     let links = QuicOptions::new(member.socket, &member.config);
     let raft = Config::new(
         NodeId(1),
-        member.config.founding().expect("a cluster"),
+        member.config.founders().expect("a cluster"),
         fresh_seed(),
     );
     let options = NodeOptions::new(&member.config, raft, links);

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{Seek, SeekFrom, Write as _};
 use std::time::{Duration, Instant};
 
-use raftian_node::store::{RedbStore, Store};
+use raftian_node::store::{Creation, RedbStore, Store};
 use raftian_node::wire;
 use raftian_raft::{
     ClientId, Command, Entry, Incarnation, Index, NodeId, Payload, Stamp, Term, Write, WriteNumber,
@@ -67,7 +67,7 @@ fn row(bytes: usize, entries: u64, each: Duration) -> Row {
         &path.with_extension("mark"),
         NodeId(1),
         "peers",
-        Incarnation::default(),
+        Creation::first(Incarnation::default()),
     )
     .expect("a new store");
     let mut raw =
@@ -132,6 +132,7 @@ fn write(commands: &mut Commands, before: u64, count: u64) -> Write {
         start: None,
         discard: false,
         incarnation: None,
+        founding: None,
         entries,
     }
 }

@@ -169,7 +169,26 @@ fn body() -> impl Strategy<Value = Body> {
         1 => Just(Body::TimeoutNow),
         1 => number().prop_map(|acknowledged| Body::LostEntries { acknowledged: Index(acknowledged) }),
         1 => vec(command(), 0..3).prop_map(|commands| Body::Forward { commands }),
+        1 => founders(),
+        1 => founded(),
     ]
+}
+
+fn founders() -> impl Strategy<Value = Body> {
+    vec((1..5u64, proptest::option::of(0..3u64)), 0..5).prop_map(|founders| Body::Founders {
+        incarnations: founders
+            .into_iter()
+            .map(|(id, known)| (NodeId(id), known.map(Incarnation)))
+            .collect(),
+    })
+}
+
+fn founded() -> impl Strategy<Value = Body> {
+    vec((1..5u64, 0..3u64), 1..5).prop_map(|founders| {
+        let founder = |(id, number)| (NodeId(id), Incarnation(number), Standing::Voter);
+        let membership = Membership::of(founders.into_iter().map(founder)).unwrap();
+        Body::Founded { membership }
+    })
 }
 
 /// Steps of a run: a hostile message, or an ordinary event in between.

@@ -245,10 +245,20 @@ impl Host {
             start,
             discard,
             incarnation,
+            founding,
             entries,
         } in &self.pending
         {
-            (hard_state, snapshot, start, discard, incarnation, entries).hash(&mut hasher);
+            (
+                hard_state,
+                snapshot,
+                start,
+                discard,
+                incarnation,
+                founding,
+                entries,
+            )
+                .hash(&mut hasher);
         }
         if let Some(tick) = tick {
             let left = self.node.wake_at().since(self.clock.now).as_micros();

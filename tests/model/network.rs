@@ -135,7 +135,9 @@ fn is_over(message: &Message, term: Term) -> bool {
         | Body::AppendEntries(_)
         | Body::InstallSnapshot(_)
         | Body::Forward { .. }
-        | Body::Read { .. } => false,
+        | Body::Read { .. }
+        | Body::Founders { .. }
+        | Body::Founded { .. } => false,
     }
 }
 
@@ -163,7 +165,9 @@ pub(crate) fn timeless(message: Message) -> Message {
         | Body::Forward { .. }
         | Body::Read { .. }
         | Body::ReadReply { .. }
-        | Body::LostEntries { .. } => None,
+        | Body::LostEntries { .. }
+        | Body::Founders { .. }
+        | Body::Founded { .. } => None,
     };
     if let Some(probe) = probe {
         probe.sent = Moment(0);

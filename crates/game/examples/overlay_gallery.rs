@@ -328,6 +328,7 @@ impl Made {
             snapshot: Index(PAST - PAST % 256),
             log_after: Index(0),
             incarnation: Incarnation::default(),
+            awaited_founders: Vec::new(),
             peers: if leads { self.peers(now) } else { vec![] },
         };
         let tail = (member.last.saturating_sub(31)..=member.last)

@@ -79,7 +79,7 @@ const MAX_LOG_BYTES: usize = 64 * 1024 * 1024;
 /// # Errors
 /// If the cluster has no members.
 pub fn raft_config(config: &NodeConfig) -> Result<Config, MembershipError> {
-    let mut raft = Config::new(config.id, config.founding()?, fresh_seed());
+    let mut raft = Config::new(config.id, config.founders()?, fresh_seed());
     raft.election_timeout = config.timing.election;
     raft.heartbeat = config.timing.heartbeat;
     raft.snapshot_entries = Some(config.snapshot_entries);

@@ -66,6 +66,9 @@ pub struct StatusDocument {
     pub log_after: u64,
     /// Incarnation of the member; it differs for each disk.
     pub incarnation: u64,
+    /// Founders that it waits for before the match is founded; empty once it is.
+    #[serde(default)]
+    pub awaited_founders: Vec<u64>,
     /// Hash of its replicated state after `applied`, sixteen hexadecimal digits.
     pub state_hash: String,
     /// Game clock of its last entry.
@@ -226,6 +229,7 @@ pub fn of(
         snapshot: node.snapshot.0,
         log_after: node.log_after.0,
         incarnation: node.incarnation.0,
+        awaited_founders: node.awaited_founders.iter().map(|id| id.0).collect(),
         state_hash: format!("{:016x}", state.hash),
         stamp_ms: node.stamp.0,
         pending,
@@ -268,14 +272,16 @@ impl StatusDocument {
     /// Formats the document as text: a few aligned lines.
     pub fn to_text(&self) -> String {
         let mut text = String::new();
-        let leader = self.leader.map_or("none".to_owned(), |leader| {
+        let named = |id: u64| {
             let name = self
                 .peers
                 .iter()
-                .find(|peer| peer.id == leader)
+                .find(|peer| peer.id == id)
                 .map_or(&self.name, |peer| &peer.name);
-            format!("{name} (n{leader})")
-        });
+            format!("{name} (n{id})")
+        };
+        let leader = self.leader.map_or("none".to_owned(), named);
+        let awaited: Vec<_> = self.awaited_founders.iter().copied().map(named).collect();
         // Writing to a string cannot fail.
         let mut line = |label: &str, value: String| {
             let _ = writeln!(text, "{label:<11}{value}");
@@ -288,6 +294,12 @@ impl StatusDocument {
             "role",
             format!("{} in term {}, leader {leader}", self.role, self.term),
         );
+        if !awaited.is_empty() {
+            line(
+                "founding",
+                format!("waits for {}; all must run at once", awaited.join(", ")),
+            );
+        }
         line(
             "log",
             format!(

@@ -190,7 +190,7 @@ pub(crate) fn start_node(
     trace: Trace,
 ) -> Result<NodeHandle, ProcessError> {
     let config = NodeFile::read(file)?;
-    let founding = config.founding()?;
+    let founding = config.founders()?;
     let raft = settings(config.id, founding);
     std::fs::create_dir_all(&config.data).map_err(|source| ProcessError::DataDirectory {
         path: config.data.clone(),

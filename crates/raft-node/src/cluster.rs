@@ -4,6 +4,10 @@
 //! each node file lists. Why: there is no host that could be a certificate authority, and a list of
 //! hashes is easy for friends to exchange. Would change if: members could join a running match;
 //! then the replicated log must carry the list.
+//!
+//! Decision: a store keeps the founding membership from the first start on, and a file with another
+//! list is refused. Why: two members whose files differ would count different majorities, and
+//! commit two entries at one index. Would change if: members were listed in no file at all.
 
 mod generate;
 mod identity;
@@ -14,7 +18,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use raftian_raft::{Membership, MembershipError, NodeId};
+use raftian_raft::{Membership, MembershipError, NodeId, Standing};
+
+use crate::random_ids::fresh_incarnation;
 
 pub use generate::{NewCluster, default_member_name, generate};
 pub use identity::{Fingerprint, Identity, ParseFingerprintError};
@@ -46,6 +52,9 @@ pub struct NodeConfig {
     pub listen: SocketAddr,
     /// All members, including this one, in order of their ids; one to [`MAX_MEMBERS`].
     pub members: Vec<Member>,
+    /// The founding membership, if the whole cluster is created in one process. Otherwise the
+    /// members agree on their incarnations at their first start.
+    pub founding: Option<Membership>,
     /// Directory for its store.
     pub data: PathBuf,
     /// File that records how many writes the store has acknowledged (rollback guard). Outside
@@ -202,6 +211,12 @@ pub fn embedded(
     }
     // After the loop, because the name depends on all fingerprints.
     let cluster = generate::unique_name(name, &members);
+    let founders = members
+        .iter()
+        .map(|member| (member.id, fresh_incarnation(), Standing::Voter));
+    let Ok(founding) = Membership::of(founders) else {
+        return Err(invalid_size(directory, members.len()));
+    };
     let nodes = members
         .iter()
         .zip(parts)
@@ -212,6 +227,7 @@ pub fn embedded(
                 cluster: cluster.clone(),
                 listen,
                 members: members.clone(),
+                founding: Some(founding.clone()),
                 data: directory.join(member.id.to_string()),
                 mark: directory.join(format!("{}.mark", member.id)),
                 timing: Timing::default(),
@@ -225,19 +241,31 @@ pub fn embedded(
     nodes.collect()
 }
 
+fn invalid_size(file: &Path, members: usize) -> ClusterError {
+    ClusterError::Invalid {
+        path: file.to_owned(),
+        key: "member".to_owned(),
+        reason: format!("there are {members} members"),
+        remedy: "list between 1 and 9 members, this node included",
+    }
+}
+
 impl NodeConfig {
     /// Returns the member with the id `id`.
     pub fn member(&self, id: NodeId) -> Option<&Member> {
         self.members.iter().find(|member| member.id == id)
     }
 
-    /// Returns the founding membership: all listed members, each with a vote, in its first
-    /// incarnation.
+    /// Returns the founding membership: all listed members, each with a vote. Without
+    /// [`NodeConfig::founding`] their incarnations are not known yet.
     ///
     /// # Errors
     /// Fails if there are no members.
-    pub fn founding(&self) -> Result<Membership, MembershipError> {
-        Membership::new(self.members.iter().map(|member| member.id))
+    pub fn founders(&self) -> Result<Membership, MembershipError> {
+        match &self.founding {
+            Some(founding) => Ok(founding.clone()),
+            None => Membership::new(self.members.iter().map(|member| member.id)),
+        }
     }
 
     /// Validates the values of the configuration, beyond its syntax; errors name `file`.
@@ -260,12 +288,7 @@ impl NodeConfig {
             },
         )?;
         if self.members.is_empty() || self.members.len() > MAX_MEMBERS {
-            let reason = format!("there are {} members", self.members.len());
-            return invalid(
-                "member",
-                reason,
-                "list between 1 and 9 members, this node included",
-            );
+            return Err(invalid_size(file, self.members.len()));
         }
         let mut ids = BTreeSet::new();
         let mut addresses = BTreeSet::new();

@@ -41,7 +41,7 @@ pub mod wire;
 pub use clock::Clock;
 pub use inline_node::InlineNode;
 pub use panics::panic_message;
-pub use random_ids::{fresh_client_id, fresh_seed};
+pub use random_ids::{fresh_client_id, fresh_incarnation, fresh_seed};
 pub use replica::{Replica, SubmitError};
 pub use thread::{
     NodeControl, NodeHandle, NodeOptions, PROGRAM_REQUEST_QUEUE, PROPOSAL_QUEUE, READ_QUEUE,

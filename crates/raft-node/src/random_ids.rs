@@ -1,12 +1,18 @@
 //! Random client ids and seeds.
 
-use raftian_raft::ClientId;
+use raftian_raft::{ClientId, Incarnation};
 use rand::TryRng;
 use rand::rngs::SysRng;
 
 /// Returns a client id that no other client has: 64 bits of the system's randomness.
 pub fn fresh_client_id() -> ClientId {
     ClientId(fresh_seed())
+}
+
+/// Returns an incarnation for a new store, other than the default one: 53 bits of the system's
+/// randomness, so that every JSON reader represents it exactly.
+pub fn fresh_incarnation() -> Incarnation {
+    Incarnation((fresh_seed() >> 11).max(1))
 }
 
 /// Returns a seed for a node's election timeouts: 64 bits of the system's randomness. If the system

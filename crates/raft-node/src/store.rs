@@ -8,9 +8,9 @@
 //! # Effects of one write
 //! In this order and atomically: term and vote are replaced; the snapshot replaces the one before;
 //! `discard` drops every entry; `start` drops the entries up to it and is the new beginning of the
-//! log; the entries replace those at or after the first of them; an incarnation replaces the one
-//! before. A write that would leave a hole in the log, or a log that begins after the end of the
-//! snapshot, is an error and changes nothing.
+//! log; the entries replace those at or after the first of them; an incarnation, and what is known
+//! about the founding, replace the one before. A write that would leave a hole in the log, or a log
+//! that begins after the end of the snapshot, is an error and changes nothing.
 //!
 //! # Files that a start refuses
 //! A start refuses a file that is damaged, that belongs to another node, cluster or layout, or that
@@ -41,7 +41,7 @@ use std::path::PathBuf;
 
 use raftian_raft::{Index, Write, WriteNumber};
 
-pub use file::{CACHE_BYTES, RedbStore};
+pub use file::{CACHE_BYTES, Creation, RedbStore};
 pub use file_system::{FileSystem, Found, OsFileSystem};
 pub use log_range::MAX_SNAPSHOT;
 pub use memory::MemoryStore;
@@ -150,9 +150,9 @@ pub enum StoreError {
     /// The file is missing, though this node had one.
     #[error(
         "the store {} is gone: {} records {acknowledged} acknowledged writes. Restore the newest \
-         file, or replace this member by a new one: an empty file under the old id could lose a \
-         vote",
-        file.display(), mark.display()
+         file. If it is lost for good and a majority of the members still have theirs, move {} \
+         away too: this member then begins with an empty store, and the leader admits it",
+        file.display(), mark.display(), mark.display()
     )]
     Lost {
         /// The file.

@@ -10,8 +10,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use raftian_raft::{
-    Change, Command, Config, ConfigError, Incarnation, Moment, NodeId, ReadId, Responses,
-    StateHash, TakenSnapshot,
+    Change, Command, Config, ConfigError, Moment, NodeId, ReadId, Responses, StateHash,
+    TakenSnapshot,
 };
 use tokio::sync::{Notify, mpsc};
 
@@ -20,8 +20,9 @@ use self::mailbox::Mailbox;
 use crate::cluster::NodeConfig;
 use crate::driver::Committed;
 use crate::quic::{LinkError, QuicOptions, ServiceRequest};
+use crate::random_ids::fresh_incarnation;
 use crate::replica::{Replica, SubmitError};
-use crate::store::StoreError;
+use crate::store::{Creation, StoreError};
 use crate::trace::Trace;
 use crate::view::NodeView;
 
@@ -57,22 +58,29 @@ pub struct NodeOptions {
     /// File of the store's rollback guard, best where it is not lost together with the store; see
     /// [`RedbStore::open`](crate::store::RedbStore::open).
     pub mark: PathBuf,
-    /// Incarnation of a store that is created at this start: zero for a founding member, another
-    /// for each disk that replaces a lost one. Members identify each other by it.
-    pub incarnation: Incarnation,
+    /// How a store is created, if this start finds none.
+    pub creation: Creation,
     /// Options of its links.
     pub links: QuicOptions,
 }
 
 impl NodeOptions {
-    /// Returns the options of the member `config` in its first incarnation.
-    pub fn new(config: &NodeConfig, raft: Config, links: QuicOptions) -> Self {
+    /// Returns the options of the member `config`. If the configuration does not say which
+    /// incarnations the founders have, they agree on them first
+    /// ([`Config::founders_agree`](raftian_raft::Config::founders_agree)).
+    pub fn new(config: &NodeConfig, mut raft: Config, links: QuicOptions) -> Self {
+        let own = config
+            .founding
+            .as_ref()
+            .and_then(|founding| founding.member(config.id))
+            .map(|member| member.incarnation);
+        raft.founders_agree = own.is_none();
         NodeOptions {
             raft,
             cluster: config.cluster.clone(),
             store: config.data.join("raft.redb"),
             mark: config.mark.clone(),
-            incarnation: Incarnation::default(),
+            creation: Creation::first(own.unwrap_or_else(fresh_incarnation)),
             links,
         }
     }
@@ -91,6 +99,20 @@ pub enum StartError {
     /// The port cannot be used.
     #[error(transparent)]
     Links(#[from] LinkError),
+    /// The store belongs to a cluster with other founders than the configuration lists.
+    #[error(
+        "the store {} belongs to a match that was founded by {founded}, but the configuration \
+         lists {listed}. Members are not added or removed in files: restore the list of [[member]]",
+        file.display()
+    )]
+    Founders {
+        /// The store's file.
+        file: PathBuf,
+        /// The founders according to the store.
+        founded: String,
+        /// The founders according to the configuration.
+        listed: String,
+    },
     /// The configuration allows messages larger than one frame.
     #[error("{0} allows messages larger than one frame; set it to at most {1} bytes")]
     Frame(&'static str, usize),

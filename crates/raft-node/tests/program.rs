@@ -34,7 +34,7 @@ fn start(
 ) -> Result<NodeHandle, StartError> {
     let mut raft = Config::new(
         config.id,
-        config.founding().expect("there are members"),
+        config.founders().expect("there are members"),
         fresh_seed(),
     );
     set(&mut raft);
@@ -414,7 +414,7 @@ fn panicked_node_reports_its_message() {
     let config = &cluster.configs[0];
     let raft = Config::new(
         config.id,
-        config.founding().expect("there are members"),
+        config.founders().expect("there are members"),
         fresh_seed(),
     );
     let options = NodeOptions::new(config, raft, QuicOptions::new(socket, config));
@@ -483,7 +483,7 @@ fn invalid_configuration_creates_no_store() {
     let config = &cluster.configs[0];
     let mut raft = Config::new(
         config.id,
-        config.founding().expect("there are members"),
+        config.founders().expect("there are members"),
         fresh_seed(),
     );
     raft.heartbeat = raft.election_timeout.1;

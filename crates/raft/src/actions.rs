@@ -6,10 +6,12 @@
 //! the caller cannot reply before persisting, because it does not have the reply. Would change if:
 //! a caller needed to see deferred messages before they may leave.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::entry::{Command, Entry};
 use crate::event::Event;
+use crate::membership::Membership;
 use crate::membership::MembershipError;
 use crate::message::Message;
 use crate::reads::ReadAnswer;
@@ -158,6 +160,8 @@ pub struct Write<Entries = Vec<Entry>> {
     pub discard: bool,
     /// Incarnation that begins with this write: see [`Restored::incarnation`].
     pub incarnation: Option<Incarnation>,
+    /// What is known about the founding from this write on: see [`Restored::founding`].
+    pub founding: Option<Founding>,
     /// Entries to append, without gaps. They replace all entries on disk at or after the first of
     /// them.
     pub entries: Entries,
@@ -173,6 +177,7 @@ impl<Entries> Write<Entries> {
             start,
             discard,
             incarnation,
+            founding,
             entries,
         } = self;
         Write {
@@ -182,6 +187,7 @@ impl<Entries> Write<Entries> {
             start,
             discard,
             incarnation,
+            founding,
             entries: shape(entries),
         }
     }
@@ -212,12 +218,32 @@ pub struct Restored {
     pub committed: Index,
     /// Incarnation of the node that the disk belongs to.
     pub incarnation: Incarnation,
+    /// What the disk holds about the founding of its cluster.
+    pub founding: Founding,
     /// The newest snapshot, if one was ever taken.
     pub snapshot: Option<Snapshot>,
     /// Start of the log; never after the snapshot.
     pub start: LogStart,
     /// All entries after `start`, without gaps.
     pub entries: Vec<Entry>,
+}
+
+/// What a node's disk holds about the founding of its cluster. Matters only with
+/// [`Config::founders_agree`](crate::Config::founders_agree).
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Founding {
+    /// The cluster is not founded yet, as far as this node knows. Holds the first incarnation that
+    /// it heard of each founder.
+    Pending(BTreeMap<NodeId, Incarnation>),
+    /// The founding membership, in force before any membership in the log.
+    Agreed(Membership),
+}
+
+impl Default for Founding {
+    fn default() -> Self {
+        Founding::Pending(BTreeMap::new())
+    }
 }
 
 /// A proposal this node could not accept.
@@ -321,6 +347,7 @@ mod tests {
             start: None,
             discard: false,
             incarnation: None,
+            founding: None,
             entries: Vec::new(),
         };
         let message = Message::new(crate::Term(1), crate::Body::TimeoutNow);

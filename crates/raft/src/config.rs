@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::membership::Membership;
+use crate::membership::{Member, Membership, Standing};
 use crate::planted::PlantedBug;
 use crate::types::NodeId;
 
@@ -17,6 +17,13 @@ pub struct Config {
     /// Founding members of the cluster, the same at every node. A node that is not among them waits
     /// until a leader adds it; a membership in the log takes precedence.
     pub membership: Membership,
+    /// Whether the founders know each other by id alone and agree on their incarnations first: see
+    /// [`Restored::founding`](crate::Restored::founding). Then the incarnations in `membership` are
+    /// ignored, all founders are voters, all must run at the same time once before the first
+    /// election, and each empty disk needs an incarnation that no disk had before. A node that is
+    /// not among them learns the founding membership first. Default off: `membership` is the
+    /// founding membership, incarnations included.
+    pub founders_agree: bool,
     /// Seed of this node's ChaCha8 generator, which draws election timeouts and, if the disk lost
     /// entries, another [`Incarnation`](crate::Incarnation). A node in production uses a new seed
     /// at every start.
@@ -136,6 +143,7 @@ impl Config {
         Config {
             id,
             membership,
+            founders_agree: false,
             seed,
             election_timeout: (Duration::from_millis(150), Duration::from_millis(300)),
             heartbeat: Duration::from_millis(50),
@@ -232,6 +240,16 @@ impl Config {
                 shortest: self.election_timeout.0,
             });
         }
+        let is_voter =
+            |member: &Member| member.standing == Some(Standing::Voter) && member.outgoing.is_none();
+        if self.founders_agree
+            && !self
+                .membership
+                .members()
+                .all(|(_, member)| is_voter(member))
+        {
+            return Err(ConfigError::Founders);
+        }
         if self.adaptive_timeout.is_some() && !self.pre_vote {
             return Err(ConfigError::AdaptiveWithoutPreVote);
         }
@@ -283,6 +301,12 @@ pub enum ConfigError {
         /// The shortest election timeout.
         shortest: Duration,
     },
+    /// Founders that agree on their incarnations are all voters.
+    #[error(
+        "with founders_agree all members must be voters; other members are added once the cluster \
+         is founded"
+    )]
+    Founders,
     /// Without pre-votes the node with the shortest timeout could raise the term for ever, so that
     /// the node that could win is never in time.
     #[error("adaptive_timeout needs pre_vote; enable pre_vote or disable adaptive_timeout")]
@@ -301,7 +325,8 @@ pub enum ConfigError {
     ZeroBound(&'static str),
     /// The restored log is not one a node could have written.
     #[error(
-        "the restored log is damaged: {0}; restore the disk from an up-to-date copy, or replace this member"
+        "the restored log is damaged: {0}; restore the disk from an up-to-date copy, or replace \
+         this member"
     )]
     DamagedLog(&'static str),
 }

@@ -4,7 +4,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
 
-use crate::actions::{HardState, Write, WriteNumber};
+use crate::actions::{Founding, HardState, Write, WriteNumber};
 use crate::entry::Entry;
 use crate::log::Log;
 use crate::message::Message;
@@ -60,6 +60,7 @@ struct Extra {
     start: Option<LogStart>,
     discard: bool,
     incarnation: Option<Incarnation>,
+    founding: Option<Founding>,
 }
 
 impl Extra {
@@ -68,6 +69,7 @@ impl Extra {
             && self.start.is_none()
             && !self.discard
             && self.incarnation.is_none()
+            && self.founding.is_none()
     }
 }
 
@@ -202,6 +204,11 @@ impl Disk {
             .for_each(|write| write.deferred.clear());
     }
 
+    /// The next write replaces what the disk holds about the founding.
+    pub(crate) fn set_founding(&mut self, founding: Founding) {
+        self.next.founding = Some(founding);
+    }
+
     /// Whether a new incarnation has begun and is not on disk yet.
     pub(crate) fn is_beginning_incarnation(&self) -> bool {
         self.next.incarnation.is_some()
@@ -254,6 +261,7 @@ impl Disk {
             start: self.next.start.take(),
             discard: core::mem::take(&mut self.next.discard) || replaces_log,
             incarnation: self.next.incarnation.take(),
+            founding: self.next.founding.take(),
             entries,
         };
         self.in_flight.push_back(WriteInFlight {

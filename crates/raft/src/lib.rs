@@ -87,7 +87,8 @@
 //! * A heartbeat is answered without waiting for the follower's disk; the answer covers only
 //!   entries that are already durable.
 //! * Members have incarnations ([`Incarnation`]): a node that lost its disk is no longer the same
-//!   member, and must join again.
+//!   member, and must join again. Founders that do not know each other's incarnations agree on them
+//!   before the first term ([`Config::founders_agree`], `node/founding.rs`).
 //! * A membership with one voter more or less is one entry (thesis 4.1); any other change is joint
 //!   (section 6), and the leader leaves the joint configuration by itself.
 //! * Pre-vote, check-quorum and leader stickiness (thesis 9.6, 6.2, 4.2.3) are on by default.
@@ -132,8 +133,8 @@ mod status;
 mod types;
 
 pub use actions::{
-    Actions, HardState, RefusalReason, Refused, RequestError, Responses, Restored, Work, Write,
-    WriteNumber,
+    Actions, Founding, HardState, RefusalReason, Refused, RequestError, Responses, Restored, Work,
+    Write, WriteNumber,
 };
 pub use config::{Config, ConfigError};
 pub use entry::{Bytes, Command, Entry, Payload};

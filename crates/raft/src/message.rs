@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use crate::entry::{Bytes, Command, Entry};
 use crate::membership::Membership;
 use crate::snapshot::SnapshotName;
-use crate::types::{Incarnation, Index, LogPosition, Moment, Stamp, Term};
+use crate::types::{Incarnation, Index, LogPosition, Moment, NodeId, Stamp, Term};
 
 /// One message. Its sender is identified by the link that delivered it, never by the message.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -91,6 +91,17 @@ pub enum Body {
         /// The last entry that the follower had acknowledged.
         acknowledged: Index,
     },
+    /// From a founder whose cluster is not founded yet: its durable record of the founders, in
+    /// order of their ids.
+    Founders {
+        /// The first incarnation that it heard of each founder, its own included.
+        incarnations: Vec<(NodeId, Option<Incarnation>)>,
+    },
+    /// Answer to [`Body::Founders`] of a node whose cluster is founded.
+    Founded {
+        /// The founding membership.
+        membership: Membership,
+    },
 }
 
 impl Message {
@@ -129,7 +140,9 @@ impl Body {
             | Body::RequestVote { .. }
             | Body::AppendEntries(_)
             | Body::InstallSnapshot(_)
-            | Body::LostEntries { .. } => true,
+            | Body::LostEntries { .. }
+            | Body::Founders { .. }
+            | Body::Founded { .. } => true,
             // No wildcard: for each new message it must be decided whether non-members may send it.
             Body::PreVoteReply { .. }
             | Body::VoteReply { .. }

@@ -5,6 +5,7 @@ mod dispatch;
 mod divergence;
 mod election;
 mod follower;
+mod founding;
 mod incarnations;
 mod invariants;
 mod leader;
@@ -19,7 +20,7 @@ mod timers;
 
 #[cfg(doc)]
 use crate::actions::Responses;
-use crate::actions::{Actions, HardState, Restored, Work, WriteNumber};
+use crate::actions::{Actions, Founding, HardState, Restored, Work, WriteNumber};
 use crate::config::{Config, ConfigError};
 use crate::disk::Disk;
 use crate::entry::{Command, Entry};
@@ -37,6 +38,7 @@ use crate::types::{Incarnation, Index, LogPosition, Moment, NodeId, Term};
 use alloc::vec::Vec;
 
 use apply::ApplyState;
+use founding::Agreement;
 pub use snapshots::TakenSnapshot;
 
 /// One member of a Raft cluster.
@@ -57,6 +59,8 @@ pub struct Node {
     hard_state: HardState,
     log: Log,
     disk: Disk,
+    /// Agreement of the founders, until the cluster is founded.
+    agreement: Option<Agreement>,
     commit: Index,
     /// Progress of the state machine: entries delivered and applied.
     apply_state: ApplyState,
@@ -140,9 +144,25 @@ impl Node {
     ///
     /// # Errors
     /// Returns an error if the settings are invalid or no node could have written the restored log.
-    pub fn new(config: Config, restored: Restored, now: Moment) -> Result<Self, ConfigError> {
+    pub fn new(mut config: Config, restored: Restored, now: Moment) -> Result<Self, ConfigError> {
         config.validate()?;
         let damaged = ConfigError::DamagedLog;
+        let agreement = match restored.founding {
+            Founding::Agreed(membership) => {
+                config.membership = membership;
+                None
+            }
+            Founding::Pending(_) if !config.founders_agree => None,
+            Founding::Pending(recorded) => {
+                if restored.hard_state != HardState::default() || !restored.entries.is_empty() {
+                    return Err(damaged(
+                        "it has a term or entries, but no founding membership",
+                    ));
+                }
+                let own = (config.id, restored.incarnation);
+                Some(Agreement::new(own, &config.membership, &recorded, now))
+            }
+        };
         let covered = restored
             .snapshot
             .as_ref()
@@ -185,6 +205,7 @@ impl Node {
             started: now,
             hard_state: restored.hard_state,
             disk,
+            agreement,
             // A snapshot covers only committed entries. The restored index is a hint, bounded by
             // the log.
             commit: covered.index.max(restored.committed.min(log.last().index)),
@@ -218,6 +239,7 @@ impl Node {
             config,
         };
         node.wait_for_leader();
+        node.begin_founding();
         Ok(node)
     }
 

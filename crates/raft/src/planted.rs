@@ -36,11 +36,13 @@ pub enum PlantedBug {
     PromotesInMidRound,
     /// A leader whose state differs from that of the majority steps down at once.
     StepsDownDiverged,
+    /// A founder counts as agreeing once it has sent any record.
+    FoundsWithoutAgreement,
 }
 
 impl PlantedBug {
     /// All past bugs.
-    pub const ALL: [PlantedBug; 12] = [
+    pub const ALL: [PlantedBug; 13] = [
         PlantedBug::EchoesStaleProbes,
         PlantedBug::ForgetsLeaderWithTerm,
         PlantedBug::DrawsBelowFloor,
@@ -53,6 +55,7 @@ impl PlantedBug {
         PlantedBug::AsksNothingUnderTransfer,
         PlantedBug::PromotesInMidRound,
         PlantedBug::StepsDownDiverged,
+        PlantedBug::FoundsWithoutAgreement,
     ];
 
     /// Name on a command line.
@@ -70,6 +73,7 @@ impl PlantedBug {
             PlantedBug::AsksNothingUnderTransfer => "asks-nothing-under-transfer",
             PlantedBug::PromotesInMidRound => "promotes-in-mid-round",
             PlantedBug::StepsDownDiverged => "steps-down-diverged",
+            PlantedBug::FoundsWithoutAgreement => "founds-without-agreement",
         }
     }
 }

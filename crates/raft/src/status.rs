@@ -42,6 +42,8 @@ pub struct Status {
     pub log_after: Index,
     /// Incarnation of the node.
     pub incarnation: Incarnation,
+    /// Founders that this node waits for before the cluster is founded; empty once it is.
+    pub awaited_founders: Vec<NodeId>,
     /// A leader's view of its followers; empty for others.
     pub peers: Vec<PeerStatus>,
 }

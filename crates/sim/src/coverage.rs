@@ -36,6 +36,8 @@ macro_rules! marks {
 
 marks! {
     AbortedLeadershipTransfer = "aborted a leadership transfer",
+    AdoptedFoundingAsFounder = "adopted the founding as a founder",
+    AdoptedFoundingWithNewDisk = "adopted the founding with a new disk",
     AskedDeposedLeaderForRead = "asked a deposed leader for a read",
     AskedDeposedLeaderNextToRestoredDisk = "asked a deposed leader next to a restored disk",
     AskedLeaderForChangeBeforeItsFirstCommit = "asked a leader for a change before its first commit",
@@ -82,6 +84,7 @@ marks! {
     FinishedSlowTransferUnderLoad = "finished a slow transfer under load",
     FollowedLeader = "followed a leader",
     FoundDifferingLog = "found a differing log",
+    FoundedCluster = "founded a cluster",
     GaveUpCall = "gave up a call",
     GrantedPreVote = "granted a pre-vote",
     GrantedAnotherMachineBecauseNoMemberWasElectable = "granted another machine because no member was electable",
@@ -129,8 +132,10 @@ marks! {
     RottedBit = "rotted a bit",
     SawCommittedEntryContradicted = "saw a committed entry contradicted",
     SawDivergedState = "saw a diverged state",
+    SawFounderReplacedBeforeFounding = "saw a founder replaced before the founding",
     SawLaterTerm = "saw a later term",
     SawAcknowledgementWithdrawn = "saw an acknowledgement withdrawn",
+    SawOtherFounders = "saw other founders",
     SentSnapshot = "sent a snapshot",
     SkippedOldDiskThatNoStartWouldReject = "skipped an old disk that no start would reject",
     SteppedDownInLaterTerm = "stepped down in a later term",
@@ -244,6 +249,11 @@ impl Counters {
             Decision::UnknownIncarnation { .. } => Mark::ReceivedMessageFromUnknownIncarnation,
             Decision::StaleIncarnation { .. } => Mark::WasAddressedUnderAnotherIncarnation,
             Decision::StateDiverged { .. } => Mark::SawDivergedState,
+            Decision::Founds { .. } => Mark::FoundedCluster,
+            Decision::AdoptsFounding { is_own: true, .. } => Mark::AdoptedFoundingAsFounder,
+            Decision::AdoptsFounding { is_own: false, .. } => Mark::AdoptedFoundingWithNewDisk,
+            Decision::FoundersDiffer { .. } => Mark::SawOtherFounders,
+            Decision::FounderReplaced { .. } => Mark::SawFounderReplacedBeforeFounding,
             Decision::IgnoredInvalidMessage { .. } => Mark::IgnoredInvalidMessage,
         });
     }

@@ -15,6 +15,7 @@
 //! option checkquorum off             # step down without a quorum, stick to a leader; default on
 //! option lease on                    # answer `lease-read` from the leader's lease; default off
 //! option replace-incarnations off    # a member that lost its disk rejoins by itself; default on
+//! option founders-agree on           # founders agree on their incarnations first; default off
 //! option adaptive on                 # election timeouts from measured round trips; default off
 //! option adaptive 100ms..1s          # the same with this floor and this ceiling
 //! option max-append-entries 1        # entries in one message

@@ -301,6 +301,10 @@ impl Run {
             let options = options.clone();
             move |config| options.configure(config)
         });
+        // After the outsiders, which learn the founding too.
+        if options.founders_agree {
+            setup = setup.founders_agree();
+        }
         setup = if options.real_store {
             setup.real_store()
         } else {

@@ -6,7 +6,7 @@ use raftian_sim::scenario::{Script, run_planted};
 use raftian_sim::storm::Storm;
 
 /// The transcript that covers each fault.
-const ABOUT: [(PlantedBug, &str); 11] = [
+const ABOUT: [(PlantedBug, &str); 12] = [
     (
         PlantedBug::EchoesStaleProbes,
         include_str!(
@@ -66,6 +66,10 @@ const ABOUT: [(PlantedBug, &str); 11] = [
     (
         PlantedBug::PromotesInMidRound,
         include_str!("../../../tests/scenarios/promotion_waits_for_the_end_of_a_round.scenario"),
+    ),
+    (
+        PlantedBug::FoundsWithoutAgreement,
+        include_str!("../../../tests/scenarios/founding_waits_for_every_founder.scenario"),
     ),
 ];
 

@@ -109,6 +109,7 @@ impl From<StartError> for Failure {
             ) => Exit::Damaged,
             StartError::Store(StoreError::Foreign { .. } | StoreError::NotAMark { .. })
             | StartError::Config(_)
+            | StartError::Founders { .. }
             | StartError::Frame(..) => Exit::Configuration,
             StartError::Links(_) => Exit::Network,
             _ => Exit::Unexpected,

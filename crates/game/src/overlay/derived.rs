@@ -153,6 +153,7 @@ pub(super) mod tests {
             snapshot: Index(0),
             log_after: Index(0),
             incarnation: Incarnation(0),
+            awaited_founders: Vec::new(),
             peers: vec![],
         };
         NodeView {

@@ -42,7 +42,7 @@ impl Real {
             Proxy::between(&mut members, shape, parallel::seed(seed, &[0])).map_err(machine)?;
         let mut nodes = Vec::new();
         for (place, EmbeddedNode { config, socket }) in members.into_iter().enumerate() {
-            let raft = cell.config(config.id, config.founding().map_err(machine)?, seed);
+            let raft = cell.config(config.id, config.founders().map_err(machine)?, seed);
             std::fs::create_dir_all(&config.data).map_err(|error| {
                 MeasureError::Machine(format!("{}: {error}", config.data.display()))
             })?;

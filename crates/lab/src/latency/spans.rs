@@ -265,6 +265,7 @@ mod tests {
             start: None,
             discard: false,
             incarnation: None,
+            founding: None,
             entries: vec![entry.clone()],
         };
         let matched = AppendResult::Matched { up_to: Index(3) };

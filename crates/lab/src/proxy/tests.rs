@@ -253,7 +253,7 @@ impl Cluster {
         let start = |EmbeddedNode { config, socket }: EmbeddedNode| {
             let raft = Config::new(
                 config.id,
-                config.founding().expect("there are members"),
+                config.founders().expect("there are members"),
                 config.id.0,
             );
             NodeHandle::start(NodeOptions::new(

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use raftian_raft::NodeId;
 use sha2::{Digest, Sha256};
 
-use super::node_file::{MARK, SCHEMA};
+use super::node_file::SCHEMA;
 use super::{
     ClusterError, Identity, MAX_MEMBERS, MAX_NAME, Member, SNAPSHOT_ENTRIES, Timing, check_name,
 };
@@ -224,6 +224,12 @@ fn unwritable(path: &Path, error: &io::Error) -> ClusterError {
     }
 }
 
+/// Default path of a node's mark, relative to its file. Not next to it: who replaces the directory
+/// of the node by another one must not replace the mark too.
+fn mark_of(id: NodeId) -> String {
+    format!("../marks/{id}.mark")
+}
+
 fn node_toml(own: &Member, cluster: &str, members: &[Member], timing: Timing) -> String {
     // Names may contain quotes and backslashes, which TOML escapes.
     let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
@@ -240,8 +246,8 @@ fn node_toml(own: &Member, cluster: &str, members: &[Member], timing: Timing) ->
          certificate = \"certificate.pem\"\n\
          data = \"data\"\n\
          # Records how many writes `data` has acknowledged, to detect its loss or an old copy:\n\
-         # keep it elsewhere.\n\
-         mark = \"{MARK}\"\n\
+         # never copy or replace it together with `data`.\n\
+         mark = \"{mark}\"\n\
          # Number of log entries after which a snapshot replaces them.\n\
          snapshot_entries = {SNAPSHOT_ENTRIES}\n\
          \n\
@@ -249,6 +255,7 @@ fn node_toml(own: &Member, cluster: &str, members: &[Member], timing: Timing) ->
          election_ms = [{shortest}, {longest}]\n\
          heartbeat_ms = {heartbeat}\n",
         id = own.id.0,
+        mark = mark_of(own.id),
         quoted_cluster = quoted(cluster),
         address = own.address,
         shortest = shortest.as_millis(),

@@ -19,7 +19,7 @@ const ADDRESS_REMEDY: &str = "write one such as \"192.168.1.7:8000\" or \"[2001:
 /// Version of the node file's layout.
 pub(super) const SCHEMA: u32 = 1;
 
-/// Default path of a node's mark: next to the node file.
+/// Path of a node's mark in a file that does not name one: next to the file.
 pub(super) const MARK: &str = "raft.mark";
 
 /// Maximum size of a node, key or certificate file: 64 KiB, many times the size that nine members
@@ -165,6 +165,7 @@ impl NodeFile {
             listen: parse_address(&self.listen)
                 .map_err(|reason| invalid("listen", reason, ADDRESS_REMEDY))?,
             members,
+            founding: None,
             data: beside(&self.data),
             mark: beside(&self.mark),
             timing: Timing {

@@ -38,7 +38,7 @@ fn generated_cluster_reads_back_as_requested() {
         assert_eq!(node.snapshot_entries, SNAPSHOT_ENTRIES);
         assert_eq!(node.cluster, nodes[0].cluster);
         assert!(
-            node.founding()
+            node.founders()
                 .expect("a cluster")
                 .voters()
                 .eq(node.members.iter().map(|member| member.id))

@@ -62,7 +62,9 @@ impl Outboxes {
             | Body::Forward { .. }
             | Body::Read { .. }
             | Body::ReadReply { .. }
-            | Body::LostEntries { .. } => &self.messages,
+            | Body::LostEntries { .. }
+            | Body::Founders { .. }
+            | Body::Founded { .. } => &self.messages,
         }
     }
 }

@@ -173,6 +173,8 @@ pub(super) fn is_from_leader(body: &Body) -> bool {
         | Body::SnapshotReply(_)
         | Body::Forward { .. }
         | Body::Read { .. }
-        | Body::ReadReply { .. } => false,
+        | Body::ReadReply { .. }
+        | Body::Founders { .. }
+        | Body::Founded { .. } => false,
     }
 }

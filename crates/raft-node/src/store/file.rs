@@ -15,7 +15,9 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use raftian_raft::{HardState, Incarnation, Index, LogStart, NodeId, Restored, Write, WriteNumber};
+use raftian_raft::{
+    Founding, HardState, Incarnation, Index, LogStart, NodeId, Restored, Write, WriteNumber,
+};
 use redb::{Database, Durability, StorageBackend, WriteTransaction};
 
 use super::file_system::{FileSystem, Found, OsFileSystem, create_directories, directory_of};
@@ -23,9 +25,9 @@ use super::log_range::LogRange;
 use super::reader::File;
 use super::rollback_guard::{Acknowledged, Owner, RollbackGuard};
 use super::schema::{
-    CLUSTER_KEY, Counts, END_KEY, ENTRIES, HARD_STATE_KEY, INCARNATION_KEY, META, NODE_KEY,
-    PREVIOUS_INCARNATION_KEY, SCHEMA, SCHEMA_KEY, START_KEY, STATE, WRITES_KEY, WriteError,
-    encode_with_checksum, entry_place,
+    CLUSTER_KEY, Counts, END_KEY, ENTRIES, FOUNDING_KEY, HARD_STATE_KEY, INCARNATION_KEY, META,
+    NODE_KEY, PREVIOUS_INCARNATION_KEY, SCHEMA, SCHEMA_KEY, START_KEY, STATE, WRITES_KEY,
+    WriteError, encode_with_checksum, entry_place,
 };
 use super::{Store, StoreError, snapshot};
 
@@ -50,25 +52,53 @@ pub struct RedbStore {
     failed: Option<StoreError>,
 }
 
+/// How a store is created when there is none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Creation {
+    /// Incarnation of the new store, which no store of this node had before. Members identify each
+    /// other's disks by it.
+    pub incarnation: Incarnation,
+    /// Whether the new store replaces one that was lost. Otherwise none is created where the mark
+    /// shows that there was one.
+    pub replaces_lost: bool,
+}
+
+impl Creation {
+    /// Creates the first store of a node.
+    pub fn first(incarnation: Incarnation) -> Self {
+        Creation {
+            incarnation,
+            replaces_lost: false,
+        }
+    }
+
+    /// Creates a store that replaces a lost one.
+    pub fn replacement(incarnation: Incarnation) -> Self {
+        Creation {
+            incarnation,
+            replaces_lost: true,
+        }
+    }
+}
+
 impl RedbStore {
     /// Opens the store of `node` of `cluster` in the file at `path`, and returns it with its
     /// contents. Creates the file, and the directories above it, if there is none; refuses a file
-    /// of another node, cluster or schema, and a damaged one. A new file is of `incarnation`; an
-    /// existing one keeps its own, which is part of the contents.
+    /// of another node, cluster or schema, and a damaged one. `creation` says how a new file is
+    /// created; an existing one keeps its incarnation, which is part of the contents.
     ///
     /// `marked` is the file of its mark, of [`GUARD_BYTES`](super::GUARD_BYTES): see
-    /// [`RedbStore::guard`]. If there is a mark of this incarnation and no store, the store was
-    /// lost, and none is created; an `incarnation` other than the first must therefore be one that
-    /// this node never had. The mark should be in a directory that is not lost or copied together
-    /// with the store's.
+    /// [`RedbStore::guard`]. If there is a mark and no store, the store was lost, and none is
+    /// created unless `creation` replaces it. The mark should be in a directory that is not lost or
+    /// copied together with the store's.
     pub fn open(
         path: &Path,
         marked: &Path,
         node: NodeId,
         cluster: &str,
-        incarnation: Incarnation,
+        creation: Creation,
     ) -> Result<(RedbStore, Restored), StoreError> {
-        Self::open_on(&OsFileSystem, path, marked, node, cluster, incarnation)
+        Self::open_on(&OsFileSystem, path, marked, node, cluster, creation)
     }
 
     /// [`RedbStore::open`] on any file system, such as a simulated one.
@@ -78,7 +108,7 @@ impl RedbStore {
         marked: &Path,
         node: NodeId,
         cluster: &str,
-        incarnation: Incarnation,
+        creation: Creation,
     ) -> Result<(RedbStore, Restored), StoreError> {
         let place = File(path);
         match files.find(path).map_err(|error| place.no_access(error))? {
@@ -86,8 +116,8 @@ impl RedbStore {
             Some(Found::File) => {}
             None => {
                 // The mark is checked first: an empty store must not replace a lost one.
-                refuse_lost(files, path, marked, &Owner::new(node, cluster), incarnation)?;
-                create(files, path, node, cluster, incarnation)?;
+                refuse_lost(files, path, marked, &Owner::new(node, cluster), creation)?;
+                create(files, path, node, cluster, creation.incarnation)?;
             }
         }
         let backend = files.open(path).map_err(|error| place.no_access(error))?;
@@ -182,6 +212,27 @@ impl RedbStore {
         Ok(())
     }
 
+    /// Records what is known about the founding, durably. Call it before the first
+    /// [`Store::submit`].
+    ///
+    /// # Errors
+    /// Those of [`Store::submit`].
+    pub fn set_founding(&mut self, founding: Founding) -> Result<(), StoreError> {
+        assert!(self.completed.is_empty(), "no write was submitted before");
+        self.submit(Write {
+            number: WriteNumber(0),
+            hard_state: None,
+            snapshot: None,
+            start: None,
+            discard: false,
+            incarnation: None,
+            founding: Some(founding),
+            entries: Vec::new(),
+        })?;
+        self.completed.clear();
+        Ok(())
+    }
+
     fn restore(
         database: Database,
         file: &Path,
@@ -189,7 +240,13 @@ impl RedbStore {
         cluster: &str,
     ) -> Result<(RedbStore, Restored), StoreError> {
         let place = File(file);
-        place.identify(&database, node, cluster)?;
+        if place.identify(&database, node, cluster)? != SCHEMA {
+            convert(&database).map_err(|error| place.no_access(error))?;
+            tracing::warn!(
+                file = %file.display(),
+                "converted the store to layout {SCHEMA}, in which it holds the founding members"
+            );
+        }
         let (restored, counts) = place.restored(&database)?;
         let previous_incarnation = place.previous_incarnation(&database)?;
         let store = RedbStore {
@@ -238,6 +295,13 @@ impl RedbStore {
                     encode_with_checksum(END_KEY, &after.end)?.as_slice(),
                 )?;
             }
+        }
+        if let Some(founding) = &write.founding {
+            let mut meta = transaction.open_table(META)?;
+            meta.insert(
+                FOUNDING_KEY,
+                encode_with_checksum(FOUNDING_KEY, founding)?.as_slice(),
+            )?;
         }
         if let Some(incarnation) = &write.incarnation {
             let mut meta = transaction.open_table(META)?;
@@ -354,15 +418,14 @@ fn settings() -> redb::Builder {
     settings
 }
 
-/// Refuses to create an empty store where this node lost one. A node that lost its store may only
-/// begin another incarnation, which is never its first again; the mark of the earlier incarnation
-/// is then removed, durably.
+/// Refuses to create an empty store where this node lost one. A store that replaces the lost one is
+/// of another incarnation; the mark of the earlier one is then removed, durably.
 fn refuse_lost(
     files: &impl FileSystem,
     path: &Path,
     marked: &Path,
     owner: &Owner,
-    incarnation: Incarnation,
+    creation: Creation,
 ) -> Result<(), StoreError> {
     let no_access = |error: io::Error| File(marked).no_access(error);
     let directory = directory_of(marked);
@@ -382,7 +445,9 @@ fn refuse_lost(
             Some(Acknowledged {
                 incarnation: guarded,
                 writes: acknowledged,
-            }) if acknowledged > 0 && [guarded, Incarnation::default()].contains(&incarnation) => {
+            }) if acknowledged > 0
+                && (guarded == creation.incarnation || !creation.replaces_lost) =>
+            {
                 return Err(StoreError::Lost {
                     file: path.to_owned(),
                     mark: marked.to_owned(),
@@ -429,6 +494,26 @@ fn create(
     files.rename(unfinished, path).map_err(no_access)
 }
 
+/// Converts a file of the earlier layout, atomically. It does not know the founding members: the
+/// node adds them from its configuration, as it did at every start before.
+fn convert(database: &Database) -> Result<(), WriteError> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_durability(Durability::Immediate)?;
+    {
+        let mut meta = transaction.open_table(META)?;
+        meta.insert(
+            FOUNDING_KEY,
+            encode_with_checksum(FOUNDING_KEY, &Founding::default())?.as_slice(),
+        )?;
+        meta.insert(
+            SCHEMA_KEY,
+            encode_with_checksum(SCHEMA_KEY, &SCHEMA)?.as_slice(),
+        )?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
 fn initialise(
     database: &Database,
     node: NodeId,
@@ -451,6 +536,10 @@ fn initialise(
         meta.insert(
             INCARNATION_KEY,
             encode_with_checksum(INCARNATION_KEY, &incarnation)?.as_slice(),
+        )?;
+        meta.insert(
+            FOUNDING_KEY,
+            encode_with_checksum(FOUNDING_KEY, &Founding::default())?.as_slice(),
         )?;
         let mut state = transaction.open_table(STATE)?;
         state.insert(

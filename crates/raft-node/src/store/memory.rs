@@ -53,10 +53,14 @@ impl Store for MemoryStore {
             start,
             discard,
             incarnation,
+            founding,
             entries,
         } = write;
         let image = &mut self.image;
         image.incarnation = incarnation.unwrap_or(image.incarnation);
+        if let Some(founding) = founding {
+            image.founding = founding;
+        }
         image.hard_state = hard_state.unwrap_or(image.hard_state);
         if snapshot.is_some() {
             image.snapshot = snapshot;

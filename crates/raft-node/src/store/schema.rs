@@ -6,8 +6,12 @@ use serde::Serialize;
 use super::checksum::append_checksum;
 use crate::wire;
 
-/// Version of the file's layout. A file of another version is refused, never interpreted.
-pub const SCHEMA: u32 = 3;
+/// Version of the file's layout. A file of a version that is neither this nor converted is refused,
+/// never interpreted.
+pub const SCHEMA: u32 = 4;
+
+/// Version that is converted when it is opened: it lacks only what is known about the founding.
+pub(super) const CONVERTED_SCHEMA: u32 = 3;
 
 pub(super) const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("meta");
 pub(super) const STATE: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("state");
@@ -19,6 +23,8 @@ pub(super) const CLUSTER_KEY: &str = "cluster";
 pub(super) const INCARNATION_KEY: &str = "incarnation";
 /// Previous incarnation, if the node began another one: the mark may still name it.
 pub(super) const PREVIOUS_INCARNATION_KEY: &str = "previous incarnation";
+/// What is known about the founding of the cluster.
+pub(super) const FOUNDING_KEY: &str = "founding";
 pub(super) const HARD_STATE_KEY: &str = "hard state";
 /// Beginning of the log.
 pub(super) const START_KEY: &str = "start";

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use raftian_raft::{
-    ClientId, Command, Entry, HardState, Incarnation, LogPosition, LogStart, Membership, NodeId,
-    Payload, Restored, Snapshot, Stamp, Standing, Term,
+    ClientId, Command, Entry, Founding, HardState, Incarnation, LogPosition, LogStart, Membership,
+    NodeId, Payload, Restored, Snapshot, Stamp, Standing, Term,
 };
 use redb::{ReadableTable, StorageBackend, TableDefinition};
 
@@ -102,7 +102,7 @@ fn open_file(file: &Path) -> Result<(RedbStore, Restored), StoreError> {
         &mark_of(file),
         NodeId(1),
         CLUSTER,
-        Incarnation::default(),
+        Creation::first(Incarnation::default()),
     )
 }
 
@@ -140,6 +140,7 @@ fn write(
         start: None,
         discard: false,
         incarnation: None,
+        founding: None,
         entries,
     }
 }

@@ -1,24 +1,28 @@
 //! Validates a store file on open and explains why it is rejected.
 
-use raftian_raft::{Entry, HardState, Incarnation, Index, LogPosition, LogStart, NodeId, Restored};
+use raftian_raft::{
+    Entry, Founding, HardState, Incarnation, Index, LogPosition, LogStart, NodeId, Restored,
+};
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable};
 
 use super::StoreError;
 use super::reader::{File, value_place};
 use super::schema::{
-    CLUSTER_KEY, Counts, END_KEY, ENTRIES, HARD_STATE_KEY, INCARNATION_KEY, META, NODE_KEY,
-    PREVIOUS_INCARNATION_KEY, SCHEMA, SCHEMA_KEY, START_KEY, STATE, WRITES_KEY, entry_place,
+    CLUSTER_KEY, CONVERTED_SCHEMA, Counts, END_KEY, ENTRIES, FOUNDING_KEY, HARD_STATE_KEY,
+    INCARNATION_KEY, META, NODE_KEY, PREVIOUS_INCARNATION_KEY, SCHEMA, SCHEMA_KEY, START_KEY,
+    STATE, WRITES_KEY, entry_place,
 };
 use super::snapshot::{self, Kept};
 
 impl File<'_> {
-    /// Checks that the file belongs to `node` of `cluster` and has the layout of this build.
+    /// Checks that the file belongs to `node` of `cluster` and has a layout that this build reads,
+    /// and returns the version of that layout.
     pub(super) fn identify(
         self,
         database: &Database,
         node: NodeId,
         cluster: &str,
-    ) -> Result<(), StoreError> {
+    ) -> Result<u32, StoreError> {
         let read = database
             .begin_read()
             .map_err(|error| self.database("the file", error))?;
@@ -27,7 +31,7 @@ impl File<'_> {
             .map_err(|error| self.no_table("meta", error))?;
         // First, because another layout may store every other value differently.
         let schema: u32 = self.value(&meta, "meta", SCHEMA_KEY)?;
-        if schema != SCHEMA {
+        if ![SCHEMA, CONVERTED_SCHEMA].contains(&schema) {
             return Err(self.foreign("schema", schema.to_string(), SCHEMA.to_string()));
         }
         let found: String = self.value(&meta, "meta", CLUSTER_KEY)?;
@@ -39,7 +43,7 @@ impl File<'_> {
             // After the cluster: in another cluster the same id belongs to another node.
             Err(self.foreign("node", found.to_string(), node.to_string()))
         } else {
-            Ok(())
+            Ok(schema)
         }
     }
 
@@ -55,6 +59,7 @@ impl File<'_> {
             .open_table(STATE)
             .map_err(|error| self.no_table("state", error))?;
         let incarnation: Incarnation = self.value(&meta, "meta", INCARNATION_KEY)?;
+        let founding: Founding = self.value(&meta, "meta", FOUNDING_KEY)?;
         let hard_state: HardState = self.value(&state, "state", HARD_STATE_KEY)?;
         let Kept {
             generation,
@@ -75,6 +80,7 @@ impl File<'_> {
             hard_state,
             committed,
             incarnation,
+            founding,
             snapshot,
             start,
             entries,

@@ -5,7 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use raftian_raft::{Command, Config, Index, ReadId, RoleKind};
+use raftian_raft::{
+    Command, Config, Founding, HardState, Index, Membership, ReadId, Restored, RoleKind,
+};
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::{
@@ -120,13 +122,14 @@ pub(crate) fn open(
     // An invalid configuration must not create a store.
     options.raft.validate()?;
     check_frames(&options.raft)?;
-    let (store, restored) = RedbStore::open(
+    let (mut store, mut restored) = RedbStore::open(
         &options.store,
         &options.mark,
         id,
         &options.cluster,
-        options.incarnation,
+        options.creation,
     )?;
+    check_founders(&options, &mut store, &mut restored)?;
     let notify = Arc::clone(wake);
     let store = WriterThread::start(id, store, Arc::new(move || notify.notify_one()))?;
     // Last of all: from here on peers reach this node.
@@ -137,6 +140,41 @@ pub(crate) fn open(
         clock,
         requests,
     ))
+}
+
+/// Refuses a store of a cluster with other founders. A store of the earlier layout does not hold
+/// them; it takes them from the configuration, once.
+fn check_founders(
+    options: &NodeOptions,
+    store: &mut RedbStore,
+    restored: &mut Restored,
+) -> Result<(), StartError> {
+    if !options.raft.founders_agree {
+        return Ok(());
+    }
+    let listed = &options.raft.membership;
+    let Founding::Agreed(founded) = &restored.founding else {
+        // A node acts only once its cluster is founded.
+        if restored.hard_state != HardState::default() {
+            let founding = Founding::Agreed(listed.clone());
+            store.set_founding(founding.clone())?;
+            restored.founding = founding;
+        }
+        return Ok(());
+    };
+    if founded.voters().eq(listed.voters()) {
+        return Ok(());
+    }
+    Err(StartError::Founders {
+        file: options.store.clone(),
+        founded: names(founded),
+        listed: names(listed),
+    })
+}
+
+fn names(members: &Membership) -> String {
+    let names: Vec<_> = members.voters().map(|id| id.to_string()).collect();
+    names.join(", ")
 }
 
 /// Refuses a configuration that allows a message larger than a frame: it could never be sent.

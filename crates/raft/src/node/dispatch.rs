@@ -22,6 +22,15 @@ impl Node {
             // yet.
             return;
         }
+        // These name no receiver's incarnation, which their sender may not know.
+        match message.body {
+            Body::Founders { incarnations } => {
+                return self.on_founders(from, message.sender, &incarnations);
+            }
+            Body::Founded { membership } => return self.on_founded(from, membership),
+            _ if self.is_founding() => return,
+            _ => {}
+        }
         if message.receiver != self.incarnation {
             return self.on_misaddressed(from, &message);
         }
@@ -87,6 +96,9 @@ impl Node {
             Body::Read { token } => self.on_read(from, token),
             Body::ReadReply { token, index } => self.on_read_reply(term, token, index),
             Body::LostEntries { acknowledged } => self.on_lost_entries(from, term, acknowledged),
+            Body::Founders { .. } | Body::Founded { .. } => {
+                unreachable!("messages about the founding are handled first")
+            }
         }
     }
 

@@ -15,8 +15,9 @@ impl Node {
     /// Starts a campaign: no leader made contact in time (section 5.2), or the last campaign
     /// failed.
     pub(super) fn on_election_timeout(&mut self) {
-        // The next incarnation is no member yet, and the old one must not act any more.
-        if self.disk.is_beginning_incarnation() {
+        // The next incarnation is no member yet, and the old one must not act any more; nor may a
+        // node whose cluster is not founded.
+        if self.disk.is_beginning_incarnation() || self.is_founding() {
             return self.rearm_election_timer();
         }
         if !self.is_hard_state_durable() {

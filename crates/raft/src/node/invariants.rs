@@ -23,6 +23,10 @@ impl Node {
         let vote = self.hard_state.vote;
         let last = self.log.last();
         assert!(term >= self.last_observed.term, "terms never go back");
+        assert!(
+            !self.is_founding() || (term == Term(0) && last.index == Index(0)),
+            "a node does nothing before its cluster is founded"
+        );
         if term == self.last_observed.term {
             // Setting a vote that was free is the only change a term allows.
             let kept = self.last_observed.vote.is_none() || vote == self.last_observed.vote;

@@ -26,6 +26,7 @@ impl Node {
             hard_state,
             log,
             disk,
+            agreement,
             commit,
             apply_state,
             role,
@@ -48,6 +49,7 @@ impl Node {
             hard_state,
             log,
             disk,
+            agreement,
             commit,
             apply_state,
             snapshot,
@@ -88,6 +90,9 @@ impl Node {
             age(self.started),
             self.disk.waiting_since().map(age),
             self.reads.deadline().map(left),
+            self.agreement
+                .as_ref()
+                .map(|agreement| left(agreement.next_round())),
         )
             .hash(hasher);
         (

@@ -48,6 +48,9 @@ impl Node {
             snapshot: self.covered().index,
             log_after: self.log.base().index,
             incarnation: self.incarnation,
+            awaited_founders: self.agreement.as_ref().map_or(Vec::new(), |agreement| {
+                agreement.awaited(self.config.id).collect()
+            }),
             peers,
         }
     }

@@ -18,6 +18,7 @@ use crate::{ConfigError, Standing};
 mod checks;
 mod elections;
 mod follower;
+mod founding;
 mod incarnations;
 mod leader;
 mod reads;

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::founding::Agreement;
 use super::{Input, Node};
 use crate::planted::PlantedBug;
 use crate::role::{Follower, Role};
@@ -21,9 +22,11 @@ impl Node {
                 })
             }
         };
-        self.reads
-            .deadline()
-            .map_or(timer, |deadline| deadline.min(timer))
+        let round = self.agreement.as_ref().map(Agreement::next_round);
+        [self.reads.deadline(), round]
+            .into_iter()
+            .flatten()
+            .fold(timer, Moment::min)
     }
 
     /// Fires every timer that is due. Runs after every input, so a node that is busy with messages
@@ -33,6 +36,13 @@ impl Node {
             return;
         }
         self.work_pending = true;
+        if self
+            .agreement
+            .as_ref()
+            .is_some_and(|agreement| agreement.next_round() <= self.now)
+        {
+            self.send_record();
+        }
         match &self.role {
             Role::Follower(Follower {
                 election_deadline, ..

@@ -52,6 +52,10 @@ pub enum Kind {
     ReadReply,
     /// `lost-entries`
     LostEntries,
+    /// `founders`
+    Founders,
+    /// `founded`
+    Founded,
 }
 
 impl Kind {
@@ -72,6 +76,8 @@ impl Kind {
             Body::Read { .. } => Kind::Read,
             Body::ReadReply { .. } => Kind::ReadReply,
             Body::LostEntries { .. } => Kind::LostEntries,
+            Body::Founders { .. } => Kind::Founders,
+            Body::Founded { .. } => Kind::Founded,
         }
     }
 
@@ -92,6 +98,8 @@ impl Kind {
             Kind::Read => "read",
             Kind::ReadReply => "read-reply",
             Kind::LostEntries => "lost-entries",
+            Kind::Founders => "founders",
+            Kind::Founded => "founded",
         }
     }
 }
@@ -164,6 +172,13 @@ impl fmt::Display for Envelope {
             } => write!(f, " {token:x} at {index}"),
             Body::ReadReply { token, index: None } => write!(f, " {token:x} refused"),
             Body::LostEntries { acknowledged } => write!(f, " acknowledged {acknowledged}"),
+            Body::Founders { incarnations } => {
+                let known = incarnations.iter().filter(|(_, known)| known.is_some());
+                write!(f, " knows {} of {}", known.count(), incarnations.len())
+            }
+            Body::Founded { membership } => {
+                write!(f, " {} founders", membership.members().len())
+            }
         }
     }
 }

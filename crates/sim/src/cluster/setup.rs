@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use raftian_raft::{
-    ClientId, Command, Config, Entry, Index, Membership, NodeId, Payload, Restored, Stamp, Term,
+    ClientId, Command, Config, Entry, Incarnation, Index, Membership, NodeId, Payload, Restored,
+    Stamp, Term,
 };
 
 /// Initial state of a [`Simulation`](super::Simulation): its machines, their settings and disks.
@@ -19,6 +20,9 @@ pub struct Setup {
     pub(crate) hash_every: Option<u64>,
     pub(crate) trace: usize,
 }
+
+/// Incarnations of one machine: each wiped disk begins the next, and no two machines share one.
+const INCARNATIONS: u64 = 1_000;
 
 impl Setup {
     /// Default number of trace lines kept, which a failure prints.
@@ -49,6 +53,16 @@ impl Setup {
             strict: true,
             trace: Self::TRACE,
         }
+    }
+
+    /// Gives each machine an incarnation of its own, which the others do not know: the founders agree
+    /// on them first.
+    #[must_use]
+    pub fn founders_agree(mut self) -> Self {
+        for (id, image) in &mut self.images {
+            image.incarnation = Incarnation(id.0 * INCARNATIONS);
+        }
+        self.configure(|config| config.founders_agree = true)
     }
 
     /// Adds a machine with an empty disk that is not yet a member.

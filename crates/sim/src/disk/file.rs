@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use raftian_node::store::{MemoryStore, RedbStore, Store, StoreError};
-use raftian_raft::{Incarnation, NodeId, Restored, Write, WriteNumber};
+use raftian_raft::{Founding, Incarnation, NodeId, Restored, Write, WriteNumber};
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
@@ -73,6 +73,8 @@ impl StoreFile {
             start: Some(image.start),
             discard: false,
             incarnation: None,
+            // A clean disk has none, and writing it would change the bytes of every disk.
+            founding: (image.founding != Founding::default()).then_some(image.founding),
             entries: image.entries,
         };
         file.perform(first)

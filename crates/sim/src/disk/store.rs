@@ -31,7 +31,7 @@ pub struct DiskStore {
 #[derive(Debug)]
 enum Inner {
     /// Memory that survives crashes: fast and without faults of its own.
-    Image(MemoryStore),
+    Image(Box<MemoryStore>),
     /// The real store on a disk of bytes.
     File(Box<StoreFile>),
 }
@@ -68,7 +68,7 @@ impl Backup {
 impl DiskStore {
     /// Creates a store that keeps `image` in memory and has no faults except crashes.
     pub fn in_memory(image: Restored) -> Self {
-        Self::with(Inner::Image(MemoryStore::holding(image)))
+        Self::with(Inner::Image(Box::new(MemoryStore::holding(image))))
     }
 
     /// Creates the real store of node `id` on a new simulated disk, holding `image`.
@@ -279,7 +279,7 @@ impl DiskStore {
     /// If it is a copy of the other kind of disk.
     pub fn put_back(&mut self, backup: &Backup) {
         match (&mut self.inner, &backup.bytes) {
-            (Inner::Image(store), None) => *store = MemoryStore::holding(backup.owed.clone()),
+            (Inner::Image(store), None) => **store = MemoryStore::holding(backup.owed.clone()),
             (Inner::File(file), Some((bytes, writes))) => {
                 file.put_back(bytes.clone(), backup.owed.clone(), *writes)
             }

@@ -69,13 +69,21 @@ fn traffic() -> Vec<Message> {
     quiet(&mut cluster, &mut messages);
     let _ = cluster.transfer_leadership(n1, Some(n2));
     quiet(&mut cluster, &mut messages);
-    // The run above loses no disk, so this kind has to be added by hand.
+    // The run above loses no disk and founds no cluster, so these kinds are added by hand.
     messages.push(Message::new(
         Term(2),
         Body::LostEntries {
             acknowledged: Index(9),
         },
     ));
+    let incarnations = vec![(n1, Some(Incarnation(7))), (n2, None)];
+    let membership = Membership::new([n1, n2]).expect("two founders");
+    for body in [
+        Body::Founders { incarnations },
+        Body::Founded { membership },
+    ] {
+        messages.push(Message::new(Term(0), body));
+    }
     messages
 }
 
@@ -167,6 +175,6 @@ mod tests {
     #[test]
     fn corpus_contains_every_kind_of_message() {
         let kinds: std::collections::BTreeSet<_> = messages().iter().map(Kind::of).collect();
-        assert_eq!(kinds.len(), 14, "{kinds:?}");
+        assert_eq!(kinds.len(), 16, "{kinds:?}");
     }
 }

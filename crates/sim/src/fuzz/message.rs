@@ -80,6 +80,7 @@ fn body(choices: &mut Choices<'_>, node: &Node, term: Term) -> Body {
         13 if choices.coin() => Body::LostEntries {
             acknowledged: Index(choices.number()),
         },
+        13 if choices.coin() => founding(choices, node),
         13 => Body::TimeoutNow,
         14 => Body::Forward {
             commands: (0..choices.of(3)).map(|_| command(choices)).collect(),
@@ -91,6 +92,30 @@ fn body(choices: &mut Choices<'_>, node: &Node, term: Term) -> Body {
             token: choices.number(),
             index: choices.maybe(Choices::number).map(Index),
         },
+    }
+}
+
+/// Returns a message about the founding; half of them list the founders that the node knows.
+fn founding(choices: &mut Choices<'_>, node: &Node) -> Body {
+    let ids: Vec<NodeId> = if choices.coin() {
+        node.membership().members().map(|(id, _)| id).collect()
+    } else {
+        (0..choices.of(4))
+            .map(|_| NodeId(choices.number()))
+            .collect()
+    };
+    if choices.coin() {
+        let known = |choices: &mut Choices<'_>| Incarnation(choices.of(4) as u64);
+        let incarnations = ids
+            .into_iter()
+            .map(|id| (id, choices.maybe(known)))
+            .collect();
+        return Body::Founders { incarnations };
+    }
+    let member = |id| (id, Incarnation(choices.of(4) as u64), Standing::Voter);
+    match Membership::of(ids.into_iter().map(member)) {
+        Ok(membership) => Body::Founded { membership },
+        Err(_) => Body::TimeoutNow,
     }
 }
 

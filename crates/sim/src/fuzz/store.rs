@@ -129,6 +129,7 @@ fn writes() -> Vec<Write> {
         start: None,
         discard: false,
         incarnation: None,
+        founding: None,
         entries,
     };
     let cut = |write: Write, snapshot: Snapshot, discard| {

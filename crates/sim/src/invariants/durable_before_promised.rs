@@ -53,7 +53,9 @@ fn missing(seen: &Observation<'_>, to: NodeId, message: &Message) -> Option<&'st
         | Body::Forward { .. }
         | Body::Read { .. }
         | Body::ReadReply { .. }
-        | Body::LostEntries { .. } => return None,
+        | Body::LostEntries { .. }
+        | Body::Founders { .. }
+        | Body::Founded { .. } => return None,
     };
     let on_disk = seen.image.hard_state;
     if on_disk.term < message.term {

@@ -90,6 +90,9 @@ fn setup(script: &Script, lines: usize, planted: Option<PlantedBug>) -> Result<S
     if script.steps.iter().any(|step| needs_bytes(&step.what)) {
         setup = setup.real_store();
     }
+    if settings.contains(&Setting::FoundersAgree(true)) {
+        setup = setup.founders_agree();
+    }
     for id in &script.joiners {
         setup = setup.outsider(id.0);
     }
@@ -154,6 +157,7 @@ fn configure(settings: &[Setting], config: &mut Config) {
             Setting::CheckQuorum(on) => config.check_quorum = on,
             Setting::Lease(on) => config.lease_reads = on,
             Setting::ReplaceIncarnations(on) => config.replace_incarnations = on,
+            Setting::FoundersAgree(on) => config.founders_agree = on,
             // Its bounds follow from the timeouts, which a later option may still change.
             Setting::Adaptive(on) => (adaptive, bounds) = (on, None),
             Setting::AdaptiveWithin { floor, ceiling } => {

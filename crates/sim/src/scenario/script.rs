@@ -118,6 +118,8 @@ pub enum Setting {
     },
     /// `replace-incarnations on|off`: members that lost their disk rejoin by themselves.
     ReplaceIncarnations(bool),
+    /// `founders-agree on|off`: whether the founders agree on their incarnations first.
+    FoundersAgree(bool),
     /// `max-log-bytes N`: bytes of entries beyond the snapshot at which a log is full.
     MaxLogBytes(u64),
     /// `seed N`: seed of the cluster's RNG.

@@ -42,7 +42,7 @@ fn every_line_of_the_documented_grammar_parses() {
         .map(|line| line.trim_start_matches("//!").to_string() + "\n")
         .collect();
     let script = parse(&text);
-    assert!(script.options.len() == 25 && script.presets.len() == 6 && script.steps.len() > 80);
+    assert!(script.options.len() == 26 && script.presets.len() == 6 && script.steps.len() > 80);
     assert_eq!(
         script.joiners,
         [NodeId(8), NodeId(9), NodeId(10), NodeId(11)].into()
@@ -554,6 +554,7 @@ fn setting() -> impl Strategy<Value = Setting> {
         any::<bool>().prop_map(Setting::CheckQuorum),
         any::<bool>().prop_map(Setting::Lease),
         any::<bool>().prop_map(Setting::ReplaceIncarnations),
+        any::<bool>().prop_map(Setting::FoundersAgree),
         any::<bool>().prop_map(Setting::Adaptive),
         number.clone().prop_map(Setting::MaxAppendEntries),
         number.clone().prop_map(Setting::Inflight),

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use raftian_raft::{Moment, NodeId, RoleKind};
+use raftian_raft::{Founding, Moment, NodeId, RoleKind};
 use rand::RngExt;
 
 use super::memberships::{committed_membership, is_enough};
@@ -90,9 +90,16 @@ impl Run {
         let witnesses = memberships
             .iter()
             .any(|m| m.members().any(|(_, member)| member.is_witness()));
+        // Before the cluster is founded every founder is needed.
+        let unfounded = self.options.founders_agree
+            && self
+                .cluster
+                .hosts()
+                .any(|host| matches!(host.image().founding, Founding::Pending(_)));
+        let all_needed = witnesses || unfounded;
         let mut others: Vec<_> = self.cluster.ids().collect();
         let mut core: BTreeSet<_> = others.iter().copied().collect();
-        while !witnesses && !others.is_empty() {
+        while !all_needed && !others.is_empty() {
             let without = others.swap_remove(self.rng.random_range(0..others.len()));
             let works =
                 |id: NodeId| id != without && core.contains(&id) && !self.wiped.contains(&id);

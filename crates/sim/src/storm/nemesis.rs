@@ -1,8 +1,9 @@
 //! Nemesis: injects faults and performs operator actions.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use raftian_raft::{Change, Index, Membership, NodeId, Standing};
+use raftian_raft::{Change, Founding, Index, Membership, NodeId, Standing};
 use rand::RngExt;
 
 use super::Run;
@@ -282,7 +283,7 @@ impl Run {
             .ids()
             .filter(|other| *other != id && !self.wiped.contains(other))
             .collect();
-        if !self.cluster.has_electable(&others) {
+        if !self.cluster.has_electable(&others) || !self.is_founded_among(&others) {
             return false;
         }
         self.memberships_ahead().iter().all(|membership| {
@@ -294,6 +295,14 @@ impl Run {
                     other != id && !self.wiped.contains(&other)
                 })
         })
+    }
+
+    /// Returns whether the founding is on one of these disks; founders that lose a disk before cannot
+    /// agree any more.
+    fn is_founded_among(&self, disks: &BTreeSet<NodeId>) -> bool {
+        let founded =
+            |id: &NodeId| matches!(self.cluster.host(*id).image().founding, Founding::Agreed(_));
+        !self.options.founders_agree || disks.iter().any(founded)
     }
 
     fn change_members(&mut self) -> Option<String> {

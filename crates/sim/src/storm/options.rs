@@ -38,6 +38,8 @@ pub(super) struct Options {
     pub(super) drift: i64,
     /// Initial membership.
     pub(super) membership: Membership,
+    /// Whether the founders agree on their incarnations first.
+    pub(super) founders_agree: bool,
     /// Number of machines that are not initial members.
     pub(super) outsiders: u64,
     /// Whether machines have the real store on a disk of bytes instead of a disk of values.
@@ -219,6 +221,10 @@ impl Options {
             config.planted = planted;
         }
         let priorities = (0..16).map(|_| rng.random_range(0..3)).collect();
+        // A separate RNG: the other draws of a seed stay the same.
+        let rng_of_founding = &mut ChaCha8Rng::seed_from_u64(seed.rotate_left(8) ^ (u64::MAX / 17));
+        let may_agree = membership.members().all(|(_, member)| member.may_lead());
+        let founders_agree = may_agree && rng_of_founding.random_bool(0.2);
         Options {
             pace: shortest.div_f64(log_uniform(rng, 10.0, 200.0)),
             reorder: sometimes(rng, 0.01, 1.0),
@@ -232,6 +238,7 @@ impl Options {
             election_timeout,
             drift,
             outsiders: rng.random_range(0..=2) + u64::from(learners == 0 && rng.random_bool(0.3)),
+            founders_agree,
             membership,
             real_store,
             codec: has(machines, rng, 0.3),

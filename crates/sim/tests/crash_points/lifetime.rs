@@ -4,7 +4,7 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 
-use raftian_node::store::{FileSystem, Found, MemoryStore, RedbStore, StoreError};
+use raftian_node::store::{Creation, FileSystem, Found, MemoryStore, RedbStore, StoreError};
 use raftian_raft::{Incarnation, NodeId, Restored, Write, WriteNumber};
 use raftian_sim::disk::{SimFile, SimFileSystem};
 use rand::SeedableRng;
@@ -49,7 +49,11 @@ impl Paths {
     ) -> Result<(RedbStore, Restored), StoreError> {
         let store = Path::new(self.store);
         let mark = Path::new(self.mark);
-        RedbStore::open_on(files, store, mark, NodeId(1), "crash-points", incarnation)
+        let creation = Creation {
+            incarnation,
+            replaces_lost: incarnation != Incarnation::default(),
+        };
+        RedbStore::open_on(files, store, mark, NodeId(1), "crash-points", creation)
     }
 
     /// Creates a file system on which a store of [`EARLIER`] was lost and the creation of another

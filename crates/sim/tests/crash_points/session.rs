@@ -113,6 +113,7 @@ pub(crate) fn draw(
         start: None,
         discard: false,
         incarnation: None,
+        founding: None,
         entries: Vec::new(),
     };
     match rng.random_range(0..10) {

@@ -57,6 +57,7 @@ impl Match {
                 start,
                 discard,
                 incarnation,
+                founding,
                 entries,
             } = write;
             Write {
@@ -66,6 +67,7 @@ impl Match {
                 start,
                 discard,
                 incarnation,
+                founding,
                 entries: entries.to_vec(),
             }
         });

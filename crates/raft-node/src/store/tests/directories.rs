@@ -61,7 +61,7 @@ fn open_twice(above: &Path, failing: &Path, error: io::ErrorKind) -> [Result<(),
             &mark_of(&file),
             NodeId(1),
             CLUSTER,
-            Incarnation::default(),
+            Creation::first(Incarnation::default()),
         )
         .map(drop)
     })

@@ -123,7 +123,7 @@ fn file_that_is_not_a_mark_is_left_unchanged() {
             &home.file(),
             NodeId(1),
             CLUSTER,
-            Incarnation::default(),
+            Creation::first(Incarnation::default()),
         )
         .map(drop)
     };
@@ -150,19 +150,22 @@ fn lost_store_is_not_recreated() {
         text.contains("raft.redb is gone") && text.contains("raft.mark records 4"),
         "{text}"
     );
-    // Another incarnation, node or cluster has acknowledged nothing.
+    // A fresh incarnation alone does not show that the loss is known.
+    let fresh = Creation::first(Incarnation(8));
+    let opened = RedbStore::open(&home.file(), &home.mark(), NodeId(1), CLUSTER, fresh);
+    assert_eq!(opened.map(drop), Err(expected));
+    // A replacement, and another node or cluster, has acknowledged nothing.
     let others = [
-        (NodeId(1), CLUSTER, Incarnation(8)),
-        (NodeId(1), "other", Incarnation::default()),
-        (NodeId(2), CLUSTER, Incarnation::default()),
+        (NodeId(1), CLUSTER, Creation::replacement(Incarnation(8))),
+        (NodeId(1), "other", Creation::first(Incarnation::default())),
+        (NodeId(2), CLUSTER, Creation::first(Incarnation::default())),
     ];
-    for (node, cluster, incarnation) in others {
-        let (mut store, _) =
-            RedbStore::open(&home.file(), &home.mark(), node, cluster, incarnation)
-                .expect("a new store");
+    for (node, cluster, creation) in others {
+        let (mut store, _) = RedbStore::open(&home.file(), &home.mark(), node, cluster, creation)
+            .expect("a new store");
         submit(&mut store, write(1, Some(vote(1, 1)), []));
         drop(store);
-        let again = RedbStore::open(&home.file(), &home.mark(), node, cluster, incarnation)
+        let again = RedbStore::open(&home.file(), &home.mark(), node, cluster, creation)
             .expect("the same store")
             .1;
         assert_eq!(again.hard_state, vote(1, 1));
@@ -178,7 +181,7 @@ fn lost_later_incarnation_does_not_restart_as_the_first() {
         &home.mark(),
         NodeId(1),
         CLUSTER,
-        Incarnation(8),
+        Creation::first(Incarnation(8)),
     )
     .expect("new");
     submit(&mut store, write(1, Some(vote(1, 1)), []));
@@ -205,7 +208,7 @@ fn store_of_an_earlier_incarnation_is_refused() {
             &home.mark(),
             NodeId(1),
             CLUSTER,
-            Incarnation(8),
+            Creation::replacement(Incarnation(8)),
         )
         .expect("another incarnation"),
     );

@@ -27,6 +27,8 @@ enum Step {
     },
     /// The node begins another incarnation.
     Begin,
+    /// The node learns more about the founding.
+    Found,
     /// The store is closed and opened again.
     Reopen,
 }
@@ -44,6 +46,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         2 => (0..=16u64, 0..8u64, any_size()).prop_map(|(covered, kept, size)| Step::Compact { covered, kept, size }),
         1 => (1..9u64, 0..4u64, any_size()).prop_map(|(ahead, count, size)| Step::Install { ahead, count, size }),
         1 => Just(Step::Begin),
+        1 => Just(Step::Found),
         2 => Just(Step::Reopen),
     ]
 }
@@ -53,6 +56,7 @@ fn any_step() -> impl Strategy<Value = Step> {
 struct Model {
     term: u64,
     incarnation: u64,
+    founding: Founding,
     voted: bool,
     /// Term of each entry from index 1 on; those that a leader's snapshot skipped have the term of
     /// its last one.
@@ -85,6 +89,7 @@ impl Model {
                 HardState::default()
             },
             incarnation: Incarnation(self.incarnation),
+            founding: self.founding.clone(),
             snapshot: self.snapshot.clone(),
             start: self.start_at(self.start),
             entries: self.entries(self.start),
@@ -100,6 +105,19 @@ impl Model {
             Step::Begin => {
                 self.incarnation = number;
                 write.incarnation = Some(Incarnation(number));
+            }
+            Step::Found => {
+                let incarnation = Incarnation(number);
+                self.founding = match &self.founding {
+                    Founding::Pending(known) if known.is_empty() => {
+                        Founding::Pending([(NodeId(2), incarnation)].into())
+                    }
+                    Founding::Pending(_) | Founding::Agreed(_) => {
+                        let founder = (NodeId(2), incarnation, Standing::Voter);
+                        Founding::Agreed(Membership::of([founder]).expect("a founder"))
+                    }
+                };
+                write.founding = Some(self.founding.clone());
             }
             Step::Append { back, count } => {
                 let covered = self

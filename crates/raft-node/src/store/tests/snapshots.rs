@@ -230,7 +230,7 @@ fn store_keeps_the_incarnation_it_was_created_with() {
             &mark_of(&file),
             NodeId(1),
             CLUSTER,
-            Incarnation(given),
+            Creation::first(Incarnation(given)),
         )
         .expect("a sound file");
         assert_eq!(restored.incarnation, Incarnation(5));

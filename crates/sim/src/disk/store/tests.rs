@@ -1,6 +1,6 @@
 use raftian_raft::{
-    ClientId, Command, Entry, HardState, Incarnation, Index, LogPosition, LogStart, Membership,
-    Payload, Snapshot, Stamp, Term,
+    ClientId, Command, Entry, Founding, HardState, Incarnation, Index, LogPosition, LogStart,
+    Membership, Payload, Snapshot, Stamp, Term,
 };
 use rand::SeedableRng;
 
@@ -49,6 +49,7 @@ fn write(number: u64) -> Write {
         snapshot,
         discard: false,
         incarnation: None,
+        founding: None,
         entries: vec![entry(number, number)],
     }
 }
@@ -184,6 +185,7 @@ fn disk_can_start_with_any_image() {
             vote: None,
         },
         incarnation: Incarnation(9),
+        founding: Founding::Agreed(Membership::new([ID]).expect("a cluster")),
         snapshot: Some(snapshot(7, 5)),
         start: LogStart {
             position: LogPosition {

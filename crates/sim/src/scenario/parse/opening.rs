@@ -107,6 +107,7 @@ const OPTIONS: &[(&str, Value)] = &[
         "replace-incarnations",
         Value::Switch(Setting::ReplaceIncarnations),
     ),
+    ("founders-agree", Value::Switch(Setting::FoundersAgree)),
     ("election", Value::Election),
     ("heartbeat", Value::Heartbeat),
     ("priority", Value::Priority),

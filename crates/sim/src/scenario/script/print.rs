@@ -41,6 +41,7 @@ impl fmt::Display for Setting {
             Setting::CheckQuorum(on) => write!(f, "checkquorum {}", switch(on)),
             Setting::Lease(on) => write!(f, "lease {}", switch(on)),
             Setting::ReplaceIncarnations(on) => write!(f, "replace-incarnations {}", switch(on)),
+            Setting::FoundersAgree(on) => write!(f, "founders-agree {}", switch(on)),
             Setting::Adaptive(on) => write!(f, "adaptive {}", switch(on)),
             Setting::MaxAppendEntries(most) => write!(f, "max-append-entries {most}"),
             Setting::Inflight(most) => write!(f, "inflight {most}"),
