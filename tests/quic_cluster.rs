@@ -23,7 +23,7 @@ struct Cluster {
 fn options(config: &NodeConfig, links: QuicOptions) -> NodeOptions {
     let raft = Config::new(
         config.id,
-        config.founding().expect("the config lists members"),
+        config.founders().expect("the config lists members"),
         fresh_seed(),
     );
     NodeOptions::new(config, raft, links)

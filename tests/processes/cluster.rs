@@ -131,7 +131,36 @@ impl Cluster {
     }
 
     fn mark(&self, id: u64) -> PathBuf {
-        Path::new(self.config(id)).with_file_name("raft.mark")
+        let home = Path::new(self.config(id)).parent();
+        let cluster = home.and_then(Path::parent);
+        cluster
+            .expect("the file of a member is in a directory of its own")
+            .join(format!("marks/n{id}.mark"))
+    }
+
+    /// Removes the store and the mark of a stopped member, as if its machine were set up again.
+    pub(crate) fn lose_disk(&self, id: u64) {
+        for file in [self.store(id), self.mark(id)] {
+            std::fs::remove_file(file).expect("a file of the member");
+        }
+    }
+
+    /// Removes the members from `from` on from the list of a member.
+    pub(crate) fn list_members_before(&self, id: u64, from: u64) {
+        let file = self.config(id);
+        let text = std::fs::read_to_string(file).expect("a node file is text");
+        let kept = text.split("[[member]]").take(from as usize);
+        let kept: Vec<_> = kept.collect();
+        std::fs::write(file, kept.join("[[member]]")).expect("a node file can be written");
+    }
+
+    /// The node file of a member as text.
+    pub(crate) fn file(&self, id: u64) -> String {
+        std::fs::read_to_string(self.config(id)).expect("a node file is text")
+    }
+
+    pub(crate) fn write_file(&self, id: u64, text: &str) {
+        std::fs::write(self.config(id), text).expect("a node file can be written");
     }
 
     /// Runs a member that must exit by itself.

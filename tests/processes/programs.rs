@@ -6,8 +6,9 @@ use crate::healths;
 #[test]
 fn node_with_a_foreign_key_is_refused() {
     let mut cluster = Cluster::new(3);
-    cluster.start(1);
-    cluster.start(2);
+    cluster.start_all();
+    cluster.terminate(3);
+    cluster.leader();
     // It claims to be n3, with a key that the others do not accept.
     cluster.forge_key(3);
     cluster.start(3);

@@ -50,7 +50,7 @@ fn member_with_a_lost_or_older_store_refuses_to_start() {
         let words = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(7), "{words}");
         assert!(
-            words.contains("raft.redb") && words.contains("raft.mark") && words.contains(word),
+            words.contains("raft.redb") && words.contains(".mark") && words.contains(word),
             "{words}"
         );
     };
@@ -68,6 +68,105 @@ fn member_with_a_lost_or_older_store_refuses_to_start() {
     cluster.order(stray, 4);
 }
 
+/// Standing and incarnation of `member` as seen by the member `by`.
+fn standing(cluster: &Cluster, by: u64, member: u64) -> Option<(String, u64)> {
+    let members = cluster.status(by)["membership"]["members"].clone();
+    let member = members
+        .as_array()?
+        .iter()
+        .find(|other| other["id"] == member)?
+        .clone();
+    Some((
+        member["standing"].as_str()?.to_owned(),
+        member["incarnation"].as_u64()?,
+    ))
+}
+
+/// The machine of a member is set up again with the same file and key. Together with a member that
+/// was down meanwhile it must not commit anything: two orders would be lost.
+#[test]
+fn new_store_under_a_member_does_not_count_until_a_leader_admits_it() {
+    let mut cluster = Cluster::new(3);
+    cluster.start_all();
+    cluster.order(1, 1);
+    let (_, before) = standing(&cluster, 1, 3).expect("it is a member");
+    cluster.terminate(1);
+    cluster.order(2, 2);
+    cluster.order(3, 2);
+    cluster.terminate(2);
+    cluster.terminate(3);
+    cluster.lose_disk(3);
+    cluster.start(1);
+    cluster.start(3);
+    eventually("the new store learns the founding members", || {
+        cluster.status(3)["awaited_founders"].as_array() == Some(&Vec::new())
+    });
+    let refused = raftian(&[
+        "order",
+        "--config",
+        cluster.config(1),
+        "attack",
+        "5",
+        "--timeout",
+        "3",
+    ]);
+    assert_eq!(refused.status.code(), Some(5), "{refused:?}");
+    cluster.start(2);
+    cluster.leader();
+    eventually("the new store votes under its own incarnation", || {
+        standing(&cluster, 2, 3)
+            .is_some_and(|(standing, incarnation)| standing == "voter" && incarnation != before)
+    });
+    cluster.order(3, 3);
+    for id in 1..=3 {
+        eventually("all orders are applied", || {
+            healths(&cluster.status(id))[..4] == [70, 40, 70, 100]
+        });
+    }
+}
+
+/// Somebody adds friends by editing the lists of some members. A store founded by three members
+/// must not take part in a match of five, and the new ones alone found none.
+#[test]
+fn store_of_other_founders_than_the_file_lists_is_refused() {
+    let mut cluster = Cluster::new(5);
+    let five: Vec<_> = (1..=5).map(|id| cluster.file(id)).collect();
+    for id in 1..=3 {
+        cluster.list_members_before(id, 4);
+        cluster.start(id);
+    }
+    cluster.leader();
+    cluster.order(1, 1);
+    cluster.terminate(3);
+    cluster.write_file(3, &five[2]);
+    let output = cluster.run_to_its_end(3);
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{words}");
+    assert!(
+        words.contains("founded by n1, n2, n3, but the configuration lists n1, n2, n3, n4, n5"),
+        "{words}"
+    );
+    cluster.start(4);
+    cluster.start(5);
+    let refused = raftian(&[
+        "order",
+        "--config",
+        cluster.config(4),
+        "attack",
+        "5",
+        "--timeout",
+        "3",
+    ]);
+    assert_eq!(refused.status.code(), Some(5), "{refused:?}");
+    let text = raftian(&["status", "--config", cluster.config(4)]);
+    let text = String::from_utf8_lossy(&text.stdout).into_owned();
+    assert!(
+        text.contains("waits for raftian (n1), bob1 (n2), bob2 (n3)"),
+        "{text}"
+    );
+    cluster.order(2, 1);
+}
+
 /// The machine itself cannot detect that both store and mark are old, but the leader remembers
 /// later acknowledgements of the member.
 #[test]
@@ -78,6 +177,7 @@ fn member_restored_from_a_backup_joins_again() {
     let restored = leader % 3 + 1;
     let other = restored % 3 + 1;
     cluster.order(leader, 1);
+    let (_, before) = standing(&cluster, leader, restored).expect("it is a member");
     cluster.terminate(restored);
     let backup = cluster.back_up(restored);
     cluster.start(restored);
@@ -91,20 +191,9 @@ fn member_restored_from_a_backup_joins_again() {
     cluster.terminate(restored);
     cluster.put_back(restored, &backup);
     cluster.start(restored);
-    let standing = || {
-        let members = cluster.status(leader)["membership"]["members"].clone();
-        let member = members
-            .as_array()?
-            .iter()
-            .find(|member| member["id"] == restored)?
-            .clone();
-        Some((
-            member["standing"].as_str()?.to_owned(),
-            member["incarnation"].as_u64()?,
-        ))
-    };
     eventually("it votes again under another incarnation", || {
-        standing().is_some_and(|(standing, incarnation)| standing == "voter" && incarnation != 0)
+        standing(&cluster, leader, restored)
+            .is_some_and(|(standing, incarnation)| standing == "voter" && incarnation != before)
     });
     // With `other` down, a commit needs the restored member's acknowledgement.
     cluster.kill(other);
