@@ -214,16 +214,33 @@ fn beside() -> impl Strategy<Value = Beside> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 3_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     /// The node's assertions are active in release builds too; no message may trip one.
     #[test]
-    fn no_message_makes_a_node_panic(pre_vote: bool, check_quorum: bool, log in 0u64..4, steps in vec(beside(), 1..60)) {
+    fn no_message_makes_a_node_panic(
+        pre_vote: bool,
+        check_quorum: bool,
+        agree: bool,
+        log in 0u64..4,
+        steps in vec(beside(), 1..60),
+    ) {
         let mut config = Config::new(N1, Membership::new([N1, N2, N3]).unwrap(), 1);
         (config.pre_vote, config.check_quorum) = (pre_vote, check_quorum);
+        // A node with a log is past the agreement.
+        config.founders_agree = agree && log == 0;
         let mut restored = Restored::default();
         for index in 1..=log {
-            restored.entries.push(Entry { term: Term(1), index: Index(index), stamp: Stamp(index), payload: Payload::Empty });
+            restored.entries.push(Entry {
+                term: Term(1),
+                index: Index(index),
+                stamp: Stamp(index),
+                payload: Payload::Empty,
+            });
             restored.hard_state.term = Term(1);
         }
         let mut node = Node::new(config, restored, Moment(0)).unwrap();

@@ -6,6 +6,7 @@ mod commitment;
 mod durability;
 mod elections;
 mod flow_control;
+mod founding;
 mod hostile_peer;
 mod leadership_transfer;
 mod pre_vote;

@@ -8,8 +8,8 @@
 //! # Effects of one write
 //! In this order and atomically: term and vote are replaced; the snapshot replaces the one before;
 //! `discard` drops every entry; `start` drops the entries up to it and is the new beginning of the
-//! log; the entries replace those at or after the first of them; an incarnation, and what is known
-//! about the founding, replace the one before. A write that would leave a hole in the log, or a log
+//! log; the entries replace those at or after the first of them; an incarnation, and a state of the
+//! founding, replace the one before. A write that would leave a hole in the log, or a log
 //! that begins after the end of the snapshot, is an error and changes nothing.
 //!
 //! # Files that a start refuses
@@ -151,7 +151,8 @@ pub enum StoreError {
     #[error(
         "the store {} is gone: {} records {acknowledged} acknowledged writes. Restore the newest \
          file. If it is lost for good and a majority of the members still have theirs, move {} \
-         away too: this member then begins with an empty store, and the leader admits it",
+         away too: this member then begins with an empty store, and the leader admits it. If the \
+         match had not begun, set up all members again",
         file.display(), mark.display(), mark.display()
     )]
     Lost {

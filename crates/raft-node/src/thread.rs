@@ -101,8 +101,8 @@ pub enum StartError {
     Links(#[from] LinkError),
     /// The store belongs to a cluster with other founders than the configuration lists.
     #[error(
-        "the store {} belongs to a match that was founded by {founded}, but the configuration \
-         lists {listed}. Members are not added or removed in files: restore the list of [[member]]",
+        "the store {} belongs to a match founded by {founded}, but the configuration lists \
+         {listed}. Members are not added or removed in files: restore the list of [[member]]",
         file.display()
     )]
     Founders {

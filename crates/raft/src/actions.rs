@@ -160,7 +160,7 @@ pub struct Write<Entries = Vec<Entry>> {
     pub discard: bool,
     /// Incarnation that begins with this write: see [`Restored::incarnation`].
     pub incarnation: Option<Incarnation>,
-    /// What is known about the founding from this write on: see [`Restored::founding`].
+    /// State of the founding from this write on: see [`Restored::founding`].
     pub founding: Option<Founding>,
     /// Entries to append, without gaps. They replace all entries on disk at or after the first of
     /// them.
@@ -218,7 +218,7 @@ pub struct Restored {
     pub committed: Index,
     /// Incarnation of the node that the disk belongs to.
     pub incarnation: Incarnation,
-    /// What the disk holds about the founding of its cluster.
+    /// State of the founding of its cluster.
     pub founding: Founding,
     /// The newest snapshot, if one was ever taken.
     pub snapshot: Option<Snapshot>,
@@ -228,14 +228,14 @@ pub struct Restored {
     pub entries: Vec<Entry>,
 }
 
-/// What a node's disk holds about the founding of its cluster. Matters only with
+/// State of the founding on a node's disk. Used only with
 /// [`Config::founders_agree`](crate::Config::founders_agree).
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Founding {
-    /// The cluster is not founded yet, as far as this node knows. Holds the first incarnation that
-    /// it heard of each founder.
-    Pending(BTreeMap<NodeId, Incarnation>),
+    /// The cluster is not founded yet, as far as this node knows: its record of the founders, with
+    /// the first incarnation received from each. Empty on a disk that was never used.
+    Pending(BTreeMap<NodeId, Option<Incarnation>>),
     /// The founding membership, in force before any membership in the log.
     Agreed(Membership),
 }

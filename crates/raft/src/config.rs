@@ -22,7 +22,7 @@ pub struct Config {
     /// ignored, all founders are voters, all must run at the same time once before the first
     /// election, and each empty disk needs an incarnation that no disk had before. A node that is
     /// not among them learns the founding membership first. Default off: `membership` is the
-    /// founding membership, incarnations included.
+    /// founding membership, incarnations included, unless the disk holds another.
     pub founders_agree: bool,
     /// Seed of this node's ChaCha8 generator, which draws election timeouts and, if the disk lost
     /// entries, another [`Incarnation`](crate::Incarnation). A node in production uses a new seed
@@ -301,6 +301,11 @@ pub enum ConfigError {
         /// The shortest election timeout.
         shortest: Duration,
     },
+    /// The disk has a record of other founders than `membership` lists.
+    #[error(
+        "the disk has a record of other founders; restore the list of members that it began with"
+    )]
+    OtherFounders,
     /// Founders that agree on their incarnations are all voters.
     #[error(
         "with founders_agree all members must be voters; other members are added once the cluster \

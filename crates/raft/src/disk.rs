@@ -82,6 +82,8 @@ struct WriteInFlight {
     last: Option<LogPosition>,
     snapshot: Option<Index>,
     incarnation: Option<Incarnation>,
+    /// Whether it contains the state of the founding.
+    founding: bool,
     /// Size of the snapshot in bytes.
     bytes: u64,
     since: Moment,
@@ -204,9 +206,14 @@ impl Disk {
             .for_each(|write| write.deferred.clear());
     }
 
-    /// The next write replaces what the disk holds about the founding.
+    /// The next write replaces the state of the founding.
     pub(crate) fn set_founding(&mut self, founding: Founding) {
         self.next.founding = Some(founding);
+    }
+
+    /// Whether the newest state of the founding is on disk.
+    pub(crate) fn is_founding_durable(&self) -> bool {
+        self.next.founding.is_none() && !self.in_flight.iter().any(|write| write.founding)
     }
 
     /// Whether a new incarnation has begun and is not on disk yet.
@@ -274,6 +281,7 @@ impl Disk {
                 .as_ref()
                 .map(|snapshot| snapshot.position.index),
             incarnation: write.incarnation,
+            founding: write.founding.is_some(),
             bytes: write
                 .snapshot
                 .as_ref()
@@ -364,6 +372,7 @@ impl Hash for Disk {
             last,
             snapshot,
             incarnation,
+            founding,
             bytes: _,
             since: _,
             deferred,
@@ -375,6 +384,7 @@ impl Hash for Disk {
                 last,
                 snapshot,
                 incarnation,
+                founding,
                 deferred,
             )
                 .hash(hasher);

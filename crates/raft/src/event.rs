@@ -238,17 +238,31 @@ pub enum Decision {
     AdoptsFounding {
         /// The node that it learned it from.
         from: NodeId,
-        /// Whether its own incarnation is a founder; otherwise its disk was set up again.
-        is_own: bool,
+        /// Part of its own disk in it.
+        own: OwnDisk,
     },
     /// Another node has a different list of founders. It is ignored until the lists agree.
     FoundersDiffer {
         /// The node with the other list.
         from: NodeId,
+        /// Whether the cluster of that node is founded.
+        founded: bool,
         /// This node's list.
         mine: Vec<NodeId>,
         /// The other list.
         theirs: Vec<NodeId>,
+    },
+    /// Another founder has recorded another incarnation of a founder, so that the founders cannot
+    /// agree.
+    RecordsDiffer {
+        /// The node with the other record.
+        from: NodeId,
+        /// The founder.
+        founder: NodeId,
+        /// Its incarnation in this node's record.
+        mine: crate::types::Incarnation,
+        /// Its incarnation in the other record.
+        theirs: crate::types::Incarnation,
     },
     /// Before the cluster was founded a founder returned with another disk, so that the founders
     /// cannot agree.
@@ -267,6 +281,17 @@ pub enum Decision {
         /// Description of the defect.
         what: &'static str,
     },
+}
+
+/// Part of a node's disk in a founding membership that the node adopts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OwnDisk {
+    /// It is the disk of a founder.
+    Founder,
+    /// The cluster was founded with another disk of this node, or with a later state of this one.
+    Replaced,
+    /// The node is no founder.
+    NoFounder,
 }
 
 /// Reason why a vote was refused.
@@ -325,6 +350,11 @@ impl Decision {
                 | Decision::SnapshotTooLarge { .. }
                 | Decision::FoundersDiffer { .. }
                 | Decision::FounderReplaced { .. }
+                | Decision::RecordsDiffer { .. }
+                | Decision::AdoptsFounding {
+                    own: OwnDisk::Replaced,
+                    ..
+                }
         )
     }
 
@@ -393,7 +423,8 @@ impl Decision {
             Decision::Founds { .. }
             | Decision::AdoptsFounding { .. }
             | Decision::FoundersDiffer { .. }
-            | Decision::FounderReplaced { .. } => {
+            | Decision::FounderReplaced { .. }
+            | Decision::RecordsDiffer { .. } => {
                 "Raftian: founders agree on the incarnations of their disks first"
             }
             Decision::IgnoredInvalidMessage { .. } => {

@@ -138,7 +138,7 @@ pub use actions::{
 };
 pub use config::{Config, ConfigError};
 pub use entry::{Bytes, Command, Entry, Payload};
-pub use event::{Decision, Event, StepDown, VoteRefusal};
+pub use event::{Decision, Event, OwnDisk, StepDown, VoteRefusal};
 pub use membership::{Change, Member, Membership, MembershipError, Standing};
 pub use message::{
     AppendEntries, AppendReply, AppendResult, Body, InstallSnapshot, Message, Probe, SnapshotReply,

@@ -94,7 +94,7 @@ pub enum Body {
     /// From a founder whose cluster is not founded yet: its durable record of the founders, in
     /// order of their ids.
     Founders {
-        /// The first incarnation that it heard of each founder, its own included.
+        /// The first incarnation that it received from each founder, its own included.
         incarnations: Vec<(NodeId, Option<Incarnation>)>,
     },
     /// Answer to [`Body::Founders`] of a node whose cluster is founded.

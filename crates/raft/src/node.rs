@@ -32,7 +32,7 @@ use crate::planted::PlantedBug;
 use crate::reads::{OwnReads, ReadId};
 use crate::rng::Rng;
 use crate::role::{Follower, Role};
-use crate::snapshot::{Incoming, Snapshot};
+use crate::snapshot::{Incoming, LogStart, Snapshot};
 use crate::status::RoleKind;
 use crate::types::{Incarnation, Index, LogPosition, Moment, NodeId, Term};
 use alloc::vec::Vec;
@@ -154,13 +154,17 @@ impl Node {
             }
             Founding::Pending(_) if !config.founders_agree => None,
             Founding::Pending(recorded) => {
-                if restored.hard_state != HardState::default() || !restored.entries.is_empty() {
+                let has_acted = restored.hard_state != HardState::default()
+                    || restored.snapshot.is_some()
+                    || restored.start != LogStart::default()
+                    || !restored.entries.is_empty();
+                if has_acted {
                     return Err(damaged(
-                        "it has a term or entries, but no founding membership",
+                        "it has a term, a snapshot or entries, but no founding membership",
                     ));
                 }
                 let own = (config.id, restored.incarnation);
-                Some(Agreement::new(own, &config.membership, &recorded, now))
+                Some(Agreement::new(own, &config.membership, recorded, now)?)
             }
         };
         let covered = restored
@@ -425,6 +429,7 @@ impl Node {
 
     fn on_persisted(&mut self, number: WriteNumber) {
         let hard_state_was_durable = self.is_hard_state_durable();
+        let founding_was_durable = self.disk.is_founding_durable();
         if let Some(incarnation) =
             self.disk
                 .persisted(self.now, number, &self.log, &mut self.actions.send)
@@ -436,6 +441,9 @@ impl Node {
             // The disk took part of the election timeout, so it must not count against this
             // election.
             self.extend_election_deadline();
+        }
+        if !founding_was_durable && self.disk.is_founding_durable() {
+            self.send_record();
         }
         // Both count only durable state of this node: its vote for itself and its own entries.
         self.count_own_vote();

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use raftian_raft::{Decision, StepDown};
+use raftian_raft::{Decision, OwnDisk, StepDown};
 
 /// Defines [`Mark`]: each variant is named after its text, without articles.
 macro_rules! marks {
@@ -37,6 +37,7 @@ macro_rules! marks {
 marks! {
     AbortedLeadershipTransfer = "aborted a leadership transfer",
     AdoptedFoundingAsFounder = "adopted the founding as a founder",
+    AdoptedFoundingAsOutsider = "adopted the founding as an outsider",
     AdoptedFoundingWithNewDisk = "adopted the founding with a new disk",
     AskedDeposedLeaderForRead = "asked a deposed leader for a read",
     AskedDeposedLeaderNextToRestoredDisk = "asked a deposed leader next to a restored disk",
@@ -136,6 +137,7 @@ marks! {
     SawLaterTerm = "saw a later term",
     SawAcknowledgementWithdrawn = "saw an acknowledgement withdrawn",
     SawOtherFounders = "saw other founders",
+    SawOtherRecordOfFounders = "saw other record of founders",
     SentSnapshot = "sent a snapshot",
     SkippedOldDiskThatNoStartWouldReject = "skipped an old disk that no start would reject",
     SteppedDownInLaterTerm = "stepped down in a later term",
@@ -250,8 +252,12 @@ impl Counters {
             Decision::StaleIncarnation { .. } => Mark::WasAddressedUnderAnotherIncarnation,
             Decision::StateDiverged { .. } => Mark::SawDivergedState,
             Decision::Founds { .. } => Mark::FoundedCluster,
-            Decision::AdoptsFounding { is_own: true, .. } => Mark::AdoptedFoundingAsFounder,
-            Decision::AdoptsFounding { is_own: false, .. } => Mark::AdoptedFoundingWithNewDisk,
+            Decision::AdoptsFounding { own, .. } => match own {
+                OwnDisk::Founder => Mark::AdoptedFoundingAsFounder,
+                OwnDisk::Replaced => Mark::AdoptedFoundingWithNewDisk,
+                OwnDisk::NoFounder => Mark::AdoptedFoundingAsOutsider,
+            },
+            Decision::RecordsDiffer { .. } => Mark::SawOtherRecordOfFounders,
             Decision::FoundersDiffer { .. } => Mark::SawOtherFounders,
             Decision::FounderReplaced { .. } => Mark::SawFounderReplacedBeforeFounding,
             Decision::IgnoredInvalidMessage { .. } => Mark::IgnoredInvalidMessage,

@@ -16,6 +16,7 @@ mod leader_append_only;
 mod leader_completeness;
 mod log_matching;
 mod one_change_at_a_time;
+mod one_founding;
 mod one_vote_per_term;
 mod reads_see_commits;
 #[cfg(test)]
@@ -41,6 +42,7 @@ pub use leader_append_only::LeaderAppendOnly;
 pub use leader_completeness::LeaderCompleteness;
 pub use log_matching::LogMatching;
 pub use one_change_at_a_time::OneChangeAtATime;
+pub use one_founding::OneFounding;
 pub use one_vote_per_term::OneVotePerTerm;
 pub use reads_see_commits::ReadsSeeCommits;
 pub use snapshots_agree::SnapshotsAgree;
@@ -177,6 +179,7 @@ pub struct Invariants {
     game_clock: GameClock,
     exactly_once: ExactlyOnce,
     one_change_at_a_time: OneChangeAtATime,
+    one_founding: OneFounding,
     pub(crate) snapshots_agree: SnapshotsAgree,
     /// The caller reports every read to this property.
     pub(crate) reads_see_commits: ReadsSeeCommits,
@@ -202,6 +205,7 @@ impl Invariants {
         self.game_clock.check(seen)?;
         self.exactly_once.check(seen)?;
         self.one_change_at_a_time.check(seen)?;
+        self.one_founding.check(seen)?;
         self.snapshots_agree.check(seen)?;
         self.reads_see_commits.check(seen)
     }
@@ -210,5 +214,6 @@ impl Invariants {
     pub fn forget(&mut self, id: NodeId) {
         self.terms_go_forward.forget(id);
         self.one_vote_per_term.forget(id);
+        self.one_founding.forget(id);
     }
 }

@@ -224,10 +224,12 @@ fn unwritable(path: &Path, error: &io::Error) -> ClusterError {
     }
 }
 
-/// Default path of a node's mark, relative to its file. Not next to it: who replaces the directory
-/// of the node by another one must not replace the mark too.
-fn mark_of(id: NodeId) -> String {
-    format!("../marks/{id}.mark")
+/// Default path of a node's mark, relative to its file: outside the node's directory, so that
+/// replacing the directory keeps the mark. The unique end of the cluster's name keeps apart the
+/// clusters below one directory.
+fn mark_of(cluster: &str, id: NodeId) -> String {
+    let unique = cluster.rsplit('-').next().unwrap_or(cluster);
+    format!("../marks/{unique}-{id}.mark")
 }
 
 fn node_toml(own: &Member, cluster: &str, members: &[Member], timing: Timing) -> String {
@@ -255,7 +257,7 @@ fn node_toml(own: &Member, cluster: &str, members: &[Member], timing: Timing) ->
          election_ms = [{shortest}, {longest}]\n\
          heartbeat_ms = {heartbeat}\n",
         id = own.id.0,
-        mark = mark_of(own.id),
+        mark = mark_of(cluster, own.id),
         quoted_cluster = quoted(cluster),
         address = own.address,
         shortest = shortest.as_millis(),

@@ -92,9 +92,10 @@ async fn serve_peer(connection: Connection, link: &Arc<PeerLink>, shared: &Arc<S
     tracing::debug!(%peer, address = %connection.remote_address(), "accepted");
     // The welcome shows the dialling side that its certificate was accepted. It is the first
     // stream: the link opens others as soon as the connection is added to it.
-    match connection.open_uni().await {
-        Ok(mut welcome) => drop(welcome.finish()),
-        Err(_) => return,
+    match timeout(CONNECT_TIMEOUT, connection.open_uni()).await {
+        Ok(Ok(mut welcome)) => drop(welcome.finish()),
+        // A side that allows no stream is no member, and must not hold the connection.
+        Ok(Err(_)) | Err(_) => return connection.close(code::GARBAGE, b"no stream allowed"),
     }
     let standing = link.add(Origin::Accepted, &connection);
     let reason = receive(&connection, &standing, shared).await;

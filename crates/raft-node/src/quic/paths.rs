@@ -4,7 +4,8 @@
 //! either; [`Paths`] chooses.
 //!
 //! Decision: a member that leads the peer sends on the connection that it dialled itself; any other
-//! member sends on the one by which the peer's newest message arrived. A connection on which
+//! member sends on the one by which the leader's newest message arrived, or any newest message if
+//! the present one does not answer. A connection on which
 //! messages were sent and nothing was received during [`QUIET_CHECKS`] checks is suspect until it
 //! receives again, and is left for one that is not. If all are suspect, they take turns. Why: QUIC
 //! migrates a connection when the machine that dialled it gets another address, and replies follow
@@ -147,10 +148,16 @@ impl<C> Paths<C> {
         // A stream of a replaced connection may still deliver.
         let Some(path) = self.path(id) else { return };
         path.set_received();
+        // Messages of two sides that do not lead may cross, so they change the connection only if
+        // the chosen one does not answer.
+        let is_answering = self
+            .chosen
+            .and_then(|origin| self.of(origin))
+            .is_some_and(|path| path.quiet_checks == 0);
         if from_leader {
             self.leads = false;
         }
-        if !self.leads {
+        if from_leader || !(self.leads || is_answering) {
             self.chosen = Some(id.origin);
         }
         self.choose();
@@ -310,8 +317,19 @@ mod tests {
         let (mut paths, dialled, accepted) = both();
         paths.record_arrival(accepted, true);
         assert_eq!(chosen(&paths), Some(accepted));
-        paths.record_arrival(dialled, false);
+        paths.record_arrival(dialled, true);
         assert_eq!(chosen(&paths), Some(dialled));
+    }
+
+    /// Two sides that both followed could exchange their connections with every pair of messages.
+    #[test]
+    fn message_of_no_leader_is_followed_only_if_the_chosen_connection_is_silent() {
+        let (mut paths, dialled, accepted) = both();
+        paths.record_arrival(accepted, false);
+        assert_eq!(chosen(&paths), Some(dialled));
+        send_unanswered(&mut paths, 1);
+        paths.record_arrival(accepted, false);
+        assert_eq!(chosen(&paths), Some(accepted));
     }
 
     #[test]

@@ -57,12 +57,12 @@ impl PeerLink {
 
     /// Adds a connection for as long as the returned value exists. It closes the one that it
     /// replaces: a member dials again only after it lost the older connection.
-    pub(super) fn add(self: &Arc<Self>, origin: Origin, connection: &Connection) -> Standing {
+    pub(super) fn add(self: &Arc<Self>, origin: Origin, connection: &Connection) -> PathGuard {
         let (id, replaced) = self.update(|paths| paths.add(origin, connection.clone()));
         if let Some(replaced) = replaced {
             replaced.close(code::SUPERSEDED, b"a newer connection replaced it");
         }
-        Standing {
+        PathGuard {
             link: Arc::clone(self),
             id,
         }
@@ -143,12 +143,12 @@ impl PeerLink {
 
 /// Membership of a connection in its link; dropping it removes the connection.
 #[derive(Debug)]
-pub(super) struct Standing {
+pub(super) struct PathGuard {
     pub(super) link: Arc<PeerLink>,
     pub(super) id: PathId,
 }
 
-impl Drop for Standing {
+impl Drop for PathGuard {
     fn drop(&mut self) {
         self.link.update(|paths| paths.remove(self.id));
     }

@@ -9,7 +9,7 @@ use tokio::task::{JoinError, JoinSet};
 
 use super::counters::count;
 use super::paths::PathId;
-use super::peer::{PeerLink, Standing};
+use super::peer::{PathGuard, PeerLink};
 use super::shared::{Delivery, Shared};
 use super::{MAX_STREAMS, code, is_worth_logging};
 use crate::{panic_message, wire};
@@ -22,7 +22,7 @@ const MAX_STREAM_TASKS: usize = 2 * MAX_STREAMS as usize;
 /// Reads the streams of `connection` until it is lost, and returns why.
 pub(super) async fn receive(
     connection: &Connection,
-    standing: &Standing,
+    standing: &PathGuard,
     shared: &Arc<Shared>,
 ) -> ConnectionError {
     // QUIC considers a stream closed once its end was read, so the next one may arrive before the

@@ -83,6 +83,10 @@ impl<'a> Lane<'a> {
     /// Returns when the outbox is closed.
     async fn run(&mut self) {
         while let Some(route) = self.standing_route().await {
+            // The stream of another connection is finished; what was written to it still arrives.
+            if self.stream.as_ref().is_some_and(|(id, _)| *id != route.id) {
+                self.stream = None;
+            }
             // The stream for consensus is opened with the connection, that for snapshots with the
             // first of them, for most peers never.
             let is_needed = self.priority == CONSENSUS_PRIORITY || self.waiting.is_some();

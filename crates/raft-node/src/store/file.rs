@@ -41,6 +41,8 @@ pub struct RedbStore {
     database: Database,
     file: PathBuf,
     owner: Owner,
+    /// Layout of the file.
+    schema: u32,
     incarnation: Incarnation,
     previous_incarnation: Option<Incarnation>,
     log_range: LogRange,
@@ -84,8 +86,8 @@ impl Creation {
 impl RedbStore {
     /// Opens the store of `node` of `cluster` in the file at `path`, and returns it with its
     /// contents. Creates the file, and the directories above it, if there is none; refuses a file
-    /// of another node, cluster or schema, and a damaged one. `creation` says how a new file is
-    /// created; an existing one keeps its incarnation, which is part of the contents.
+    /// of another node, cluster or schema, and a damaged one. `creation` determines the incarnation
+    /// of a new file; an existing one keeps its own, which is part of the contents.
     ///
     /// `marked` is the file of its mark, of [`GUARD_BYTES`](super::GUARD_BYTES): see
     /// [`RedbStore::guard`]. If there is a mark and no store, the store was lost, and none is
@@ -212,12 +214,26 @@ impl RedbStore {
         Ok(())
     }
 
-    /// Records what is known about the founding, durably. Call it before the first
-    /// [`Store::submit`].
+    /// Returns whether the file has an earlier layout, which [`RedbStore::convert`] converts.
+    pub fn has_earlier_layout(&self) -> bool {
+        self.schema != SCHEMA
+    }
+
+    /// Converts the file to the present layout, atomically, with this state of the founding.
+    ///
+    /// # Errors
+    /// [`StoreError::NoAccess`] if the file cannot be written; it then keeps its layout.
+    pub fn convert(&mut self, founding: &Founding) -> Result<(), StoreError> {
+        convert(&self.database, founding).map_err(|error| File(&self.file).no_access(error))?;
+        self.schema = SCHEMA;
+        Ok(())
+    }
+
+    /// Begins another incarnation, durably. Call it before the first [`Store::submit`].
     ///
     /// # Errors
     /// Those of [`Store::submit`].
-    pub fn set_founding(&mut self, founding: Founding) -> Result<(), StoreError> {
+    pub fn begin_incarnation(&mut self, incarnation: Incarnation) -> Result<(), StoreError> {
         assert!(self.completed.is_empty(), "no write was submitted before");
         self.submit(Write {
             number: WriteNumber(0),
@@ -225,8 +241,8 @@ impl RedbStore {
             snapshot: None,
             start: None,
             discard: false,
-            incarnation: None,
-            founding: Some(founding),
+            incarnation: Some(incarnation),
+            founding: None,
             entries: Vec::new(),
         })?;
         self.completed.clear();
@@ -240,19 +256,14 @@ impl RedbStore {
         cluster: &str,
     ) -> Result<(RedbStore, Restored), StoreError> {
         let place = File(file);
-        if place.identify(&database, node, cluster)? != SCHEMA {
-            convert(&database).map_err(|error| place.no_access(error))?;
-            tracing::warn!(
-                file = %file.display(),
-                "converted the store to layout {SCHEMA}, in which it holds the founding members"
-            );
-        }
+        let schema = place.identify(&database, node, cluster)?;
         let (restored, counts) = place.restored(&database)?;
         let previous_incarnation = place.previous_incarnation(&database)?;
         let store = RedbStore {
             database,
             file: file.to_owned(),
             owner: Owner::new(node, cluster),
+            schema,
             incarnation: restored.incarnation,
             previous_incarnation,
             log_range: LogRange::of(&restored),
@@ -494,16 +505,14 @@ fn create(
     files.rename(unfinished, path).map_err(no_access)
 }
 
-/// Converts a file of the earlier layout, atomically. It does not know the founding members: the
-/// node adds them from its configuration, as it did at every start before.
-fn convert(database: &Database) -> Result<(), WriteError> {
+fn convert(database: &Database, founding: &Founding) -> Result<(), WriteError> {
     let mut transaction = database.begin_write()?;
     transaction.set_durability(Durability::Immediate)?;
     {
         let mut meta = transaction.open_table(META)?;
         meta.insert(
             FOUNDING_KEY,
-            encode_with_checksum(FOUNDING_KEY, &Founding::default())?.as_slice(),
+            encode_with_checksum(FOUNDING_KEY, founding)?.as_slice(),
         )?;
         meta.insert(
             SCHEMA_KEY,

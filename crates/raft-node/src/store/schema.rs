@@ -6,11 +6,11 @@ use serde::Serialize;
 use super::checksum::append_checksum;
 use crate::wire;
 
-/// Version of the file's layout. A file of a version that is neither this nor converted is refused,
-/// never interpreted.
+/// Version of the file's layout. A file of another version is refused, never interpreted, unless it
+/// can be converted: see [`RedbStore::convert`](super::RedbStore::convert).
 pub const SCHEMA: u32 = 4;
 
-/// Version that is converted when it is opened: it lacks only what is known about the founding.
+/// Earlier version that can be converted: it lacks only the state of the founding.
 pub(super) const CONVERTED_SCHEMA: u32 = 3;
 
 pub(super) const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("meta");
@@ -23,7 +23,7 @@ pub(super) const CLUSTER_KEY: &str = "cluster";
 pub(super) const INCARNATION_KEY: &str = "incarnation";
 /// Previous incarnation, if the node began another one: the mark may still name it.
 pub(super) const PREVIOUS_INCARNATION_KEY: &str = "previous incarnation";
-/// What is known about the founding of the cluster.
+/// State of the founding of the cluster.
 pub(super) const FOUNDING_KEY: &str = "founding";
 pub(super) const HARD_STATE_KEY: &str = "hard state";
 /// Beginning of the log.

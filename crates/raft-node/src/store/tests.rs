@@ -14,6 +14,7 @@ use super::file_system::directory_of;
 use super::*;
 
 mod directories;
+mod layout;
 mod marks;
 mod model;
 mod resealed;

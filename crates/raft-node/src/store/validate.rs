@@ -59,7 +59,12 @@ impl File<'_> {
             .open_table(STATE)
             .map_err(|error| self.no_table("state", error))?;
         let incarnation: Incarnation = self.value(&meta, "meta", INCARNATION_KEY)?;
-        let founding: Founding = self.value(&meta, "meta", FOUNDING_KEY)?;
+        let schema: u32 = self.value(&meta, "meta", SCHEMA_KEY)?;
+        let founding = if schema == SCHEMA {
+            self.value(&meta, "meta", FOUNDING_KEY)?
+        } else {
+            Founding::default()
+        };
         let hard_state: HardState = self.value(&state, "state", HARD_STATE_KEY)?;
         let Kept {
             generation,

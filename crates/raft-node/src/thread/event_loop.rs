@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use raftian_raft::{
-    Command, Config, Founding, HardState, Index, Membership, ReadId, Restored, RoleKind,
+    Command, Config, Founding, HardState, Incarnation, Index, NodeId, ReadId, Restored, RoleKind,
 };
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -18,7 +18,8 @@ use crate::clock::Clock;
 use crate::driver::Driver;
 use crate::panic_message;
 use crate::quic::{LinkCounters, QuicLinks, ServiceRequest};
-use crate::store::{RedbStore, WriterThread};
+use crate::random_ids::fresh_incarnation;
+use crate::store::{RedbStore, SCHEMA, WriterThread};
 use crate::view::{NodeView, Stopped};
 use crate::wire::MAX_CONTENT;
 
@@ -129,7 +130,8 @@ pub(crate) fn open(
         &options.cluster,
         options.creation,
     )?;
-    check_founders(&options, &mut store, &mut restored)?;
+    check_founders(&options, &restored)?;
+    prepare_founding(&options, &mut store, &mut restored)?;
     let notify = Arc::clone(wake);
     let store = WriterThread::start(id, store, Arc::new(move || notify.notify_one()))?;
     // Last of all: from here on peers reach this node.
@@ -142,38 +144,51 @@ pub(crate) fn open(
     ))
 }
 
-/// Refuses a store of a cluster with other founders. A store of the earlier layout does not hold
-/// them; it takes them from the configuration, once.
-fn check_founders(
-    options: &NodeOptions,
-    store: &mut RedbStore,
-    restored: &mut Restored,
-) -> Result<(), StartError> {
-    if !options.raft.founders_agree {
-        return Ok(());
-    }
-    let listed = &options.raft.membership;
-    let Founding::Agreed(founded) = &restored.founding else {
-        // A node acts only once its cluster is founded.
-        if restored.hard_state != HardState::default() {
-            let founding = Founding::Agreed(listed.clone());
-            store.set_founding(founding.clone())?;
-            restored.founding = founding;
-        }
-        return Ok(());
+/// Refuses a store of a match with other founders than the configuration lists.
+fn check_founders(options: &NodeOptions, restored: &Restored) -> Result<(), StartError> {
+    let recorded: Vec<NodeId> = match &restored.founding {
+        Founding::Agreed(founded) => founded.voters().collect(),
+        Founding::Pending(record) => record.keys().copied().collect(),
     };
-    if founded.voters().eq(listed.voters()) {
+    let listed: Vec<NodeId> = options.raft.membership.voters().collect();
+    if !options.raft.founders_agree || recorded.is_empty() || recorded == listed {
         return Ok(());
     }
     Err(StartError::Founders {
         file: options.store.clone(),
-        founded: names(founded),
-        listed: names(listed),
+        founded: names(&recorded),
+        listed: names(&listed),
     })
 }
 
-fn names(members: &Membership) -> String {
-    let names: Vec<_> = members.voters().map(|id| id.to_string()).collect();
+/// Converts a store of the earlier layout, and gives an unused one an incarnation of its own.
+fn prepare_founding(
+    options: &NodeOptions,
+    store: &mut RedbStore,
+    restored: &mut Restored,
+) -> Result<(), StartError> {
+    if store.has_earlier_layout() {
+        // A node that acted before was founded by the members of its file, in their first
+        // incarnations; that layout did not record them.
+        let has_acted = restored.hard_state != HardState::default();
+        if options.raft.founders_agree && has_acted {
+            restored.founding = Founding::Agreed(options.raft.membership.clone());
+        }
+        store.convert(&restored.founding)?;
+        tracing::info!(file = %options.store.display(), "converted the store to layout {SCHEMA}");
+    }
+    // Every unused store had this one in the earlier layout, so it identifies no disk.
+    let is_unused = matches!(&restored.founding, Founding::Pending(record) if record.is_empty());
+    if options.raft.founders_agree && is_unused && restored.incarnation == Incarnation::default() {
+        let incarnation = fresh_incarnation();
+        store.begin_incarnation(incarnation)?;
+        restored.incarnation = incarnation;
+    }
+    Ok(())
+}
+
+fn names(members: &[NodeId]) -> String {
+    let names: Vec<_> = members.iter().map(NodeId::to_string).collect();
     names.join(", ")
 }
 

@@ -2,8 +2,13 @@
 
 use core::fmt;
 
-use super::{Decision, StepDown, VoteRefusal};
+use super::{Decision, OwnDisk, StepDown, VoteRefusal};
 use crate::types::NodeId;
+
+/// Remedy for founders that cannot agree.
+const CONFLICT_REMEDY: &str = ". Start all other founders: if one of them knows the founding, this \
+     resolves by itself. Only if none does was nothing committed; then set up the disks of all \
+     founders again";
 
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -218,35 +223,61 @@ impl fmt::Display for Decision {
             Decision::Founds { founders } => {
                 write!(f, "founds the cluster: all {founders} founders agree")
             }
-            Decision::AdoptsFounding { from, is_own: true } => {
-                write!(f, "learns from {from} that the cluster is founded")
-            }
             Decision::AdoptsFounding {
                 from,
-                is_own: false,
+                own: OwnDisk::Replaced,
             } => write!(
                 f,
-                "learns from {from} that the cluster was founded with another disk in this node's \
-                 place; it does not count until a leader admits its new disk"
+                "learns from {from} that the cluster was founded with another disk of this node. \
+                 This one does not count until a leader admits it, for which a majority of the \
+                 other disks must run"
             ),
-            Decision::FoundersDiffer { from, mine, theirs } => {
+            Decision::AdoptsFounding { from, own: _ } => {
+                write!(f, "learns from {from} that the cluster is founded")
+            }
+            Decision::FoundersDiffer {
+                from,
+                founded,
+                mine,
+                theirs,
+            } => {
                 f.write_str("cannot found the cluster: this node lists ")?;
                 write_ids(f, mine)?;
                 write!(f, ", but {from} lists ")?;
                 write_ids(f, theirs)?;
-                f.write_str("; the lists must be equal")
+                f.write_str(if *founded {
+                    ", which have founded it; copy that list to this node"
+                } else {
+                    "; the lists must be equal"
+                })
             }
             Decision::FounderReplaced {
                 founder,
                 known,
                 found,
-            } => write!(
-                f,
-                "cannot found the cluster with {founder}: its disk was set up again (incarnation \
-                 {} is known, {} found). Nothing is committed yet: set up the disks of all \
-                 founders again",
-                known.0, found.0
-            ),
+            } => {
+                write!(
+                    f,
+                    "cannot found the cluster with {founder}: its disk was set up again (incarnation \
+                     {} is known, {} found)",
+                    known.0, found.0
+                )?;
+                f.write_str(CONFLICT_REMEDY)
+            }
+            Decision::RecordsDiffer {
+                from,
+                founder,
+                mine,
+                theirs,
+            } => {
+                write!(
+                    f,
+                    "cannot found the cluster: the disk of {founder} was set up again (this node has \
+                     recorded incarnation {}, {from} {})",
+                    mine.0, theirs.0
+                )?;
+                f.write_str(CONFLICT_REMEDY)
+            }
             Decision::IgnoredInvalidMessage { from, what } => {
                 write!(f, "ignores a message from {from}: {what}")
             }

@@ -1,16 +1,16 @@
 //! Agreement of the founders on the incarnations of their disks, before a cluster's first term.
 //!
-//! Founders that know each other by id alone must not act on that: a founder whose disk was set up
-//! again has forgotten its votes and acknowledgements, and to the others it looks like the one that
-//! gave them. So each founder records durably the first incarnation that it receives from every
-//! other one, and sends its record to all. The cluster is founded once all founders have sent the
-//! same complete record, which is the founding membership. A disk that is set up again later learns
-//! that membership from the others, finds another incarnation in its place, and does not count
-//! until a leader admits it. A node that is no founder learns it in the same way.
+//! An id does not identify a disk: a founder whose disk was set up again has forgotten its votes
+//! and acknowledgements, and to the others it looks like the one that gave them. So each founder
+//! keeps a durable record of the founders' ids and of the first incarnation that it receives from
+//! each, and sends the record to all. The cluster is founded once all founders have sent the same
+//! complete record, which is the founding membership. A disk that is set up again later learns that
+//! membership from the others, finds another incarnation in its place, and does not count until a
+//! leader admits it. A node that is no founder learns it in the same way.
 //!
 //! Two different memberships are never founded while one disk is kept: the founder with that disk
-//! recorded one incarnation of each other founder, and for a membership to be founded each disk in
-//! it must have recorded the whole of it.
+//! recorded one list of founders and one incarnation of each, and for a membership to be founded
+//! each disk in it must have recorded the whole of it.
 //!
 //! Decision: every founder must take part. Why: with a majority, a disk that is set up again and a
 //! founder that starts late could found a second time, without the founder that holds the first
@@ -23,7 +23,8 @@ use core::hash::{Hash, Hasher};
 
 use super::Node;
 use crate::actions::Founding;
-use crate::event::Decision;
+use crate::config::ConfigError;
+use crate::event::{Decision, OwnDisk};
 use crate::log::Log;
 use crate::membership::{Membership, Standing};
 use crate::message::Body;
@@ -31,50 +32,69 @@ use crate::planted::PlantedBug;
 use crate::snapshot::LogStart;
 use crate::types::{Incarnation, Moment, NodeId};
 
-/// State of the agreement at one founder.
+/// State of the agreement at one node.
 #[derive(Clone, Debug)]
 pub(super) struct Agreement {
     /// The founders with the first incarnation that this node received from each, its own included.
-    incarnations: BTreeMap<NodeId, Option<Incarnation>>,
+    record: BTreeMap<NodeId, Option<Incarnation>>,
     /// Other founders whose record is complete and equal to this node's.
     agreeing: BTreeSet<NodeId>,
-    /// Founders about which an alarm was raised, since their messages repeat.
-    reported: BTreeSet<NodeId>,
+    /// Alarms raised in this run, since the messages that cause them repeat.
+    raised: BTreeSet<(NodeId, Conflict)>,
     /// When the record is sent next.
     next_round: Moment,
 }
 
+/// Kind of a conflict with another node that prevents an agreement.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+enum Conflict {
+    List,
+    Disk,
+    Record,
+}
+
 impl Agreement {
-    /// Begins or continues the agreement among `founders` with what is on disk.
+    /// Begins the agreement among `founders`, or continues it with the record on disk.
+    ///
+    /// # Errors
+    /// If the record is of other founders.
     pub(super) fn new(
-        own: (NodeId, Incarnation),
+        (own, incarnation): (NodeId, Incarnation),
         founders: &Membership,
-        recorded: &BTreeMap<NodeId, Incarnation>,
+        recorded: BTreeMap<NodeId, Option<Incarnation>>,
         now: Moment,
-    ) -> Self {
-        let mut incarnations: BTreeMap<_, _> = founders
-            .members()
-            .map(|(id, _)| (id, recorded.get(&id).copied()))
-            .collect();
+    ) -> Result<Self, ConfigError> {
+        let listed = || founders.members().map(|(id, _)| id);
+        if !recorded.is_empty() && !recorded.keys().copied().eq(listed()) {
+            return Err(ConfigError::OtherFounders);
+        }
+        let mut record = recorded;
+        for id in listed() {
+            record.entry(id).or_default();
+        }
         // A node that is no founder only learns the founding from the others.
-        if let Some(known) = incarnations.get_mut(&own.0) {
-            *known = Some(own.1);
+        if let Some(known) = record.get_mut(&own) {
+            *known = Some(incarnation);
         }
-        Agreement {
-            incarnations,
+        Ok(Agreement {
+            record,
             agreeing: BTreeSet::new(),
-            reported: BTreeSet::new(),
+            raised: BTreeSet::new(),
             next_round: now,
-        }
+        })
     }
 
     pub(super) fn next_round(&self) -> Moment {
         self.next_round
     }
 
+    pub(super) fn record(&self) -> Founding {
+        Founding::Pending(self.record.clone())
+    }
+
     /// The founders that this node waits for.
     pub(super) fn awaited(&self, own: NodeId) -> impl Iterator<Item = NodeId> + '_ {
-        self.incarnations
+        self.record
             .keys()
             .copied()
             .filter(move |id| *id != own && !self.agreeing.contains(id))
@@ -83,17 +103,27 @@ impl Agreement {
     /// The founding membership, if every incarnation is known.
     fn complete(&self) -> Option<Membership> {
         let members: Option<Vec<_>> = self
-            .incarnations
+            .record
             .iter()
             .map(|(id, incarnation)| Some((*id, (*incarnation)?, Standing::Voter)))
             .collect();
         Membership::of(members?).ok()
     }
 
-    fn record(&self) -> BTreeMap<NodeId, Incarnation> {
-        let known =
-            |(id, incarnation): (&NodeId, &Option<Incarnation>)| Some((*id, (*incarnation)?));
-        self.incarnations.iter().filter_map(known).collect()
+    fn founders(&self) -> Vec<NodeId> {
+        self.record.keys().copied().collect()
+    }
+
+    /// The first founder of which the other record holds another incarnation, with both.
+    fn difference(
+        &self,
+        theirs: &[(NodeId, Option<Incarnation>)],
+    ) -> Option<(NodeId, Incarnation, Incarnation)> {
+        theirs.iter().find_map(|(id, incarnation)| {
+            let theirs = (*incarnation)?;
+            let mine = (*self.record.get(id)?)?;
+            (mine != theirs).then_some((*id, mine, theirs))
+        })
     }
 }
 
@@ -101,12 +131,12 @@ impl Agreement {
 impl Hash for Agreement {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         let Agreement {
-            incarnations,
+            record,
             agreeing,
-            reported,
+            raised,
             next_round: _,
         } = self;
-        (incarnations, agreeing, reported).hash(hasher);
+        (record, agreeing, raised).hash(hasher);
     }
 }
 
@@ -116,32 +146,41 @@ impl Node {
         self.agreement.is_some()
     }
 
-    /// Founds the cluster at once if this node is its only founder.
+    /// Puts the record on disk before it is sent; founds the cluster at once if this node is its
+    /// only founder.
     pub(super) fn begin_founding(&mut self) {
+        if let Some(agreement) = &self.agreement {
+            self.disk.set_founding(agreement.record());
+        }
         self.found_if_agreed();
     }
 
-    /// Sends this node's record to all other founders, once it is on disk.
+    /// Sends this node's record to all other founders, if it is on disk; its write is followed by
+    /// another round.
     pub(super) fn send_record(&mut self) {
         let next_round = self.now.after(self.config.heartbeat);
+        let is_durable = self.disk.is_founding_durable();
         let Some(agreement) = &mut self.agreement else {
             return;
         };
         agreement.next_round = next_round;
+        if !is_durable {
+            return;
+        }
         let incarnations: Vec<_> = agreement
-            .incarnations
+            .record
             .iter()
             .map(|(id, incarnation)| (*id, *incarnation))
             .collect();
         for (founder, _) in &incarnations {
             if *founder != self.config.id {
                 let incarnations = incarnations.clone();
-                self.send_after_persist(*founder, Body::Founders { incarnations });
+                self.send(*founder, Body::Founders { incarnations });
             }
         }
     }
 
-    /// Handles the record of another founder. A node whose cluster is founded answers with the
+    /// Handles the record of another node. A node whose cluster is founded answers with the
     /// founding membership, which the sender may have lost with its disk.
     pub(super) fn on_founders(
         &mut self,
@@ -149,23 +188,31 @@ impl Node {
         sender: Incarnation,
         theirs: &[(NodeId, Option<Incarnation>)],
     ) {
-        let any_record_counts = self.config.has_planted(PlantedBug::FoundsWithoutAgreement);
-        let Some(agreement) = &mut self.agreement else {
-            let membership = self.config.membership.clone();
-            return self.send_after_persist(from, Body::Founded { membership });
-        };
-        if !agreement
-            .incarnations
-            .keys()
-            .eq(theirs.iter().map(|(id, _)| id))
-        {
-            let mine = agreement.incarnations.keys().copied().collect();
-            let theirs = theirs.iter().map(|(id, _)| *id).collect();
-            return self.report_once(from, Decision::FoundersDiffer { from, mine, theirs });
+        if theirs.len() > Membership::MAX_MEMBERS {
+            return self.ignore(from, "it lists more founders than a cluster has members");
         }
-        let Some(known) = agreement.incarnations.get_mut(&from) else {
-            // It is no founder, and there is nothing to learn from this node yet.
+        let Some(agreement) = &mut self.agreement else {
+            // The sender repeats its record, so an answer that is not durable yet is left out.
+            if self.disk.is_founding_durable() {
+                let membership = self.config.membership.clone();
+                self.send(from, Body::Founded { membership });
+            }
             return;
+        };
+        let their_founders = theirs.iter().map(|(id, _)| *id);
+        if !agreement.record.keys().copied().eq(their_founders.clone()) {
+            let decision = Decision::FoundersDiffer {
+                from,
+                founded: false,
+                mine: agreement.founders(),
+                theirs: their_founders.collect(),
+            };
+            return self.raise_once(from, Conflict::List, decision);
+        }
+        let known = match agreement.record.get_mut(&from) {
+            // It is no founder, and there is nothing to learn from this node yet.
+            None => return,
+            Some(known) => known,
         };
         match *known {
             Some(known) if known != sender => {
@@ -174,26 +221,26 @@ impl Node {
                     known,
                     found: sender,
                 };
-                return self.report_once(from, decision);
+                return self.raise_once(from, Conflict::Disk, decision);
             }
             Some(_) => {}
             None => {
                 *known = Some(sender);
-                let record = agreement.record();
-                self.disk.set_founding(Founding::Pending(record));
-                // At once, so that founding takes few rounds.
-                self.send_record();
+                // The next round follows once it is on disk.
+                self.disk.set_founding(agreement.record());
             }
         }
-        let Some(agreement) = &mut self.agreement else {
-            return;
-        };
-        let is_equal = agreement
-            .incarnations
-            .iter()
-            .map(|(id, incarnation)| (*id, *incarnation))
-            .eq(theirs.iter().copied());
-        if (is_equal && agreement.complete().is_some()) || any_record_counts {
+        if let Some((founder, mine, theirs)) = agreement.difference(theirs) {
+            let decision = Decision::RecordsDiffer {
+                from,
+                founder,
+                mine,
+                theirs,
+            };
+            return self.raise_once(from, Conflict::Record, decision);
+        }
+        let is_complete = agreement.complete().is_some() && theirs.iter().all(|(_, i)| i.is_some());
+        if is_complete || self.config.has_planted(PlantedBug::FoundsWithoutAgreement) {
             agreement.agreeing.insert(from);
         }
         self.found_if_agreed();
@@ -205,19 +252,28 @@ impl Node {
             return;
         };
         let founders = || membership.members().map(|(id, _)| id);
-        if !agreement.incarnations.keys().copied().eq(founders()) {
-            let mine = agreement.incarnations.keys().copied().collect();
-            let theirs = founders().collect();
-            return self.report_once(from, Decision::FoundersDiffer { from, mine, theirs });
+        if !agreement.record.keys().copied().eq(founders()) {
+            let decision = Decision::FoundersDiffer {
+                from,
+                founded: true,
+                mine: agreement.founders(),
+                theirs: founders().collect(),
+            };
+            return self.raise_once(from, Conflict::List, decision);
         }
-        let is_own = membership
-            .member(self.config.id)
-            .is_some_and(|member| member.incarnation == self.incarnation);
-        // With this node's incarnation it was founded by this node's record, among others.
-        if is_own && agreement.complete().as_ref() != Some(&membership) {
-            return self.ignore(from, "this node never recorded that founding membership");
-        }
-        self.note(Decision::AdoptsFounding { from, is_own });
+        let own = match membership.member(self.config.id) {
+            None => OwnDisk::NoFounder,
+            Some(member) if member.incarnation != self.incarnation => OwnDisk::Replaced,
+            Some(_) if agreement.complete().as_ref() == Some(&membership) => OwnDisk::Founder,
+            Some(_) => {
+                // This disk is older than its own record: it was restored from a copy, and may have
+                // lost a vote as well.
+                let incarnation = self.draw_incarnation();
+                self.disk.begin_incarnation(incarnation);
+                OwnDisk::Replaced
+            }
+        };
+        self.note(Decision::AdoptsFounding { from, own });
         self.found(membership);
     }
 
@@ -237,7 +293,7 @@ impl Node {
         self.found(membership);
     }
 
-    /// From here on the node acts. Everything that it sends depends on a later write than the one
+    /// From here on the node acts. Each message that it sends depends on a later write than the one
     /// with the founding membership, or implies no durable state.
     fn found(&mut self, membership: Membership) {
         self.agreement = None;
@@ -247,12 +303,12 @@ impl Node {
         self.wait_for_leader();
     }
 
-    /// Notes an alarm about `founder` once in this run, because its messages repeat.
-    fn report_once(&mut self, founder: NodeId, decision: Decision) {
+    /// Raises an alarm about `node` once in this run, because its messages repeat.
+    fn raise_once(&mut self, node: NodeId, conflict: Conflict, decision: Decision) {
         let is_new = self
             .agreement
             .as_mut()
-            .is_some_and(|agreement| agreement.reported.insert(founder));
+            .is_some_and(|agreement| agreement.raised.insert((node, conflict)));
         if is_new {
             self.note(decision);
         }

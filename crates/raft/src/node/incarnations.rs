@@ -79,12 +79,7 @@ impl Node {
         if term < self.hard_state.term || !leads || !self.config.replace_incarnations {
             return;
         }
-        let drawn = Incarnation(self.rng.counter_start());
-        let incarnation = if drawn == self.incarnation {
-            Incarnation(drawn.0 + 1)
-        } else {
-            drawn
-        };
+        let incarnation = self.draw_incarnation();
         self.disk.begin_incarnation(incarnation);
         self.wait_for_leader();
         self.note(Decision::BeginsIncarnation {
@@ -92,6 +87,16 @@ impl Node {
             acknowledged,
             incarnation,
         });
+    }
+
+    /// Draws an incarnation other than the present one.
+    pub(super) fn draw_incarnation(&mut self) -> Incarnation {
+        let drawn = Incarnation(self.rng.counter_start());
+        if drawn == self.incarnation {
+            Incarnation(drawn.0 + 1)
+        } else {
+            drawn
+        }
     }
 
     /// Admits a new incarnation that answers a heartbeat of this leadership, if the registered one

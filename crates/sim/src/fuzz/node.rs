@@ -84,6 +84,8 @@ impl Harness {
         // Short enough that a disk can count as hung within the few steps of one input.
         config.disk_timeout = config.election_timeout.1;
         config.snapshot_entries = (switches & 16 != 0).then_some(2);
+        // Founders that agree are voters.
+        config.founders_agree = third == Standing::Voter && switches & 32 != 0;
         (config.snapshot_keep, config.snapshot_chunk) =
             (u64::from(switches >> 6), 1 + choices.of(4));
         (config.max_append_entries, config.inflight_messages) =

@@ -1,7 +1,7 @@
 //! Reply after persisting (figure 2): "Persistent state on all servers: (Updated on stable storage
 //! before responding to RPCs)".
 
-use raftian_raft::{AppendResult, Body, Message, NodeId, SnapshotResult};
+use raftian_raft::{AppendResult, Body, Founding, Message, NodeId, SnapshotResult};
 
 use super::{Observation, Violation, last_on};
 
@@ -53,9 +53,25 @@ fn missing(seen: &Observation<'_>, to: NodeId, message: &Message) -> Option<&'st
         | Body::Forward { .. }
         | Body::Read { .. }
         | Body::ReadReply { .. }
-        | Body::LostEntries { .. }
-        | Body::Founders { .. }
-        | Body::Founded { .. } => return None,
+        | Body::LostEntries { .. } => return None,
+        Body::Founders { incarnations } => {
+            let on_disk = match &seen.image.founding {
+                Founding::Pending(record) => record,
+                Founding::Agreed(_) => return Some("a founding membership"),
+            };
+            let record = on_disk.iter().map(|(id, known)| (*id, *known));
+            let is_equal = record.eq(incarnations.iter().copied());
+            return (!is_equal).then_some("another record of the founders");
+        }
+        Body::Founded { membership } => {
+            return match &seen.image.founding {
+                Founding::Agreed(on_disk) => {
+                    (on_disk != membership).then_some("another founding membership")
+                }
+                // Of a cluster whose founders agree on nothing, the disk has no record.
+                Founding::Pending(record) => (!record.is_empty()).then_some("no founding"),
+            };
+        }
     };
     let on_disk = seen.image.hard_state;
     if on_disk.term < message.term {
@@ -77,12 +93,29 @@ fn missing(seen: &Observation<'_>, to: NodeId, message: &Message) -> Option<&'st
 mod tests {
     use super::*;
     use crate::invariants::sample::Sample;
-    use raftian_raft::{AppendReply, Index, LogPosition, Term};
+    use raftian_raft::{AppendReply, Incarnation, Index, LogPosition, Membership, Term};
 
     fn send(sample: Sample, body: Body) -> Result<(), Violation> {
         sample
             .sent(2, Message::new(Term(3), body))
             .show(|seen| DurableBeforePromised.check(seen))
+    }
+
+    #[test]
+    fn founding_that_is_not_on_disk_is_detected() {
+        let record = |known| vec![(NodeId(1), Some(Incarnation(7))), (NodeId(2), known)];
+        let sent = || Body::Founders {
+            incarnations: record(Some(Incarnation(8))),
+        };
+        let node = |known| Sample::node(1, 0).recorded(record(known));
+        assert!(send(node(Some(Incarnation(8))), sent()).is_ok());
+        assert!(send(node(None), sent()).is_err());
+        let membership = Membership::new([NodeId(1)]).expect("a founder");
+        let founded = || Body::Founded {
+            membership: membership.clone(),
+        };
+        assert!(send(Sample::node(1, 0).founded(membership.clone()), founded()).is_ok());
+        assert!(send(node(None), founded()).is_err());
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Fabricated observations, for tests that inject violations.
 
 use raftian_raft::{
-    ClientId, Command, Entry, HardState, Index, LogPosition, Membership, Message, NodeId, Payload,
-    Restored, RoleKind, Snapshot, Stamp, Term,
+    ClientId, Command, Entry, Founding, HardState, Incarnation, Index, LogPosition, Membership,
+    Message, NodeId, Payload, Restored, RoleKind, Snapshot, Stamp, Term,
 };
 
 use super::{Images, Observation};
@@ -113,6 +113,18 @@ impl Sample {
             membership: three(),
             data: Some(data.into()),
         });
+        self
+    }
+
+    /// Sets the record of the founders on disk.
+    pub(super) fn recorded(mut self, record: Vec<(NodeId, Option<Incarnation>)>) -> Self {
+        self.image.founding = Founding::Pending(record.into_iter().collect());
+        self
+    }
+
+    /// Sets the founding membership on disk.
+    pub(super) fn founded(mut self, membership: Membership) -> Self {
+        self.image.founding = Founding::Agreed(membership);
         self
     }
 

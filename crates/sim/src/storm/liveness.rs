@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use raftian_raft::{Founding, Moment, NodeId, RoleKind};
+use raftian_raft::{Moment, NodeId, RoleKind};
 use rand::RngExt;
 
 use super::memberships::{committed_membership, is_enough};
@@ -90,13 +90,8 @@ impl Run {
         let witnesses = memberships
             .iter()
             .any(|m| m.members().any(|(_, member)| member.is_witness()));
-        // Before the cluster is founded every founder is needed.
-        let unfounded = self.options.founders_agree
-            && self
-                .cluster
-                .hosts()
-                .any(|host| matches!(host.image().founding, Founding::Pending(_)));
-        let all_needed = witnesses || unfounded;
+        // Before the cluster is founded every founder is needed, and later one that knows it.
+        let all_needed = witnesses || !self.is_founded_among(&self.cluster.ids().collect());
         let mut others: Vec<_> = self.cluster.ids().collect();
         let mut core: BTreeSet<_> = others.iter().copied().collect();
         while !all_needed && !others.is_empty() {
@@ -109,6 +104,9 @@ impl Run {
             // Not always the minimum, so that larger cores are tested too.
             if enough && self.rng.random_bool(0.7) {
                 core.remove(&without);
+                if !self.is_founded_among(&core) {
+                    core.insert(without);
+                }
             }
         }
         core

@@ -299,7 +299,7 @@ impl Run {
 
     /// Returns whether the founding is on one of these disks; founders that lose a disk before cannot
     /// agree any more.
-    fn is_founded_among(&self, disks: &BTreeSet<NodeId>) -> bool {
+    pub(super) fn is_founded_among(&self, disks: &BTreeSet<NodeId>) -> bool {
         let founded =
             |id: &NodeId| matches!(self.cluster.host(*id).image().founding, Founding::Agreed(_));
         !self.options.founders_agree || disks.iter().any(founded)

@@ -110,7 +110,7 @@ impl Model {
                 let incarnation = Incarnation(number);
                 self.founding = match &self.founding {
                     Founding::Pending(known) if known.is_empty() => {
-                        Founding::Pending([(NodeId(2), incarnation)].into())
+                        Founding::Pending([(NodeId(2), Some(incarnation))].into())
                     }
                     Founding::Pending(_) | Founding::Agreed(_) => {
                         let founder = (NodeId(2), incarnation, Standing::Voter);

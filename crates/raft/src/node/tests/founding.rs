@@ -1,9 +1,8 @@
 //! Founders that agree on their incarnations before the first term.
 
-use alloc::collections::BTreeMap;
-
 use super::*;
 use crate::actions::Founding;
+use crate::event::OwnDisk;
 
 /// The founder `id` of three, with this incarnation on its empty disk.
 fn founder(id: u64, incarnation: u64) -> Node {
@@ -35,6 +34,14 @@ fn record(incarnations: [u64; 3]) -> Body {
     Body::Founders {
         incarnations: (1..).map(NodeId).zip(incarnations.map(known)).collect(),
     }
+}
+
+/// The same record as it is on disk.
+fn recorded(incarnations: [u64; 3]) -> Founding {
+    let Body::Founders { incarnations } = record(incarnations) else {
+        unreachable!("a record")
+    };
+    Founding::Pending(incarnations.into_iter().collect())
 }
 
 /// Delivers a message of the founder `from` with this incarnation.
@@ -129,8 +136,8 @@ fn record_is_sent_only_once_it_is_on_disk() {
     let actions = node.take_actions();
     assert_eq!(actions.send, []);
     let write = actions.persist.unwrap();
-    let known = BTreeMap::from([(NodeId(1), Incarnation(10)), (NodeId(2), Incarnation(20))]);
-    assert_eq!(write.founding, Some(Founding::Pending(known.clone())));
+    let known = recorded([10, 20, 0]);
+    assert_eq!(write.founding, Some(known.clone()));
     node.step(NOW, Input::Persisted(write.number));
     let sent = node.take_actions().send;
     let bodies: Vec<_> = sent
@@ -139,7 +146,7 @@ fn record_is_sent_only_once_it_is_on_disk() {
         .collect();
     let record = record([10, 20, 0]);
     assert_eq!(bodies, [(NodeId(2), &record), (NodeId(3), &record)]);
-    let restarted = started(1, disk(10, Founding::Pending(known))).unwrap();
+    let restarted = started(1, disk(10, known)).unwrap();
     assert_eq!(
         restarted.status().awaited_founders,
         [NodeId(2), NodeId(3)],
@@ -256,11 +263,8 @@ fn new_disk_learns_the_founding_and_does_not_count() {
     assert_eq!(sent, [(NodeId(1), founded.clone())]);
     let mut new = founder(1, 11);
     deliver(&mut new, 2, 20, founded);
-    let (from, is_own) = (NodeId(2), false);
-    assert_eq!(
-        decided(&mut new),
-        [Decision::AdoptsFounding { from, is_own }]
-    );
+    let (from, own) = (NodeId(2), OwnDisk::Replaced);
+    assert_eq!(decided(&mut new), [Decision::AdoptsFounding { from, own }]);
     assert_eq!(*new.membership(), membership);
     assert!(!new.may_lead());
 }
@@ -287,15 +291,63 @@ fn node_that_is_no_founder_learns_the_founding() {
     assert_eq!(node.status().awaited_founders, []);
 }
 
+/// The founders that agree with this node have its complete record, which the disk lacks: it was
+/// restored from an earlier copy.
 #[test]
-fn founding_that_this_node_never_recorded_is_ignored() {
-    let mut node = founder(1, 10);
+fn disk_older_than_its_record_begins_another_incarnation() {
+    let mut node = started(1, disk(10, recorded([10, 20, 0]))).unwrap();
+    perform(&mut node);
+    let membership = founded_with([10, 20, 30]);
+    let founded = Body::Founded {
+        membership: membership.clone(),
+    };
+    deliver(&mut node, 2, 20, founded);
+    let actions = node.take_actions();
+    let (from, own) = (NodeId(2), OwnDisk::Replaced);
+    let adopts = Decision::AdoptsFounding { from, own };
+    assert!(adopts.is_alarm());
+    assert_eq!(decisions(&actions, |decision| *decision == adopts), 1);
+    let write = actions.persist.unwrap();
+    assert_eq!(write.founding, Some(Founding::Agreed(membership)));
+    assert!(write.incarnation.is_some_and(|drawn| drawn.0 != 10));
+    node.step(NOW, Input::Persisted(write.number));
+    assert_eq!(Some(node.incarnation()), write.incarnation);
+    assert!(!node.may_lead());
+}
+
+#[test]
+fn founding_that_this_node_recorded_is_adopted() {
+    let mut node = started(1, disk(10, recorded([10, 20, 30]))).unwrap();
+    perform(&mut node);
     let membership = founded_with([10, 20, 30]);
     deliver(&mut node, 2, 20, Body::Founded { membership });
-    assert!(matches!(
-        decided(&mut node)[..],
-        [Decision::IgnoredInvalidMessage { .. }]
-    ));
+    let (from, own) = (NodeId(2), OwnDisk::Founder);
+    assert_eq!(decided(&mut node), [Decision::AdoptsFounding { from, own }]);
+    assert!(node.may_lead() && node.incarnation() == Incarnation(10));
+}
+
+/// A second list would be a second founding with the same disk.
+#[test]
+fn record_of_other_founders_is_refused() {
+    let two = [(NodeId(1), Some(Incarnation(10))), (NodeId(2), None)];
+    let refused = started(1, disk(10, Founding::Pending(two.into())));
+    assert_eq!(refused.err(), Some(ConfigError::OtherFounders));
+}
+
+#[test]
+fn other_record_of_a_founder_is_reported_once() {
+    let mut node = started(1, disk(10, recorded([10, 20, 30]))).unwrap();
+    perform(&mut node);
+    for _ in 0..2 {
+        deliver(&mut node, 2, 20, record([10, 20, 31]));
+    }
+    let differ = Decision::RecordsDiffer {
+        from: NodeId(2),
+        founder: NodeId(3),
+        mine: Incarnation(30),
+        theirs: Incarnation(31),
+    };
+    assert_eq!(decided(&mut node), [differ]);
     assert_eq!(node.status().awaited_founders, [NodeId(2), NodeId(3)]);
 }
 
@@ -310,6 +362,18 @@ fn disk_without_a_founding_has_no_term_and_no_entries() {
     };
     assert!(matches!(
         started(1, voted.clone()),
+        Err(ConfigError::DamagedLog(_))
+    ));
+    let start = LogStart {
+        position: LogPosition::default(),
+        stamp: Stamp(1),
+    };
+    let compacted = Restored {
+        start,
+        ..disk(10, Founding::default())
+    };
+    assert!(matches!(
+        started(1, compacted),
         Err(ConfigError::DamagedLog(_))
     ));
     let founding = Founding::Agreed(founded_with([10, 20, 30]));
