@@ -131,11 +131,12 @@ impl Cluster {
     }
 
     fn mark(&self, id: u64) -> PathBuf {
+        let text = self.file(id);
+        let line = text.lines().find(|line| line.starts_with("mark = "));
+        let mark = line.and_then(|line| line.split('"').nth(1));
         let home = Path::new(self.config(id)).parent();
-        let cluster = home.and_then(Path::parent);
-        cluster
-            .expect("the file of a member is in a directory of its own")
-            .join(format!("marks/n{id}.mark"))
+        home.expect("the file is in a directory")
+            .join(mark.expect("the file names a mark"))
     }
 
     /// Removes the store and the mark of a stopped member, as if its machine were set up again.

@@ -239,3 +239,45 @@ fn status_text_names_the_leader_and_the_cities() {
         "{text}"
     );
 }
+
+#[test]
+fn members_are_listed_with_their_disks_and_links() {
+    let mut cluster = Cluster::new(3);
+    cluster.start(1);
+    let text = |cluster: &Cluster| {
+        let output = raftian(&["members", "--config", cluster.config(1)]);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    assert!(text(&cluster).contains("not founded yet"));
+    cluster.start(2);
+    cluster.start(3);
+    let leader = cluster.leader();
+    let list = || {
+        let output = raftian(&["members", "--config", cluster.config(1), "--json"]);
+        assert!(output.status.success(), "{output:?}");
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).expect("a document")
+    };
+    eventually("all are connected", || {
+        let document = list();
+        let members = document["members"].as_array().cloned().unwrap_or_default();
+        members.len() == 3 && members.iter().all(|member| member["connected"] == true)
+    });
+    let document = list();
+    assert_eq!(document["schema"], "raftian.members/1");
+    let members = document["members"].as_array().expect("a list");
+    let mut incarnations = std::collections::BTreeSet::new();
+    for (id, member) in (1_u64..).zip(members) {
+        assert_eq!(
+            (member["id"].as_u64(), &member["kind"]),
+            (Some(id), &"voter".into())
+        );
+        assert_eq!(member["leads"] == true, id == leader, "{member}");
+        assert_eq!(member["addresses"][0], cluster.address(id));
+        let fingerprint = member["fingerprint"].as_str().expect("a hash");
+        assert!(fingerprint.starts_with("sha256:"), "{fingerprint}");
+        incarnations.insert(member["incarnation"].as_u64());
+    }
+    assert_eq!(incarnations.len(), 3, "each disk has its own");
+    assert!(text(&cluster).contains(", leads"));
+}

@@ -125,8 +125,8 @@ fn new_store_under_a_member_does_not_count_until_a_leader_admits_it() {
     }
 }
 
-/// Somebody adds friends by editing the lists of some members. A store founded by three members
-/// must not take part in a match of five, and the new ones alone found none.
+/// The lists of some members are extended by hand. A store founded by three members must not take
+/// part in a match of five, and the new ones alone found none.
 #[test]
 fn store_of_other_founders_than_the_file_lists_is_refused() {
     let mut cluster = Cluster::new(5);

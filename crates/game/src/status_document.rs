@@ -297,7 +297,10 @@ impl StatusDocument {
         if !awaited.is_empty() {
             line(
                 "founding",
-                format!("waits for {}; all must run at once", awaited.join(", ")),
+                format!(
+                    "waits for {}; all founders must run at the same time",
+                    awaited.join(", ")
+                ),
             );
         }
         line(

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod exit;
+mod members;
 mod node;
 mod order;
 mod output;
@@ -49,6 +50,8 @@ enum Command {
     Node(node::NodeArgs),
     /// Show a running member's status.
     Status(status::StatusArgs),
+    /// List the members of a running member's match.
+    Members(members::MembersArgs),
     /// Propose an order through a running member and wait for its commit.
     Order(order::OrderArgs),
     /// Open a window as one member of a cluster.
@@ -88,6 +91,7 @@ pub fn run() -> Exit {
         Some(Command::Cluster(command)) => cluster::run(command),
         Some(Command::Node(args)) => node::run(&args),
         Some(Command::Status(args)) => status::run(&args),
+        Some(Command::Members(args)) => members::run(&args),
         Some(Command::Order(args)) => order::run(&args),
         #[cfg(feature = "client")]
         Some(Command::Play(args)) => play::run_member(&args, &cli.log_level),

@@ -9,7 +9,7 @@ use raftian_node::quic::client::{ClientError, request_blocking};
 use super::output::{failed, print, print_json};
 use super::{Exit, Failure, MemberArgs};
 use crate::admin::{AdminRequest, AdminResponse};
-use crate::status_document::SCHEMA;
+use crate::status_document::{SCHEMA, StatusDocument};
 
 /// Timeout for a status request.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(3);
@@ -30,13 +30,7 @@ pub(super) struct StatusArgs {
 }
 
 pub(super) fn run(args: &StatusArgs) -> Result<Exit, Failure> {
-    let status = || {
-        let config = NodeFile::read(&args.member.config)?;
-        match ask(&config, &AdminRequest::Status, STATUS_TIMEOUT)? {
-            AdminResponse::Status(document) => Ok(document),
-            other => Err(unexpected(&other)),
-        }
-    };
+    let status = || ask_status(&NodeFile::read(&args.member.config)?);
     let document = status().map_err(|failure| failed(args.json, SCHEMA, failure))?;
     if args.json {
         print_json(&document)?;
@@ -44,6 +38,14 @@ pub(super) fn run(args: &StatusArgs) -> Result<Exit, Failure> {
         print(document.to_text().trim_end())?;
     }
     Ok(Exit::Success)
+}
+
+/// Returns the status of the running member of this configuration.
+pub(super) fn ask_status(config: &NodeConfig) -> Result<Box<StatusDocument>, Failure> {
+    match ask(config, &AdminRequest::Status, STATUS_TIMEOUT)? {
+        AdminResponse::Status(document) => Ok(document),
+        other => Err(unexpected(&other)),
+    }
 }
 
 /// A request without a response.

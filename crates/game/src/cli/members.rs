@@ -1,0 +1,140 @@
+//! `raftian members`.
+
+use std::fmt::Write;
+
+use clap::Args;
+use raftian_node::cluster::{NodeConfig, NodeFile};
+use raftian_raft::NodeId;
+use serde::Serialize;
+
+use super::output::{failed, print, print_json};
+use super::status::ask_status;
+use super::{Exit, Failure, MemberArgs};
+use crate::status_document::{StandingDocument, StatusDocument};
+
+/// Name and version of the JSON schema.
+const SCHEMA: &str = "raftian.members/1";
+
+#[derive(Args, Debug)]
+pub(super) struct MembersArgs {
+    #[command(flatten)]
+    member: MemberArgs,
+    /// Print one JSON document instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Output of `raftian members --json`.
+#[derive(Clone, Debug, Serialize)]
+struct MembersDocument {
+    schema: &'static str,
+    ok: bool,
+    /// Name of the cluster.
+    cluster: String,
+    /// Founders that the asked member waits for before the match is founded; empty once it is.
+    awaited_founders: Vec<u64>,
+    members: Vec<MemberDocument>,
+}
+
+/// One member, as the asked member sees it.
+#[derive(Clone, Debug, Serialize)]
+struct MemberDocument {
+    id: u64,
+    name: String,
+    /// voter, witness, learner, joining, or leaving.
+    kind: String,
+    /// Whether it is the leader known to the asked member.
+    leads: bool,
+    /// Hash of its certificate, if the asked member's file lists it.
+    fingerprint: Option<String>,
+    incarnation: u64,
+    /// Addresses at which the asked member dials it.
+    addresses: Vec<String>,
+    /// Whether a connection with it stands; always true for the asked member itself.
+    connected: bool,
+}
+
+pub(super) fn run(args: &MembersArgs) -> Result<Exit, Failure> {
+    let document = members(args).map_err(|failure| failed(args.json, SCHEMA, failure))?;
+    if args.json {
+        print_json(&document)?;
+    } else {
+        print(document.to_text().trim_end())?;
+    }
+    Ok(Exit::Success)
+}
+
+fn members(args: &MembersArgs) -> Result<MembersDocument, Failure> {
+    let config = NodeFile::read(&args.member.config)?;
+    let status = ask_status(&config)?;
+    Ok(MembersDocument::of(&config, &status))
+}
+
+impl MembersDocument {
+    fn of(config: &NodeConfig, status: &StatusDocument) -> Self {
+        MembersDocument {
+            schema: SCHEMA,
+            ok: true,
+            cluster: status.cluster.clone(),
+            awaited_founders: status.awaited_founders.clone(),
+            members: status
+                .membership
+                .members
+                .iter()
+                .map(|member| MemberDocument::of(config, status, member))
+                .collect(),
+        }
+    }
+
+    /// Formats one line per member, in columns.
+    fn to_text(&self) -> String {
+        let width = self
+            .members
+            .iter()
+            .map(|member| member.name.chars().count());
+        let width = width.max().unwrap_or(0);
+        let mut text = String::new();
+        for member in &self.members {
+            let link = if member.connected {
+                "connected"
+            } else {
+                "not connected"
+            };
+            let leads = if member.leads { ", leads" } else { "" };
+            // Writing to a string cannot fail.
+            let _ = writeln!(
+                text,
+                "{:<width$}  n{:<2} {:<8} {:<13}  {}{leads}",
+                member.name,
+                member.id,
+                member.kind,
+                link,
+                member.addresses.join(", "),
+            );
+        }
+        if !self.awaited_founders.is_empty() {
+            text += "the match is not founded yet: all founders must run at the same time\n";
+        }
+        text
+    }
+}
+
+impl MemberDocument {
+    fn of(config: &NodeConfig, status: &StatusDocument, member: &StandingDocument) -> Self {
+        let listed = config.member(NodeId(member.id));
+        let peer = status.peers.iter().find(|peer| peer.id == member.id);
+        MemberDocument {
+            id: member.id,
+            name: listed.map_or_else(|| format!("n{}", member.id), |listed| listed.name.clone()),
+            kind: member.standing.clone(),
+            leads: status.leader == Some(member.id),
+            fingerprint: listed.map(|listed| listed.fingerprint.to_string()),
+            incarnation: member.incarnation,
+            addresses: listed
+                .map(|listed| listed.address.to_string())
+                .into_iter()
+                .collect(),
+            connected: status.id == member.id || peer.is_some_and(|peer| peer.connected),
+        }
+    }
+}
