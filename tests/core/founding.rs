@@ -1,5 +1,4 @@
-//! Founding under faults that no later cluster could bear: disks of most founders are lost before it
-//! is founded.
+//! Founding while disks of most founders are lost. A founded cluster tolerates no such loss.
 
 use std::time::Duration;
 
@@ -80,7 +79,7 @@ proptest! {
     }
 }
 
-/// The faults above end in both ways.
+/// Both outcomes of a disk that is lost before the founding.
 #[test]
 fn lost_disk_prevents_a_founding_only_if_another_founder_recorded_it() {
     let mut cluster = Simulation::new(Setup::cluster(3, 1).founders_agree());

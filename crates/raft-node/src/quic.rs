@@ -4,8 +4,8 @@
 //! send and receive on it, so a pair of which only one side can be reached needs one connection.
 //! With two, messages to a peer are sent on one of them; `paths.rs` describes the choice, and how
 //! it changes when either machine gets another address. The accepting side first opens an empty
-//! stream as a welcome: in TLS 1.3 the handshake of the dialling side completes before the other side has
-//! verified its certificate, and only the welcome shows that both have accepted.
+//! stream as a welcome: in TLS 1.3 the handshake of the dialling side completes before the other
+//! side has verified its certificate, and only the welcome shows that both have accepted.
 //!
 //! Snapshots are sent on a stream of their own with a lower priority, on the same connection:
 //! heartbeats and replies never queue behind them, neither here nor at the receiver, and a lost

@@ -58,15 +58,15 @@ pub struct NodeOptions {
     /// File of the store's rollback guard, best where it is not lost together with the store; see
     /// [`RedbStore::open`](crate::store::RedbStore::open).
     pub mark: PathBuf,
-    /// How a store is created, if this start finds none.
+    /// Parameters of the store that is created if there is none.
     pub creation: Creation,
     /// Options of its links.
     pub links: QuicOptions,
 }
 
 impl NodeOptions {
-    /// Returns the options of the member `config`. If the configuration does not say which
-    /// incarnations the founders have, they agree on them first
+    /// Creates the options of the member `config`. Without [`NodeConfig::founding`] the founders
+    /// agree on their incarnations first
     /// ([`Config::founders_agree`](raftian_raft::Config::founders_agree)).
     pub fn new(config: &NodeConfig, mut raft: Config, links: QuicOptions) -> Self {
         let own = config

@@ -97,8 +97,8 @@ async fn serve_peer(connection: Connection, link: &Arc<PeerLink>, shared: &Arc<S
         // A side that allows no stream is no member, and must not hold the connection.
         Ok(Err(_)) | Err(_) => return connection.close(code::GARBAGE, b"no stream allowed"),
     }
-    let standing = link.add(Origin::Accepted, &connection);
-    let reason = receive(&connection, &standing, shared).await;
+    let guard = link.add(Origin::Accepted, &connection);
+    let reason = receive(&connection, &guard, shared).await;
     tracing::debug!(%peer, %reason, "lost a connection of the peer");
 }
 

@@ -1,8 +1,8 @@
 //! Dialling half of a link: keeps one connection to one peer that this node dialled.
 //!
 //! The link sends on that connection or on the one that the peer dialled, so messages flow while
-//! the peer cannot be dialled. The dialler tries on all the same: with two connections a change of
-//! either side's address leaves one that QUIC migrates.
+//! the peer cannot be dialled. The dialler keeps trying: with two connections a change of either
+//! side's address leaves one that QUIC migrates.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -113,8 +113,8 @@ impl Dialler {
         }
         let address = connection.remote_address();
         tracing::info!(peer = %self.link.peer(), %address, "connected");
-        let standing = self.link.add(Origin::Dialled, connection);
-        down(&receive(connection, &standing, &self.shared).await)
+        let guard = self.link.add(Origin::Dialled, connection);
+        down(&receive(connection, &guard, &self.shared).await)
     }
 
     fn log_down(&self, down: &Down, address: SocketAddr, failures: u32) {

@@ -22,7 +22,7 @@ const MAX_STREAM_TASKS: usize = 2 * MAX_STREAMS as usize;
 /// Reads the streams of `connection` until it is lost, and returns why.
 pub(super) async fn receive(
     connection: &Connection,
-    standing: &PathGuard,
+    guard: &PathGuard,
     shared: &Arc<Shared>,
 ) -> ConnectionError {
     // QUIC considers a stream closed once its end was read, so the next one may arrive before the
@@ -35,8 +35,8 @@ pub(super) async fn receive(
             Some(ended) = streams.join_next() => log_panic(ended),
             stream = connection.accept_uni(), if streams.len() < MAX_STREAM_TASKS => match stream {
                 Ok(stream) => {
-                    let link = Arc::clone(&standing.link);
-                    streams.spawn(read_messages(stream, link, standing.id, Arc::clone(shared)));
+                    let link = Arc::clone(&guard.link);
+                    streams.spawn(read_messages(stream, link, guard.id, Arc::clone(shared)));
                 }
                 // Returning drops the set, and with it the readers of the lost connection.
                 Err(reason) => return reason,

@@ -54,7 +54,7 @@ pub struct RedbStore {
     failed: Option<StoreError>,
 }
 
-/// How a store is created when there is none.
+/// Parameters of a new store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Creation {
     /// Incarnation of the new store, which no store of this node had before. Members identify each
