@@ -34,6 +34,7 @@ mod random_ids;
 mod replica;
 pub mod store;
 mod thread;
+pub mod ticket;
 pub mod trace;
 mod view;
 pub mod wire;

@@ -85,7 +85,9 @@ impl Entry {
             + match &self.payload {
                 Payload::Empty | Payload::Withheld => 0,
                 Payload::Command(command) => command.bytes.len(),
-                Payload::Membership(membership) => membership.members().len() * Self::OVERHEAD,
+                Payload::Membership(membership) => {
+                    membership.members().len() * Self::OVERHEAD + membership.recorded_bytes()
+                }
             }
     }
 }
@@ -120,6 +122,12 @@ impl core::ops::Deref for Bytes {
             Place::Here { len, bytes } => &bytes[..usize::from(*len)],
             Place::Shared(bytes) => bytes,
         }
+    }
+}
+
+impl Default for Bytes {
+    fn default() -> Self {
+        Bytes::from(&[][..])
     }
 }
 

@@ -103,6 +103,11 @@ pub enum Decision {
         /// Whether the voters change through a joint configuration.
         joint: bool,
     },
+    /// The leader records contacts of members, or the annex.
+    RecordsContacts {
+        /// Index of the membership entry.
+        index: Index,
+    },
     /// The joint configuration is committed; the leader appends the new one alone.
     LeavesJoint {
         /// Index of the entry with the new configuration.
@@ -400,6 +405,9 @@ impl Decision {
             Decision::ChangesMembers { joint: true, .. }
             | Decision::LeavesJoint { .. }
             | Decision::RolledBackMembers { .. } => "Raft 6",
+            Decision::RecordsContacts { .. } => {
+                "Raftian: contacts change no majority and are replicated with the members"
+            }
             Decision::Promotes { .. } => "thesis 4.2.1",
             Decision::TookSnapshot { .. }
             | Decision::SendsSnapshot { .. }

@@ -168,12 +168,27 @@ impl Log {
             .expect("the log always has a membership")
     }
 
-    /// The membership before the newest change, if the log still holds it.
+    /// Index of the newest change of members. Entries after it may have recorded other contacts.
+    pub(crate) fn members_index(&self) -> Index {
+        self.memberships[self.newest_change()].0
+    }
+
+    /// The membership before the newest change of members, if the log still holds it.
     pub(crate) fn membership_before(&self) -> Option<&Membership> {
-        let before = self.memberships.len().checked_sub(2)?;
+        let before = self.newest_change().checked_sub(1)?;
         self.memberships
             .get(before)
             .map(|(_, membership)| membership)
+    }
+
+    /// Place of the first membership with the present members.
+    fn newest_change(&self) -> usize {
+        let newest = self.membership();
+        let others = self
+            .memberships
+            .iter()
+            .rposition(|(_, membership)| !membership.has_members_of(newest));
+        others.map_or(0, |place| place + 1)
     }
 
     /// The membership as of `index`, which must not be before the log's first membership.

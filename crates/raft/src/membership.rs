@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use crate::entry::Bytes;
 use crate::types::{Incarnation, NodeId};
 
 /// The members of a cluster. While the voters change from one set to another it is joint (section
@@ -16,10 +17,19 @@ use crate::types::{Incarnation, NodeId};
 #[cfg_attr(feature = "serde", serde(try_from = "Parts", into = "Parts"))]
 pub struct Membership {
     members: Arc<BTreeMap<NodeId, Member>>,
+    records: Arc<Records>,
+}
+
+/// Data that is replicated with the members and belongs to no majority.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+struct Records {
     /// Witnesses that were removed, with the incarnation of the disk each had: it holds entries
     /// without their contents, so it cannot serve as another kind of member. Forgotten when the id
     /// is a member again.
-    former_witnesses: Arc<BTreeMap<NodeId, Incarnation>>,
+    former_witnesses: BTreeMap<NodeId, Incarnation>,
+    /// Contact of each member that has one.
+    contacts: BTreeMap<NodeId, Bytes>,
+    annex: Bytes,
 }
 
 /// Incarnation and standing of one member.
@@ -63,6 +73,27 @@ pub enum Change {
     Remove(NodeId),
     /// Replaces all members; those not listed leave.
     Replace(alloc::vec::Vec<(NodeId, Incarnation, Standing)>),
+    /// Adds a member together with its contact, and replaces the annex in the same step.
+    Add {
+        /// Id of the member, which no member had before.
+        id: NodeId,
+        /// Incarnation of its disk.
+        incarnation: Incarnation,
+        /// Its standing.
+        standing: Standing,
+        /// Its contact.
+        contact: Bytes,
+        /// The new annex; `None` leaves it unchanged.
+        annex: Option<Bytes>,
+    },
+    /// Replaces contacts of members and the annex. Changes no majority, so it may be made while
+    /// another change is in progress.
+    Record {
+        /// Members with their new contacts.
+        contacts: Vec<(NodeId, Bytes)>,
+        /// The new annex; `None` leaves it unchanged.
+        annex: Option<Bytes>,
+    },
 }
 
 /// Reason why a membership is invalid, or cannot follow another.
@@ -103,6 +134,16 @@ pub enum MembershipError {
          disk"
     )]
     FormerWitness(NodeId),
+    /// The node to be added is a member already.
+    #[error("{0} is a member already")]
+    AlreadyMember(NodeId),
+    /// A contact or the annex exceeds its limit.
+    #[error(
+        "a contact has at most {} bytes and the annex {}",
+        Membership::MAX_CONTACT,
+        Membership::MAX_ANNEX
+    )]
+    RecordTooLarge,
     /// Nothing would change.
     #[error("nothing would change")]
     Nothing,
@@ -131,6 +172,12 @@ impl Membership {
     /// node uses; an experiment holds its ten thousand nodes anyway. Would change if: larger
     /// clusters were run in production.
     pub const MAX_MEMBERS: usize = 256;
+
+    /// Maximum size of a member's contact in bytes: room for a key, a name and a few addresses.
+    pub const MAX_CONTACT: usize = 1024;
+
+    /// Maximum size of the annex in bytes.
+    pub const MAX_ANNEX: usize = 16 * 1024;
 
     /// Creates a membership of these voters, all in their first incarnation.
     ///
@@ -187,7 +234,7 @@ impl Membership {
     fn with_members(members: BTreeMap<NodeId, Member>) -> Self {
         Membership {
             members: Arc::new(members),
-            former_witnesses: Arc::default(),
+            records: Arc::default(),
         }
     }
 
@@ -215,6 +262,16 @@ impl Membership {
             .find(|(_, member)| !member.is_possible())
         {
             Err(MembershipError::Impossible(*id))
+        } else if self.records.annex.len() > Self::MAX_ANNEX
+            || self
+                .records
+                .contacts
+                .values()
+                .any(|contact| contact.len() > Self::MAX_CONTACT)
+        {
+            Err(MembershipError::RecordTooLarge)
+        } else if let Some(id) = self.records.contacts.keys().find(|id| !self.contains(**id)) {
+            Err(MembershipError::NoMember(*id))
         } else {
             Ok(self)
         }
@@ -228,6 +285,34 @@ impl Membership {
     /// Returns the member `id`.
     pub fn member(&self, id: NodeId) -> Option<&Member> {
         self.members.get(&id)
+    }
+
+    /// Contact of the member `id`, if it was recorded: how it is reached and recognized. Opaque to
+    /// consensus.
+    pub fn contact(&self, id: NodeId) -> Option<&Bytes> {
+        self.records.contacts.get(&id)
+    }
+
+    /// Data about the cluster as a whole, replicated with its members and opaque to consensus.
+    pub fn annex(&self) -> &Bytes {
+        &self.records.annex
+    }
+
+    /// Bytes of all contacts and the annex.
+    pub(crate) fn recorded_bytes(&self) -> usize {
+        self.records.annex.len()
+            + self
+                .records
+                .contacts
+                .values()
+                .map(|bytes| bytes.len())
+                .sum::<usize>()
+    }
+
+    /// Whether both have the same members in the same standings, so that their majorities are the
+    /// same. Contacts and annexes may differ.
+    pub fn has_members_of(&self, other: &Membership) -> bool {
+        Arc::ptr_eq(&self.members, &other.members) || self.members == other.members
     }
 
     /// All members in order of their ids.
@@ -329,6 +414,9 @@ impl Membership {
     /// # Errors
     /// If the result is invalid, or this membership is itself joint.
     pub fn after(&self, change: &Change) -> Result<Membership, MembershipError> {
+        if let Change::Record { contacts, annex } = change {
+            return self.recorded(contacts, annex.as_ref());
+        }
         if self.is_joint() {
             return Err(MembershipError::Joint);
         }
@@ -350,6 +438,17 @@ impl Membership {
                     .map(|(id, incarnation, standing)| (*id, (*incarnation, *standing)))
                     .collect();
             }
+            Change::Add {
+                id,
+                incarnation,
+                standing,
+                ..
+            } => {
+                if next.insert(*id, (*incarnation, *standing)).is_some() {
+                    return Err(MembershipError::AlreadyMember(*id));
+                }
+            }
+            Change::Record { .. } => unreachable!("records change no members"),
         }
         for (id, (incarnation, standing)) in &next {
             if let Some(Member {
@@ -371,7 +470,8 @@ impl Membership {
                     return Err(MembershipError::WitnessForEver(*id));
                 }
             }
-            if *standing != Standing::Witness && self.former_witnesses.get(id) == Some(incarnation)
+            if *standing != Standing::Witness
+                && self.records.former_witnesses.get(id) == Some(incarnation)
             {
                 return Err(MembershipError::FormerWitness(*id));
             }
@@ -380,9 +480,15 @@ impl Membership {
             next.into_iter()
                 .map(|(id, (incarnation, standing))| (id, incarnation, standing)),
         )?;
-        next.former_witnesses = self.former_witnesses_after(&next.members);
+        next.records = self.records_after(&next.members);
+        if let Change::Add {
+            id, contact, annex, ..
+        } = change
+        {
+            next = next.recorded_unless_equal(&[(*id, contact.clone())], annex.as_ref())?;
+        }
         // Former witnesses are replicated with every membership, so they are bounded as well.
-        if next.former_witnesses.len() > Self::MAX_MEMBERS {
+        if next.records.former_witnesses.len() > Self::MAX_MEMBERS {
             return Err(MembershipError::TooMany);
         }
         if next == *self {
@@ -420,12 +526,39 @@ impl Membership {
             // A voter of both sets keeps its new standing and gets its old vote in addition.
             members.entry(*id).or_insert(leaving).outgoing = before.standing;
         }
-        let former_witnesses = self.former_witnesses_after(&members);
         Membership {
+            records: self.records_after(&members),
             members: Arc::new(members),
-            former_witnesses,
         }
         .checked()
+    }
+
+    /// This membership with other contacts and annex.
+    fn recorded(
+        &self,
+        contacts: &[(NodeId, Bytes)],
+        annex: Option<&Bytes>,
+    ) -> Result<Membership, MembershipError> {
+        let next = self.recorded_unless_equal(contacts, annex)?;
+        if next == *self {
+            Err(MembershipError::Nothing)
+        } else {
+            Ok(next)
+        }
+    }
+
+    fn recorded_unless_equal(
+        &self,
+        contacts: &[(NodeId, Bytes)],
+        annex: Option<&Bytes>,
+    ) -> Result<Membership, MembershipError> {
+        let mut next = self.clone();
+        let records = Arc::make_mut(&mut next.records);
+        if let Some(annex) = annex {
+            records.annex = annex.clone();
+        }
+        records.contacts.extend(contacts.iter().cloned());
+        next.checked()
     }
 
     /// Returns the membership that replaces a joint one once that is committed; any other stays
@@ -443,18 +576,15 @@ impl Membership {
             })
         };
         let members = self.members.iter().filter_map(stays).collect();
-        let former_witnesses = self.former_witnesses_after(&members);
         Membership {
+            records: self.records_after(&members),
             members: Arc::new(members),
-            former_witnesses,
         }
     }
 
-    /// Returns the former witnesses once `next` are the members; no id is in both.
-    fn former_witnesses_after(
-        &self,
-        next: &BTreeMap<NodeId, Member>,
-    ) -> Arc<BTreeMap<NodeId, Incarnation>> {
+    /// Returns the records once `next` are the members: contacts of members only, and no id that is
+    /// both a member and a former witness.
+    fn records_after(&self, next: &BTreeMap<NodeId, Member>) -> Arc<Records> {
         let leaves =
             |(id, member): &(&NodeId, &Member)| member.is_witness() && !next.contains_key(id);
         let leaving: Vec<_> = self
@@ -463,14 +593,25 @@ impl Membership {
             .filter(leaves)
             .map(|(id, member)| (*id, member.incarnation))
             .collect();
-        let mut former = Arc::clone(&self.former_witnesses);
-        // Clones share the map, so it is copied only if it changes.
-        if !leaving.is_empty() || former.keys().any(|id| next.contains_key(id)) {
-            let known = Arc::make_mut(&mut former);
-            known.extend(leaving);
-            known.retain(|id, _| !next.contains_key(id));
+        let mut after = Arc::clone(&self.records);
+        let Records {
+            former_witnesses,
+            contacts,
+            ..
+        } = &*self.records;
+        // Clones share the records, so they are copied only if they change.
+        if !leaving.is_empty()
+            || former_witnesses.keys().any(|id| next.contains_key(id))
+            || contacts.keys().any(|id| !next.contains_key(id))
+        {
+            let records = Arc::make_mut(&mut after);
+            records.former_witnesses.extend(leaving);
+            records
+                .former_witnesses
+                .retain(|id, _| !next.contains_key(id));
+            records.contacts.retain(|id, _| next.contains_key(id));
         }
-        former
+        after
     }
 
     /// Drops the former witnesses, as this crate once did.
@@ -478,7 +619,10 @@ impl Membership {
     pub(crate) fn without_former_witnesses(&self) -> Membership {
         Membership {
             members: Arc::clone(&self.members),
-            former_witnesses: Arc::default(),
+            records: Arc::new(Records {
+                former_witnesses: BTreeMap::new(),
+                ..(*self.records).clone()
+            }),
         }
     }
 }
@@ -540,7 +684,11 @@ fn at_majority<T: Copy + Ord + Default>(values: &mut [T]) -> T {
 /// member with neither a current nor an outgoing standing.
 #[cfg(feature = "serde")]
 #[derive(serde::Serialize, serde::Deserialize)]
-struct Parts(BTreeMap<NodeId, Member>);
+struct Parts {
+    members: BTreeMap<NodeId, Member>,
+    contacts: BTreeMap<NodeId, Bytes>,
+    annex: Bytes,
+}
 
 #[cfg(feature = "serde")]
 impl From<Membership> for Parts {
@@ -555,9 +703,18 @@ impl From<Membership> for Parts {
                 },
             )
         };
-        let mut parts = Arc::unwrap_or_clone(membership.members);
-        parts.extend(membership.former_witnesses.iter().map(former));
-        Parts(parts)
+        let Records {
+            former_witnesses,
+            contacts,
+            annex,
+        } = Arc::unwrap_or_clone(membership.records);
+        let mut members = Arc::unwrap_or_clone(membership.members);
+        members.extend(former_witnesses.iter().map(former));
+        Parts {
+            members,
+            contacts,
+            annex,
+        }
     }
 }
 
@@ -565,20 +722,29 @@ impl From<Membership> for Parts {
 impl TryFrom<Parts> for Membership {
     type Error = MembershipError;
 
-    fn try_from(Parts(mut parts): Parts) -> Result<Self, MembershipError> {
+    fn try_from(parts: Parts) -> Result<Self, MembershipError> {
+        let Parts {
+            mut members,
+            contacts,
+            annex,
+        } = parts;
         let is_former = |member: &Member| member.standing.is_none() && member.outgoing.is_none();
-        let former: BTreeMap<_, _> = parts
+        let former: BTreeMap<_, _> = members
             .iter()
             .filter(|(_, member)| is_former(member))
             .map(|(id, member)| (*id, member.incarnation))
             .collect();
-        parts.retain(|_, member| !is_former(member));
+        members.retain(|_, member| !is_former(member));
         if former.len() > Membership::MAX_MEMBERS {
             return Err(MembershipError::TooMany);
         }
         Membership {
-            members: Arc::new(parts),
-            former_witnesses: Arc::new(former),
+            members: Arc::new(members),
+            records: Arc::new(Records {
+                former_witnesses: former,
+                contacts,
+                annex,
+            }),
         }
         .checked()
     }

@@ -99,6 +99,9 @@ impl fmt::Display for Decision {
                     "changes the voters with {index}, through a joint configuration"
                 )
             }
+            Decision::RecordsContacts { index } => {
+                write!(f, "records contacts of members with {index}")
+            }
             Decision::LeavesJoint { index } => {
                 write!(f, "leaves the joint configuration with {index}")
             }

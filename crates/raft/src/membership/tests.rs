@@ -256,6 +256,97 @@ fn former_witness_returns_as_a_witness_or_with_an_empty_disk() {
     }
 }
 
+fn record(contacts: &[(u64, &[u8])]) -> Change {
+    let contacts = contacts
+        .iter()
+        .map(|(id, contact)| (NodeId(*id), Bytes::from(*contact)))
+        .collect();
+    Change::Record {
+        contacts,
+        annex: None,
+    }
+}
+
+fn added(id: u64, contact: &[u8]) -> Change {
+    Change::Add {
+        id: NodeId(id),
+        incarnation: Incarnation(7),
+        standing: Standing::Joining,
+        contact: Bytes::from(contact),
+        annex: Some(Bytes::from(&b"one use left"[..])),
+    }
+}
+
+fn contacts(membership: &Membership) -> Vec<u64> {
+    let members = membership.members().map(|(id, _)| id);
+    members
+        .filter(|id| membership.contact(*id).is_some())
+        .map(|id| id.0)
+        .collect()
+}
+
+#[test]
+fn contact_is_kept_as_long_as_its_member() {
+    let three = Membership::new(ids(&[1, 2, 3])).unwrap();
+    let known = three.after(&record(&[(1, b"a"), (3, b"c")])).unwrap();
+    assert!(known.has_members_of(&three) && known != three);
+    let four = known.after(&added(4, b"d")).unwrap();
+    assert_eq!(contacts(&four), [1, 3, 4]);
+    assert_eq!(&four.annex()[..], b"one use left");
+    let removed = four.after(&Change::Remove(NodeId(3))).unwrap();
+    assert_eq!(contacts(&removed), [1, 4]);
+    assert_eq!(removed.annex(), four.annex());
+    let joint = four.after(&voters(&[1, 5, 6])).unwrap();
+    assert!(joint.is_joint());
+    assert_eq!(
+        contacts(&joint),
+        [1, 3],
+        "n3 votes until the change is left"
+    );
+    assert_eq!(contacts(&joint.left()), [1]);
+    assert_eq!(
+        four.after(&added(4, b"d")),
+        Err(MembershipError::AlreadyMember(NodeId(4)))
+    );
+}
+
+#[test]
+fn contacts_change_in_a_joint_configuration_too() {
+    let three = Membership::new(ids(&[1, 2, 3])).unwrap();
+    let joint = three.after(&voters(&[3, 4, 5])).unwrap();
+    let moved = joint.after(&record(&[(1, b"elsewhere")])).unwrap();
+    assert!(moved.is_joint() && moved.has_members_of(&joint));
+    assert_eq!(
+        moved.after(&record(&[(1, b"elsewhere")])),
+        Err(MembershipError::Nothing)
+    );
+}
+
+#[test]
+fn records_are_bounded_and_about_members() {
+    let three = Membership::new(ids(&[1, 2, 3])).unwrap();
+    let long = [7; Membership::MAX_CONTACT + 1];
+    let longest = &long[..Membership::MAX_CONTACT];
+    assert!(three.after(&record(&[(1, longest)])).is_ok());
+    assert_eq!(
+        three.after(&record(&[(1, &long)])),
+        Err(MembershipError::RecordTooLarge)
+    );
+    assert_eq!(
+        three.after(&record(&[(4, b"d")])),
+        Err(MembershipError::NoMember(NodeId(4)))
+    );
+    let annex = |size| Change::Record {
+        contacts: Vec::new(),
+        annex: Some(alloc::vec![7; size].into()),
+    };
+    assert!(three.after(&annex(Membership::MAX_ANNEX)).is_ok());
+    assert_eq!(
+        three.after(&annex(Membership::MAX_ANNEX + 1)),
+        Err(MembershipError::RecordTooLarge)
+    );
+}
+
 /// Whether more than half of those that `counts` holds for agree, counted one by one.
 fn naive(
     membership: &Membership,

@@ -59,7 +59,7 @@ impl Node {
             let member = membership.member(self.config.id);
             member.is_some_and(|member| member.may_lead() && member.incarnation == self.incarnation)
         };
-        let undecided = self.log.membership_index() > self.commit;
+        let undecided = self.log.members_index() > self.commit;
         let is_voter = among(self.log.membership())
             || (undecided && self.log.membership_before().is_some_and(among));
         is_voter && self.holds_whole_log()

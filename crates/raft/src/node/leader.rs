@@ -175,9 +175,8 @@ impl Node {
         }
         // A new leader may find a membership change that an earlier leader committed, so the first
         // commitment checks too.
-        let members = self.log.membership_index();
-        let news = first || members > before || leader_is_leaving;
-        if members <= reached && news {
+        let news = first || self.log.membership_index() > before || leader_is_leaving;
+        if news && self.log.members_index() <= reached {
             self.members_committed();
         }
     }

@@ -18,7 +18,9 @@ impl Node {
         let Role::Leader(leader) = &self.role else {
             return Err(RequestError::NotLeader(known));
         };
-        if self.commit < leader.first_of_term {
+        // Contacts change no majority, so they need not wait for another change.
+        let only_records = matches!(change, Change::Record { .. });
+        if self.commit < leader.first_of_term && !only_records {
             // It is unknown whether an earlier leader's change is committed; a second change on top
             // of it could allow two disjoint majorities.
             return Err(RequestError::TooNew);
@@ -28,15 +30,17 @@ impl Node {
         if leader.transfer.is_some() {
             return Err(RequestError::TransferringLeadership);
         }
-        if self.log.membership_index() > self.commit {
+        if self.log.members_index() > self.commit && !only_records {
             return Err(RequestError::ChangeInProgress);
         }
         let next = self.membership_after(change)?;
         let joint = next.is_joint();
         self.append_membership(next);
-        self.note(Decision::ChangesMembers {
-            index: self.log.last().index,
-            joint,
+        let index = self.log.last().index;
+        self.note(if only_records {
+            Decision::RecordsContacts { index }
+        } else {
+            Decision::ChangesMembers { index, joint }
         });
         Ok(())
     }

@@ -32,7 +32,15 @@ impl OneChangeAtATime {
             Payload::Empty | Payload::Command(_) | Payload::Withheld => None,
         };
         let place = (seen.commit.0.saturating_sub(seen.start.index.0) as usize).min(seen.log.len());
-        let open: Vec<_> = seen.log[place..].iter().filter_map(membership).collect();
+        let before = seen.log[..place].iter().filter_map(membership).last();
+        let mut open: Vec<_> = seen.log[place..].iter().filter_map(membership).collect();
+        // Recorded contacts are no change of members.
+        if let Some((_, before)) = before {
+            let same = |(_, next): &&(Index, Membership)| next.has_members_of(&before);
+            let recorded = open.iter().take_while(same).count();
+            open.drain(..recorded);
+        }
+        open.dedup_by(|(_, next), (_, one)| next.has_members_of(one));
         // Other nodes may not yet know that earlier changes are committed. A leader that has
         // committed an entry of its own term does.
         let knows = seen.role == raftian_raft::RoleKind::Leader

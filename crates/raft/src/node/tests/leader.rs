@@ -789,3 +789,40 @@ fn snapshot_at(index: u64) -> TakenSnapshot {
         compact_to: Some(Index(index)),
     }
 }
+
+/// A contact changes no majority, so a member that moves is reached again at once (thesis 4.1 allows
+/// one change of members at a time).
+#[test]
+fn contact_is_recorded_while_a_change_of_members_is_in_progress() {
+    let mut node = leader(three(Standing::Voter), |_| {});
+    write(&mut node);
+    matched(&mut node, 2, 1);
+    let change = |node: &mut Node, change| {
+        node.step(NOW, Input::ChangeMembership(change));
+        write(node).responses.request_results.pop().unwrap()
+    };
+    let add = |id| Change::Set(NodeId(id), Incarnation(0), Standing::Learner);
+    let moved = |contact: u8| Change::Record {
+        contacts: vec![(NodeId(3), Bytes::from(&[contact][..]))],
+        annex: None,
+    };
+    assert_eq!(change(&mut node, add(4)), Ok(()));
+    assert_eq!(
+        change(&mut node, add(5)),
+        Err(crate::RequestError::ChangeInProgress)
+    );
+    assert_eq!(change(&mut node, moved(1)), Ok(()));
+    assert_eq!(
+        change(&mut node, add(5)),
+        Err(crate::RequestError::ChangeInProgress),
+        "the first change is still in progress"
+    );
+    matched(&mut node, 2, 2);
+    assert_eq!(node.commit(), Index(2));
+    assert_eq!(
+        change(&mut node, add(5)),
+        Ok(()),
+        "only the contact is not committed"
+    );
+    assert_eq!(&node.membership().contact(NodeId(3)).unwrap()[..], [1]);
+}
