@@ -116,6 +116,11 @@ pub struct Config {
     /// [`Standing::Joining`](crate::Standing::Joining) member becomes a voter; a quick round takes
     /// at most the longest election timeout (thesis 4.2.1). Default 1 s.
     pub promote_after: Duration,
+    /// Silence after which a leader takes a voter's vote, so that a majority of the others suffices.
+    /// The member is a [`Standing::Joining`](crate::Standing::Joining) one then, and gets its vote
+    /// back when it has returned and kept up for `promote_after`. Only while the voters that answer
+    /// are a quorum. Default none.
+    pub vanish_after: Option<Duration>,
     /// Automatic replacement of incarnations. A leader replaces a member by another incarnation of
     /// it that answers, if the registered one lost entries it had acknowledged or has been silent
     /// for the longest election timeout; a follower that lost such entries begins another
@@ -170,6 +175,7 @@ impl Config {
             snapshot_inflight: 8,
             max_snapshot_bytes: 64 * 1024 * 1024,
             promote_after: Duration::from_secs(1),
+            vanish_after: None,
             replace_incarnations: true,
             max_reads: 4096,
             #[cfg(feature = "planted")]

@@ -118,6 +118,11 @@ pub enum Decision {
         /// The member.
         member: NodeId,
     },
+    /// A voter has been silent for long, and the leader takes its vote.
+    DemotesSilent {
+        /// The member.
+        member: NodeId,
+    },
     /// An uncommitted membership change was undone by truncating its entry.
     RolledBackMembers {
         /// Index of the truncated entry.
@@ -409,6 +414,9 @@ impl Decision {
                 "Raftian: contacts change no majority and are replicated with the members"
             }
             Decision::Promotes { .. } => "thesis 4.2.1",
+            Decision::DemotesSilent { .. } => {
+                "Raftian: a member that vanished does not count, and returns by itself"
+            }
             Decision::TookSnapshot { .. }
             | Decision::SendsSnapshot { .. }
             | Decision::InstalledSnapshot { .. }

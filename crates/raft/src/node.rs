@@ -377,6 +377,11 @@ impl Node {
         self.log.membership()
     }
 
+    /// Index of the newest membership entry; 0 for the founding members.
+    pub fn membership_index(&self) -> Index {
+        self.log.membership_index()
+    }
+
     /// Incarnation of this node.
     pub fn incarnation(&self) -> Incarnation {
         self.incarnation

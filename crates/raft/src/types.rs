@@ -91,6 +91,14 @@ impl Moment {
         )
     }
 
+    /// Returns the moment `by` earlier, at least zero.
+    pub(crate) fn before(self, by: Duration) -> Moment {
+        Moment(
+            self.0
+                .saturating_sub(u64::try_from(by.as_micros()).unwrap_or(u64::MAX)),
+        )
+    }
+
     /// Returns the time since `earlier`, zero if `earlier` is later.
     pub fn since(self, earlier: Moment) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))

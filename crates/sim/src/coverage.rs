@@ -62,6 +62,7 @@ marks! {
     CutOffLeaderBeforeItMeasuredRoundTrip = "cut off a leader before it measured a round trip",
     CutClusterToBridge = "cut the cluster to a bridge",
     CutClusterToRing = "cut the cluster to a ring",
+    DemotedSilentVoter = "demoted a silent voter",
     DeposedLeaderWithChangeUnderWay = "deposed a leader with a change under way",
     DiskChangedLength = "disk: changed the length",
     DiskConfirmedSyncItDidNotDo = "disk: confirmed a sync it did not do",
@@ -227,6 +228,7 @@ impl Counters {
             Decision::RecordsContacts { .. } => Mark::RecordedContacts,
             Decision::LeavesJoint { .. } => Mark::LeftJointConfiguration,
             Decision::Promotes { .. } => Mark::PromotedLearner,
+            Decision::DemotesSilent { .. } => Mark::DemotedSilentVoter,
             Decision::RolledBackMembers { .. } => Mark::RolledBackMembershipChange,
             Decision::SteppedDown {
                 because: StepDown::Removed,

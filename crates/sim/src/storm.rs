@@ -89,10 +89,11 @@ pub struct Report {
 }
 
 /// Marks that a run of many storms must have counted; one at zero has not been tested.
-pub const RARE: [Mark; 71] = [
+pub const RARE: [Mark; 72] = [
     Mark::AdoptedFoundingAsFounder,
     Mark::AdoptedFoundingAsOutsider,
     Mark::AdoptedFoundingWithNewDisk,
+    Mark::DemotedSilentVoter,
     Mark::FoundedCluster,
     Mark::AskedDeposedLeaderNextToRestoredDisk,
     Mark::AskedDeposedLeaderForRead,

@@ -108,6 +108,12 @@ impl fmt::Display for Decision {
             Decision::Promotes { member } => {
                 write!(f, "promotes {member}, which has kept up, to voter")
             }
+            Decision::DemotesSilent { member } => {
+                write!(
+                    f,
+                    "takes the vote of {member}, which has been silent for long"
+                )
+            }
             Decision::RolledBackMembers { index } => {
                 write!(f, "reverts to the membership before {index}")
             }

@@ -55,7 +55,7 @@ impl Node {
 
     /// Whether the voters that answered a heartbeat sent after `since` are a quorum without
     /// `member`.
-    fn is_quorum_without(&self, member: NodeId, since: Moment) -> bool {
+    pub(super) fn is_quorum_without(&self, member: NodeId, since: Moment) -> bool {
         let Role::Leader(leader) = &self.role else {
             return false;
         };

@@ -249,6 +249,7 @@ impl Node {
             let _no_successor = self.transfer_leadership(None).is_err();
         }
         self.promote_learners();
+        self.demote_silent_voter();
         self.send_heartbeats();
         self.send_lost_entries();
     }

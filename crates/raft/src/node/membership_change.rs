@@ -4,10 +4,11 @@ use super::Node;
 use crate::actions::RequestError;
 use crate::entry::Payload;
 use crate::event::{Decision, StepDown};
-use crate::membership::{Change, Membership, MembershipError, Standing};
+use crate::membership::{Change, Member, Membership, MembershipError, Standing};
 use crate::planted::PlantedBug;
 use crate::progress::{CatchUp, Progress};
 use crate::role::Role;
+use crate::types::NodeId;
 
 impl Node {
     /// Appends a membership, which takes effect at once: "each server adopts the new configuration
@@ -168,6 +169,41 @@ impl Node {
                 .is_ok()
         {
             self.note(Decision::Promotes { member });
+        }
+    }
+
+    /// Takes the vote of a member that has been silent for
+    /// [`Config::vanish_after`](crate::Config::vanish_after): until then one more failure may stop
+    /// the cluster. The voters that answer must be a quorum, which commits the change without it.
+    pub(super) fn demote_silent_voter(&mut self) {
+        let Some(vanish_after) = self.config.vanish_after else {
+            return;
+        };
+        let Role::Leader(leader) = &self.role else {
+            return;
+        };
+        let is_silent = |(id, member): &(NodeId, &Member)| {
+            let progress = leader.peers.get(*id);
+            member.standing == Some(Standing::Voter)
+                && progress
+                    .is_some_and(|progress| self.now.since(progress.last_contact) >= vanish_after)
+        };
+        let Some((member, incarnation)) = self
+            .log
+            .membership()
+            .members()
+            .find(is_silent)
+            .map(|(id, member)| (id, member.incarnation))
+        else {
+            return;
+        };
+        let recent = self.now.before(self.config.max_election_timeout());
+        if self.is_quorum_without(member, recent)
+            && self
+                .change_membership(&Change::Set(member, incarnation, Standing::Joining))
+                .is_ok()
+        {
+            self.note(Decision::DemotesSilent { member });
         }
     }
 }

@@ -32,7 +32,7 @@ impl OneChangeAtATime {
             Payload::Empty | Payload::Command(_) | Payload::Withheld => None,
         };
         let place = (seen.commit.0.saturating_sub(seen.start.index.0) as usize).min(seen.log.len());
-        let before = seen.log[..place].iter().filter_map(membership).last();
+        let before = seen.log[..place].iter().filter_map(membership).next_back();
         let mut open: Vec<_> = seen.log[place..].iter().filter_map(membership).collect();
         // Recorded contacts are no change of members.
         if let Some((_, before)) = before {

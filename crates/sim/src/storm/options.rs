@@ -363,6 +363,9 @@ fn settings(
     config.snapshot_inflight = rng.random_range(1..=8);
     config.promote_after = election_timeout.1 * rng.random_range(1..10);
     config.max_reads = log_uniform(rng, 1.0, 100.0) as usize;
+    config.vanish_after = rng
+        .random_bool(0.3)
+        .then(|| election_timeout.1 * rng.random_range(2..20));
     config
 }
 

@@ -826,3 +826,46 @@ fn contact_is_recorded_while_a_change_of_members_is_in_progress() {
     );
     assert_eq!(&node.membership().contact(NodeId(3)).unwrap()[..], [1]);
 }
+
+/// Two of three voters go on without the third, which must not count for ever: one more failure
+/// would stop them.
+#[test]
+fn silent_voter_is_demoted_while_the_others_are_a_quorum() {
+    let demoted = |answering: &[u64], beats: u64| {
+        let mut node = leader(three(Standing::Voter), |config| {
+            config.vanish_after = Some(std::time::Duration::from_secs(1));
+            config.check_quorum = false;
+        });
+        write(&mut node);
+        matched(&mut node, 2, 1);
+        for beat in 1..=beats {
+            let now = Moment(NOW.0 + beat * 50_000);
+            node.step(now, Input::Wake);
+            for (to, message) in write(&mut node).send {
+                let Body::AppendEntries(append) = message.body else {
+                    continue;
+                };
+                if answering.contains(&to.0) {
+                    let last = append
+                        .entries
+                        .last()
+                        .map_or(append.previous, Entry::position);
+                    let result = AppendResult::Matched { up_to: last.index };
+                    let body = Body::AppendReply(AppendReply {
+                        probe: append.probe,
+                        result,
+                        state: None,
+                    });
+                    at(&mut node, now, to.0, body);
+                }
+            }
+        }
+        assert_eq!(node.role(), RoleKind::Leader);
+        let standing = node.membership().member(NodeId(3)).unwrap().standing;
+        standing == Some(Standing::Joining)
+    };
+    assert!(demoted(&[2], 40));
+    assert!(!demoted(&[2], 10), "not silent for long enough");
+    assert!(!demoted(&[2, 3], 40), "it answers");
+    assert!(!demoted(&[], 40), "the others are no quorum");
+}
