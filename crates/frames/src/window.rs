@@ -94,12 +94,19 @@ fn start_node(
         let (mut node, clock) = InlineNode::start(options)?;
         let counters = node.driver_mut().links().counters();
         app.add_plugins(RaftPlugin::in_schedule(node, RaftClock::Real(clock)));
-        Box::new(move || counters.peers().map(|(_, peer)| peer.sent()).sum())
+        Box::new(move || counters.peers().iter().map(|(_, peer)| peer.sent()).sum())
     } else {
         let node = NodeHandle::start(options)?;
         let control = node.control();
         app.add_plugins(RaftPlugin::new(node));
-        Box::new(move || control.links().peers().map(|(_, peer)| peer.sent()).sum())
+        Box::new(move || {
+            control
+                .links()
+                .peers()
+                .iter()
+                .map(|(_, peer)| peer.sent())
+                .sum()
+        })
     };
     app.add_replicated_command::<Nudge>();
     Ok(sent)

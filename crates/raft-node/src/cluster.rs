@@ -11,6 +11,7 @@
 
 mod generate;
 mod identity;
+mod member_file;
 mod node_file;
 
 use std::collections::BTreeSet;
@@ -20,10 +21,13 @@ use std::time::Duration;
 
 use raftian_raft::{Membership, MembershipError, NodeId, Standing};
 
+use crate::contact::Contact;
 use crate::random_ids::fresh_incarnation;
+use crate::store::Creation;
 
 pub use generate::{NewCluster, default_member_name, generate};
 pub use identity::{Fingerprint, Identity, ParseFingerprintError};
+pub use member_file::{KnownMember, MemberFile, identity_in};
 pub use node_file::{MAX_FILE, NodeFile};
 
 /// Maximum number of members of a cluster: 9. A majority of nine tolerates four failures, and every
@@ -52,9 +56,11 @@ pub struct NodeConfig {
     pub listen: SocketAddr,
     /// All members, including this one, in order of their ids; one to [`MAX_MEMBERS`].
     pub members: Vec<Member>,
-    /// The founding membership, if the whole cluster is created in one process. Otherwise the
-    /// members agree on their incarnations at their first start.
-    pub founding: Option<Membership>,
+    /// Where the node knows the founding membership from.
+    pub founding: Founders,
+    /// Addresses of this member that its contact in the log shows. Empty for a member that is
+    /// listed in files.
+    pub reachable_at: Vec<SocketAddr>,
     /// Directory for its store.
     pub data: PathBuf,
     /// File that records how many writes the store has acknowledged (rollback guard). Outside
@@ -69,6 +75,30 @@ pub struct NodeConfig {
     pub identity: Identity,
 }
 
+/// Where a node knows the founding membership of its cluster from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Founders {
+    /// The listed members found the cluster: they agree on their incarnations at their first start.
+    Listed,
+    /// The whole cluster is created in one process.
+    Together(Membership),
+    /// It is recorded in the store, and the log says who has become a member since. The
+    /// configuration lists members only to be dialled.
+    Recorded {
+        /// What a new store records; `None` to open an existing one only.
+        first_start: Option<FirstStart>,
+    },
+}
+
+/// Contents of a new store of a match that players join.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FirstStart {
+    /// The founding membership.
+    pub founding: Membership,
+    /// Parameters of the store.
+    pub creation: Creation,
+}
+
 /// Public description of one member.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Member {
@@ -80,6 +110,17 @@ pub struct Member {
     pub address: SocketAddr,
     /// Hash of its certificate, which authenticates it.
     pub fingerprint: Fingerprint,
+}
+
+impl Member {
+    /// Returns how the member is recognized and reached.
+    pub fn contact(&self) -> Contact {
+        Contact {
+            name: self.name.clone(),
+            fingerprint: self.fingerprint,
+            addresses: vec![self.address],
+        }
+    }
 }
 
 /// Timeouts of a node.
@@ -227,7 +268,8 @@ pub fn embedded(
                 cluster: cluster.clone(),
                 listen,
                 members: members.clone(),
-                founding: Some(founding.clone()),
+                founding: Founders::Together(founding.clone()),
+                reachable_at: Vec::new(),
                 data: directory.join(member.id.to_string()),
                 mark: directory.join(format!("{}.mark", member.id)),
                 timing: Timing::default(),
@@ -256,15 +298,20 @@ impl NodeConfig {
         self.members.iter().find(|member| member.id == id)
     }
 
-    /// Returns the founding membership: all listed members, each with a vote. Without
-    /// [`NodeConfig::founding`] their incarnations are not known yet.
+    /// Returns the founding membership as far as it is known without the store: all listed members,
+    /// each with a vote, if they have not agreed on their incarnations yet.
     ///
     /// # Errors
     /// Fails if there are no members.
     pub fn founders(&self) -> Result<Membership, MembershipError> {
         match &self.founding {
-            Some(founding) => Ok(founding.clone()),
-            None => Membership::new(self.members.iter().map(|member| member.id)),
+            Founders::Together(founding)
+            | Founders::Recorded {
+                first_start: Some(FirstStart { founding, .. }),
+            } => Ok(founding.clone()),
+            Founders::Listed | Founders::Recorded { first_start: None } => {
+                Membership::new(self.members.iter().map(|member| member.id))
+            }
         }
     }
 
@@ -440,6 +487,14 @@ fn unspecified(address: SocketAddr) -> Option<&'static str> {
         .ip()
         .is_unspecified()
         .then_some("it stands for all addresses of a machine")
+}
+
+/// Validates the name of a player or match, of one to [`MAX_NAME`] printable characters.
+///
+/// # Errors
+/// The reason why it cannot be used.
+pub fn check_player_name(name: &str) -> Result<(), String> {
+    check_name("name", name, MAX_NAME)
 }
 
 /// Validates a name of one to `longest` printable characters.

@@ -4,9 +4,9 @@
 use std::collections::VecDeque;
 
 use raftian_raft::{
-    Actions, Change, Command, Config, ConfigError, Decision, Entry, Event, Index, Input, Moment,
-    Node, NodeId, ReadId, Responses, Restored, Snapshot, StateHash, TakenSnapshot, Work,
-    WriteNumber,
+    Actions, Change, Command, Config, ConfigError, Decision, Entry, Event, Index, Input,
+    Membership, Moment, Node, NodeId, ReadId, Responses, Restored, Snapshot, StateHash,
+    TakenSnapshot, Work, WriteNumber,
 };
 
 use crate::links::Links;
@@ -68,6 +68,8 @@ pub struct Driver<S, L> {
     now: Moment,
     recording: Option<Vec<Recorded>>,
     trace: Trace,
+    /// Membership that the links follow, and whether it was committed.
+    followed: (Membership, bool),
 }
 
 /// One recorded step of a [`Driver`]'s node. With the configuration and the restored state of its
@@ -92,8 +94,10 @@ impl<S: Store, L: Links> Driver<S, L> {
         links: L,
         now: Moment,
     ) -> Result<Self, ConfigError> {
-        Ok(Driver {
-            node: Node::new(config, restored, now)?,
+        let node = Node::new(config, restored, now)?;
+        let mut driver = Driver {
+            followed: (node.membership().clone(), false),
+            node,
             store,
             links,
             committed: VecDeque::new(),
@@ -106,7 +110,19 @@ impl<S: Store, L: Links> Driver<S, L> {
             now,
             recording: None,
             trace: Trace::default(),
-        })
+        };
+        driver.links.follow(&driver.followed.0, false);
+        Ok(driver)
+    }
+
+    /// Lets the links follow a membership that is new or newly committed.
+    fn follow_membership(&mut self) {
+        let membership = self.node.membership();
+        let is_committed = self.node.commit() >= self.node.membership_index();
+        if self.followed.0 != *membership || self.followed.1 != is_committed {
+            self.followed = (membership.clone(), is_committed);
+            self.links.follow(membership, is_committed);
+        }
     }
 
     /// Does all work that is due and returns the time of the next call if nothing else happens;
@@ -191,6 +207,8 @@ impl<S: Store, L: Links> Driver<S, L> {
     /// writes synchronously would delay them (thesis 10.2.1).
     fn work(&mut self) -> Result<bool, StoreError> {
         let own = self.node.id();
+        // Before the messages: the first ones to a new member must find their link.
+        self.follow_membership();
         let work = self.node.work();
         if let Some(recording) = &mut self.recording {
             // Recorded even if empty, so that a replay polls the node at the same points.

@@ -22,11 +22,16 @@
 //! one. Why: a diverged state is replaced by an earlier one, so the same index occurs twice, and
 //! only the second occurrence is valid. Would change if: repairs were never needed.
 
+pub mod admission;
 mod clock;
 pub mod cluster;
+pub mod code;
+pub mod contact;
 pub mod driver;
 mod inline_node;
 pub mod links;
+pub mod match_record;
+pub mod match_request;
 pub mod memory_links;
 mod panics;
 pub mod quic;
@@ -42,7 +47,7 @@ pub mod wire;
 pub use clock::Clock;
 pub use inline_node::InlineNode;
 pub use panics::panic_message;
-pub use random_ids::{fresh_client_id, fresh_incarnation, fresh_seed};
+pub use random_ids::{fresh_client_id, fresh_incarnation, fresh_secret, fresh_seed};
 pub use replica::{Replica, SubmitError};
 pub use thread::{
     NodeControl, NodeHandle, NodeOptions, PROGRAM_REQUEST_QUEUE, PROPOSAL_QUEUE, READ_QUEUE,

@@ -12,11 +12,16 @@
 //! packet of a snapshot delays no other message.
 //!
 //! A connection with the node's own certificate comes from its operator's tool; see [`client`].
+//!
+//! The links follow the membership: [`Links::follow`](crate::links::Links::follow) dials members
+//! that were added and closes the connections of those that were removed.
 
 mod accept;
+mod answer;
 pub mod client;
 mod counters;
 mod dial;
+mod join;
 mod links;
 mod paths;
 mod peer;
@@ -37,7 +42,9 @@ use tokio::sync::oneshot;
 
 use crate::cluster::Identity;
 
+pub use answer::{PeerRequest, RequestSource};
 pub use counters::{LinkCounters, PeerCounters};
+pub use join::{AskError, ask};
 pub use links::{QuicLinks, QuicOptions};
 
 /// Maximum number of messages that wait for one peer. One round trip of a busy leader fits; more
@@ -67,6 +74,13 @@ pub const MAX_HANDSHAKES: usize = 90;
 /// closed with [`code::BUSY`].
 pub const MAX_CLIENTS: usize = 256;
 
+/// Maximum number of connections of players who ask to join, separate from those of members. More
+/// are closed with [`code::BUSY`].
+pub const MAX_JOINERS: usize = 16;
+
+/// Maximum number of requests of members and joiners that wait for the node.
+pub const PEER_REQUEST_QUEUE: usize = 64;
+
 /// Time after which an operator's connection without a request is closed. Bounds how long a killed
 /// tool that has read its answer still holds a connection.
 pub const CLIENT_IDLE: Duration = Duration::from_secs(2);
@@ -76,7 +90,8 @@ pub const CLIENT_IDLE: Duration = Duration::from_secs(2);
 /// such as the welcome.
 pub const MAX_STREAMS: u32 = 4;
 
-/// Maximum number of concurrent requests on one connection of the operator's tool.
+/// Maximum number of concurrent requests on one connection of the operator's tool, and on one
+/// between members.
 pub const MAX_REQUESTS: u32 = 8;
 
 /// Maximum number of requests that wait for the node. More are answered with [`code::BUSY`].
@@ -90,6 +105,13 @@ pub const MAX_RESPONSE: usize = 1024 * 1024;
 
 /// Timeout for a request to arrive, and then for its answer.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Timeout for the answer to a request of a member or joiner, which may wait for a leader and a
+/// commit.
+pub const PEER_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Time for which the connections of a removed member stay open: it is told of its removal.
+pub const REMOVED_GRACE: Duration = Duration::from_secs(1);
 
 /// Silence after which a connection is lost. Elections react much earlier; this only cleans up.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(3);

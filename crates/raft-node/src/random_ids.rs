@@ -15,6 +15,18 @@ pub fn fresh_incarnation() -> Incarnation {
     Incarnation((fresh_seed() >> 11).max(1))
 }
 
+/// Returns bytes that nobody can guess, for secrets and ids that other machines must not repeat.
+///
+/// # Errors
+/// If the system returns no random numbers.
+pub fn fresh_secret() -> Result<[u8; 16], String> {
+    let mut bytes = [0; 16];
+    SysRng
+        .try_fill_bytes(&mut bytes)
+        .map_err(|error| format!("the system returns no random numbers: {error}"))?;
+    Ok(bytes)
+}
+
 /// Returns a seed for a node's election timeouts: 64 bits of the system's randomness. If the system
 /// provides none, the seed is derived from the time and the process id.
 pub fn fresh_seed() -> u64 {

@@ -3,6 +3,7 @@
 mod control;
 mod event_loop;
 mod mailbox;
+mod match_requests;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,14 +11,15 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use raftian_raft::{
-    Change, Command, Config, ConfigError, Moment, NodeId, ReadId, Responses, StateHash,
+    Change, Command, Config, ConfigError, Membership, Moment, NodeId, ReadId, Responses, StateHash,
     TakenSnapshot,
 };
 use tokio::sync::{Notify, mpsc};
 
 use self::control::{ControlCommand, Waker};
 use self::mailbox::Mailbox;
-use crate::cluster::NodeConfig;
+use crate::cluster::{FirstStart, Founders, NodeConfig};
+use crate::contact::Contact;
 use crate::driver::Committed;
 use crate::quic::{LinkError, QuicOptions, ServiceRequest};
 use crate::random_ids::fresh_incarnation;
@@ -58,29 +60,50 @@ pub struct NodeOptions {
     /// File of the store's rollback guard, best where it is not lost together with the store; see
     /// [`RedbStore::open`](crate::store::RedbStore::open).
     pub mark: PathBuf,
-    /// Parameters of the store that is created if there is none.
-    pub creation: Creation,
+    /// Parameters of the store that is created if there is none; `None` if there must be one.
+    pub creation: Option<Creation>,
+    /// Founding membership that a new store records.
+    pub founding: Option<Membership>,
+    /// Whether the members that the configuration lists must be the founders in the store.
+    pub lists_founders: bool,
+    /// The node's own contact, which it keeps up to date in the log.
+    pub contact: Option<Contact>,
     /// Options of its links.
     pub links: QuicOptions,
 }
 
 impl NodeOptions {
-    /// Creates the options of the member `config`. Without [`NodeConfig::founding`] the founders
-    /// agree on their incarnations first
-    /// ([`Config::founders_agree`](raftian_raft::Config::founders_agree)).
+    /// Creates the options of the member `config`. Founders that are listed agree on their
+    /// incarnations first ([`Config::founders_agree`](raftian_raft::Config::founders_agree)).
     pub fn new(config: &NodeConfig, mut raft: Config, links: QuicOptions) -> Self {
-        let own = config
-            .founding
-            .as_ref()
-            .and_then(|founding| founding.member(config.id))
-            .map(|member| member.incarnation);
-        raft.founders_agree = own.is_none();
+        // A membership in the store takes precedence; with this setting one is required.
+        raft.founders_agree = !matches!(config.founding, Founders::Together(_));
+        let (creation, founding) = match &config.founding {
+            Founders::Listed => (Some(Creation::first(fresh_incarnation())), None),
+            Founders::Together(founding) => {
+                let own = founding.member(config.id).map(|member| member.incarnation);
+                let own = own.unwrap_or_else(fresh_incarnation);
+                (Some(Creation::first(own)), None)
+            }
+            Founders::Recorded { first_start: None } => (None, None),
+            Founders::Recorded {
+                first_start: Some(FirstStart { founding, creation }),
+            } => (Some(*creation), Some(founding.clone())),
+        };
+        let contact = (!config.reachable_at.is_empty()).then(|| Contact {
+            name: config.name.clone(),
+            fingerprint: config.identity.fingerprint(),
+            addresses: config.reachable_at.clone(),
+        });
         NodeOptions {
             raft,
             cluster: config.cluster.clone(),
             store: config.data.join("raft.redb"),
             mark: config.mark.clone(),
-            creation: Creation::first(own.unwrap_or_else(fresh_incarnation)),
+            creation,
+            founding,
+            lists_founders: config.founding == Founders::Listed,
+            contact,
             links,
         }
     }
@@ -112,6 +135,15 @@ pub enum StartError {
         founded: String,
         /// The founders according to the configuration.
         listed: String,
+    },
+    /// There is no store, and the configuration does not say what a new one contains.
+    #[error(
+        "there is no store {}: the match was left, or the file is lost. Join again with a ticket",
+        file.display()
+    )]
+    NoStore {
+        /// The store's file.
+        file: PathBuf,
     },
     /// The configuration allows messages larger than one frame.
     #[error("{0} allows messages larger than one frame; set it to at most {1} bytes")]

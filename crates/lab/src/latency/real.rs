@@ -96,6 +96,7 @@ impl Nodes for Real {
             .control()
             .links()
             .peers()
+            .iter()
             .all(|(_, counters)| counters.connected());
         node.view().status.leader.filter(|_| connected)
     }

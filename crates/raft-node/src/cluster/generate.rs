@@ -197,7 +197,7 @@ fn refuse_used(directory: &Path) -> Result<(), ClusterError> {
 
 /// Creates the file at `path`, which must not exist, and makes it durable. A `secret` file is
 /// created with access for its owner only.
-fn write_new(path: &Path, text: &str, secret: bool) -> Result<(), ClusterError> {
+pub(super) fn write_new(path: &Path, text: &str, secret: bool) -> Result<(), ClusterError> {
     let mut options = fs::OpenOptions::new();
     // An existing file could be a key, so it is never overwritten.
     options.write(true).create_new(true);
@@ -217,7 +217,7 @@ fn write_new(path: &Path, text: &str, secret: bool) -> Result<(), ClusterError> 
         .map_err(|error| unwritable(path, &error))
 }
 
-fn unwritable(path: &Path, error: &io::Error) -> ClusterError {
+pub(super) fn unwritable(path: &Path, error: &io::Error) -> ClusterError {
     ClusterError::Unwritable {
         path: path.to_owned(),
         reason: error.to_string(),

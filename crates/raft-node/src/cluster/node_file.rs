@@ -11,7 +11,9 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::Deserialize;
 
-use super::{ClusterError, Fingerprint, Identity, Member, NodeConfig, SNAPSHOT_ENTRIES, Timing};
+use super::{
+    ClusterError, Fingerprint, Founders, Identity, Member, NodeConfig, SNAPSHOT_ENTRIES, Timing,
+};
 
 /// Remedy for an invalid address.
 const ADDRESS_REMEDY: &str = "write one such as \"192.168.1.7:8000\" or \"[2001:db8::7]:8000\"";
@@ -165,7 +167,8 @@ impl NodeFile {
             listen: parse_address(&self.listen)
                 .map_err(|reason| invalid("listen", reason, ADDRESS_REMEDY))?,
             members,
-            founding: None,
+            founding: Founders::Listed,
+            reachable_at: Vec::new(),
             data: beside(&self.data),
             mark: beside(&self.mark),
             timing: Timing {
@@ -196,7 +199,7 @@ fn parse_address(text: &str) -> Result<SocketAddr, String> {
 
 /// Warns if other users can read the key, which would let them act as its member.
 #[cfg(unix)]
-fn warn_of_exposed_key(file: &Path) {
+pub(super) fn warn_of_exposed_key(file: &Path) {
     use std::os::unix::fs::PermissionsExt;
     // The read that follows reports the error.
     let Ok(metadata) = fs::metadata(file) else {
@@ -214,10 +217,10 @@ fn warn_of_exposed_key(file: &Path) {
 }
 
 #[cfg(not(unix))]
-fn warn_of_exposed_key(_file: &Path) {}
+pub(super) fn warn_of_exposed_key(_file: &Path) {}
 
 /// Reads the file at `path`, which must not be larger than [`MAX_FILE`].
-fn read(path: &Path) -> Result<Vec<u8>, ClusterError> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, ClusterError> {
     let unreadable = |reason: String| ClusterError::Unreadable {
         path: path.to_owned(),
         reason,

@@ -1,23 +1,21 @@
-//! Accepts connections, of members and of the operator's tool, and answers the latter.
+//! Accepts connections: of members, of the operator's tool, and of players who ask to join.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use quinn::{Connection, ConnectionError, Endpoint, Incoming, RecvStream, SendStream, VarInt};
-use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use quinn::{Connection, ConnectionError, Endpoint, Incoming, VarInt};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::answer::{Handler, answer};
 use super::counters::count;
+use super::join::serve_joiner;
 use super::paths::Origin;
 use super::peer::PeerLink;
 use super::receive::{log_panic, receive};
 use super::shared::Shared;
-use super::{
-    ANSWER_TIMEOUT, CLIENT_IDLE, CONNECT_TIMEOUT, MAX_REQUEST, MAX_REQUESTS, MAX_RESPONSE,
-    ServiceRequest, code, is_worth_logging, tls,
-};
+use super::{CLIENT_IDLE, CONNECT_TIMEOUT, MAX_REQUESTS, code, is_worth_logging, tls};
 
 /// Accepts connections until the endpoint closes.
 pub(super) async fn accept(endpoint: Endpoint, shared: Arc<Shared>) {
@@ -55,6 +53,9 @@ async fn serve(incoming: Incoming, handshake: OwnedSemaphorePermit, shared: Arc<
     // Only handshakes are limited by this permit, not established connections.
     drop(handshake);
     match tls::peer(&connection) {
+        Some(fingerprint) if tls::is_joining(&connection) => {
+            serve_joiner(connection, fingerprint, shared).await;
+        }
         Some(fingerprint) if fingerprint == shared.own => {
             match Arc::clone(&shared.clients).try_acquire_owned() {
                 // The permit is held to the end of the connection.
@@ -65,10 +66,18 @@ async fn serve(incoming: Incoming, handshake: OwnedSemaphorePermit, shared: Arc<
                 }
             }
         }
-        Some(fingerprint) => match shared.links.get(&fingerprint) {
-            Some(link) => serve_peer(connection, link, &shared).await,
-            // The verifier accepts the same certificates, so this is a second check.
-            None => connection.close(code::UNKNOWN_PEER, b"not a member"),
+        Some(fingerprint) => match shared.link(&fingerprint) {
+            Some(link) => serve_peer(connection, &link, &shared).await,
+            None => {
+                let refused = count(&shared.counters.refused_handshakes, 1);
+                if is_worth_logging(refused) {
+                    tracing::warn!(
+                        %address, %fingerprint, refused,
+                        "refused a connection: its certificate belongs to no member"
+                    );
+                }
+                connection.close(code::UNKNOWN_PEER, b"not a member");
+            }
         },
         None => connection.close(code::UNKNOWN_PEER, b"no certificate"),
     }
@@ -110,7 +119,10 @@ async fn serve_operator(connection: Connection, shared: Arc<Shared>) {
     loop {
         tokio::select! {
             request = connection.accept_bi() => match request {
-                Ok((send, receive)) => drop(requests.spawn(answer(send, receive, Arc::clone(&shared)))),
+                Ok((send, receive)) => {
+                    let answer = answer(send, receive, Handler::Program, Arc::clone(&shared));
+                    requests.spawn(answer);
+                }
                 Err(_) => return,
             },
             Some(ended) = requests.join_next() => log_panic(ended),
@@ -120,50 +132,5 @@ async fn serve_operator(connection: Connection, shared: Arc<Shared>) {
                 return;
             }
         }
-    }
-}
-
-/// Answers one request; returns when its client has the answer.
-async fn answer(mut send: SendStream, mut receive: RecvStream, shared: Arc<Shared>) {
-    match respond(&mut receive, &shared).await {
-        Ok(answer) => {
-            // A client that has disconnected needs no answer.
-            let arrives = async {
-                send.write_all(&answer).await.ok()?;
-                send.finish().ok()?;
-                // Completes once the client has acknowledged the whole answer.
-                send.stopped().await.ok()
-            };
-            let _gone = timeout(ANSWER_TIMEOUT, arrives).await;
-        }
-        Err(refusal) => {
-            // The client may have closed either half already; it then needs no reason.
-            let _ = receive.stop(refusal);
-            let _ = send.reset(refusal);
-        }
-    }
-}
-
-/// Returns the node's answer to the request in `receive`, or the error code for the client.
-async fn respond(receive: &mut RecvStream, shared: &Shared) -> Result<Vec<u8>, VarInt> {
-    let body = match timeout(ANSWER_TIMEOUT, receive.read_to_end(MAX_REQUEST)).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(quinn::ReadToEndError::TooLong)) => return Err(code::TOO_LARGE),
-        Ok(Err(quinn::ReadToEndError::Read(_))) | Err(_) => return Err(code::NO_ANSWER),
-    };
-    let (respond, answer) = oneshot::channel();
-    // Never waits: with a full queue the client is answered at once and can retry.
-    match shared.requests.try_send(ServiceRequest { body, respond }) {
-        Ok(()) => shared.notify.notify_one(),
-        Err(TrySendError::Full(_)) => {
-            count(&shared.counters.refused_requests, 1);
-            return Err(code::BUSY);
-        }
-        Err(TrySendError::Closed(_)) => return Err(code::NO_ANSWER),
-    }
-    match timeout(ANSWER_TIMEOUT, answer).await {
-        Ok(Ok(answer)) if answer.len() <= MAX_RESPONSE => Ok(answer),
-        Ok(Ok(_)) => Err(code::TOO_LARGE),
-        Ok(Err(_)) | Err(_) => Err(code::NO_ANSWER),
     }
 }

@@ -11,7 +11,8 @@ use tokio::runtime::Handle;
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
-use super::{MAX_REQUEST, MAX_RESPONSE, code, tls};
+use super::tls::{self, Pin};
+use super::{MAX_REQUEST, MAX_RESPONSE, code};
 use crate::cluster::{Identity, NodeConfig};
 
 /// Longest time that a client waits for its close to be sent.
@@ -94,7 +95,8 @@ pub async fn request(
     }
     let address = reachable(config.listen);
     let local = |reason: String| ClientError::Local { reason };
-    let tls = tls::client(&config.identity, config.identity.fingerprint())
+    let own = Pin::Whole(config.identity.fingerprint());
+    let tls = tls::client(&config.identity, own, tls::protocol())
         .map_err(|error| local(error.to_string()))?;
     let from: IpAddr = if address.is_ipv4() {
         Ipv4Addr::UNSPECIFIED.into()

@@ -2,37 +2,63 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use raftian_raft::NodeId;
 
 /// Counters of all links of one node. Every counter starts at 0 with the node and only grows.
 #[derive(Debug)]
 pub struct LinkCounters {
-    peers: BTreeMap<NodeId, PeerCounters>,
+    /// Counters of the members that are peers at present.
+    peers: RwLock<BTreeMap<NodeId, Arc<PeerCounters>>>,
     pub(super) refused_handshakes: AtomicU64,
     pub(super) refused_requests: AtomicU64,
 }
 
 impl LinkCounters {
-    pub(super) fn new(peers: impl IntoIterator<Item = NodeId>) -> Self {
+    pub(super) fn new() -> Self {
         LinkCounters {
-            peers: peers
-                .into_iter()
-                .map(|id| (id, PeerCounters::default()))
-                .collect(),
+            peers: RwLock::default(),
             refused_handshakes: AtomicU64::new(0),
             refused_requests: AtomicU64::new(0),
         }
     }
 
     /// Returns the counters of the link with `peer`, if it is a peer.
-    pub fn peer(&self, peer: NodeId) -> Option<&PeerCounters> {
-        self.peers.get(&peer)
+    pub fn peer(&self, peer: NodeId) -> Option<Arc<PeerCounters>> {
+        self.peers
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&peer)
+            .cloned()
     }
 
     /// Returns the counters of all peers, in order of their ids.
-    pub fn peers(&self) -> impl Iterator<Item = (NodeId, &PeerCounters)> {
-        self.peers.iter().map(|(id, counters)| (*id, counters))
+    pub fn peers(&self) -> Vec<(NodeId, Arc<PeerCounters>)> {
+        self.peers
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .map(|(id, counters)| (*id, Arc::clone(counters)))
+            .collect()
+    }
+
+    /// Adds a peer, whose counters start at 0.
+    pub(super) fn add(&self, peer: NodeId) -> Arc<PeerCounters> {
+        let counters = Arc::new(PeerCounters::default());
+        self.peers
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(peer, Arc::clone(&counters));
+        counters
+    }
+
+    /// Removes a peer.
+    pub(super) fn remove(&self, peer: NodeId) {
+        self.peers
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&peer);
     }
 
     /// Returns the number of failed attempts to connect to this node: unknown certificates, port

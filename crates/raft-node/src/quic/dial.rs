@@ -1,5 +1,7 @@
 //! Dialling half of a link: keeps one connection to one peer that this node dialled.
 //!
+//! All addresses of the peer are tried, the last good one first, the others half a timeout apart.
+//!
 //! The link sends on that connection or on the one that the peer dialled, so messages flow while
 //! the peer cannot be dialled. The dialler keeps trying: with two connections a change of either
 //! side's address leaves one that QUIC migrates.
@@ -11,6 +13,7 @@ use std::time::Duration;
 
 use quinn::{Connection, ConnectionError, Endpoint};
 use sha2::{Digest, Sha256};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::counters::count;
@@ -18,27 +21,27 @@ use super::paths::Origin;
 use super::peer::PeerLink;
 use super::receive::receive;
 use super::shared::Shared;
-use super::{BACKOFF_MAX, BACKOFF_MIN, CONNECT_TIMEOUT, is_worth_logging, tls};
+use super::{BACKOFF_MAX, BACKOFF_MIN, CONNECT_TIMEOUT, code, is_worth_logging, tls};
 use crate::cluster::{Fingerprint, Identity};
 
 /// Task that dials one peer.
 pub(super) struct Dialler {
     pub(super) endpoint: Endpoint,
     pub(super) config: quinn::ClientConfig,
-    /// Configured address of the peer.
-    pub(super) address: SocketAddr,
-    /// Certificate of the peer.
-    pub(super) fingerprint: Fingerprint,
     pub(super) link: Arc<PeerLink>,
     pub(super) shared: Arc<Shared>,
 }
+
+/// Pause between the attempts at two addresses. Long enough that a second attempt rarely succeeds
+/// too: the peer would take it for a newer connection and close the first.
+const NEXT_ADDRESS: Duration = Duration::from_millis(750);
 
 /// Why there is no dialled connection.
 enum Down {
     /// The node stops.
     Ended,
     /// One side refused the other's certificate or wire version.
-    Refused(tls::Alert),
+    Refused(SocketAddr, tls::Alert),
     /// Any other reason.
     Lost(String),
 }
@@ -47,10 +50,11 @@ impl Dialler {
     /// Connects, receives and reconnects until the node stops.
     pub(super) async fn run(self) {
         let mut failures: u32 = 0;
+        let mut last_good = None;
         loop {
-            let address = self.next_address(failures);
-            let down = match self.connect(address).await {
+            let down = match self.connect_any(last_good).await {
                 Ok(connection) => {
+                    last_good = Some(connection.remote_address());
                     let since = Instant::now();
                     let down = self.serve(&connection).await;
                     // A connection that is lost at once counts as a failure, so that the pauses
@@ -66,72 +70,63 @@ impl Dialler {
             if matches!(down, Down::Ended) {
                 return;
             }
-            self.log_down(&down, address, failures);
-            sleep(backoff(failures, self.shared.own, self.fingerprint)).await;
+            self.log_down(&down, failures);
+            sleep(backoff(failures, self.shared.own, self.link.fingerprint())).await;
         }
     }
 
-    /// Returns the address to dial: the configured one, and after every other failure the one from
-    /// which the peer's own connection arrives. So a connection is dialled again after the peer has
-    /// moved, and stands when this node moves next.
-    fn next_address(&self, failures: u32) -> SocketAddr {
-        match self.link.observed_address() {
-            Some(observed) if failures % 2 == 1 => observed,
-            _ => self.address,
+    /// Returns the first connection that the peer accepts at any of its addresses.
+    async fn connect_any(&self, last_good: Option<SocketAddr>) -> Result<Connection, Down> {
+        let mut addresses = self.link.candidate_addresses();
+        if let Some(last_good) = last_good {
+            addresses.retain(|address| *address != last_good);
+            addresses.insert(0, last_good);
         }
-    }
-
-    /// Returns a connection that the peer has accepted.
-    async fn connect(&self, address: SocketAddr) -> Result<Connection, Down> {
-        let connecting =
-            match self
-                .endpoint
-                .connect_with(self.config.clone(), address, Identity::SERVER_NAME)
-            {
-                Ok(connecting) => connecting,
-                // Any other error may pass, so it is only a reason to try again.
-                Err(quinn::ConnectError::EndpointStopping) => return Err(Down::Ended),
-                Err(error) => return Err(Down::Lost(error.to_string())),
-            };
-        let agree = async {
-            let connection = connecting.await?;
-            // The welcome: see the documentation of `quic`.
-            drop(connection.accept_uni().await?);
-            Ok(connection)
-        };
-        match timeout(CONNECT_TIMEOUT, agree).await {
-            Ok(agreed) => agreed.map_err(|error| down(&error)),
-            Err(_) => Err(Down::Lost("the peer does not answer".to_owned())),
+        let mut attempts = JoinSet::new();
+        for (place, address) in (0..).zip(addresses) {
+            let (endpoint, config) = (self.endpoint.clone(), self.config.clone());
+            attempts.spawn(async move {
+                sleep(NEXT_ADDRESS * place).await;
+                connect(&endpoint, config, address).await
+            });
         }
+        let mut failed = Down::Lost("no address is known".to_owned());
+        while let Some(attempt) = attempts.join_next().await {
+            match attempt {
+                // Dropping the set ends the other attempts.
+                Ok(Ok(connection)) => return Ok(connection),
+                Ok(Err(Down::Ended)) => return Err(Down::Ended),
+                // A refusal says more than an address at which nothing answers.
+                Ok(Err(Down::Lost(_))) if matches!(failed, Down::Refused(..)) => {}
+                Ok(Err(down)) => failed = down,
+                Err(error) => failed = Down::Lost(error.to_string()),
+            }
+        }
+        Err(failed)
     }
 
     /// Adds the connection to the link and reads from it until it is lost.
     async fn serve(&self, connection: &Connection) -> Down {
-        if let Some(counters) = self.link.counters() {
-            counters.refusing.store(false, Ordering::Relaxed);
-            count(&counters.connects, 1);
-        }
+        let counters = self.link.counters();
+        counters.refusing.store(false, Ordering::Relaxed);
+        count(&counters.connects, 1);
         let address = connection.remote_address();
         tracing::info!(peer = %self.link.peer(), %address, "connected");
         let guard = self.link.add(Origin::Dialled, connection);
-        down(&receive(connection, &guard, &self.shared).await)
+        down(&receive(connection, &guard, &self.shared).await, address)
     }
 
-    fn log_down(&self, down: &Down, address: SocketAddr, failures: u32) {
+    fn log_down(&self, down: &Down, failures: u32) {
         let peer = self.link.peer();
-        if let Some(counters) = self.link.counters() {
-            counters
-                .refusing
-                .store(matches!(down, Down::Refused(_)), Ordering::Relaxed);
-        }
+        let counters = self.link.counters();
+        counters
+            .refusing
+            .store(matches!(down, Down::Refused(..)), Ordering::Relaxed);
         let is_logged = is_worth_logging(failures.into());
         match down {
             Down::Ended => {}
-            Down::Refused(alert) => {
-                let refused = self
-                    .link
-                    .counters()
-                    .map_or(0, |counters| count(&counters.refused, 1));
+            Down::Refused(address, alert) => {
+                let refused = count(&counters.refused, 1);
                 if is_worth_logging(refused) {
                     tracing::warn!(
                         %peer, %address, ?alert, refused,
@@ -148,11 +143,41 @@ impl Dialler {
     }
 }
 
-fn down(error: &ConnectionError) -> Down {
+/// Returns a connection that the peer has accepted.
+async fn connect(
+    endpoint: &Endpoint,
+    config: quinn::ClientConfig,
+    address: SocketAddr,
+) -> Result<Connection, Down> {
+    let connecting = match endpoint.connect_with(config, address, Identity::SERVER_NAME) {
+        Ok(connecting) => connecting,
+        // Any other error may pass, so it is only a reason to try again.
+        Err(quinn::ConnectError::EndpointStopping) => return Err(Down::Ended),
+        Err(error) => return Err(Down::Lost(error.to_string())),
+    };
+    let agree = async {
+        let connection = connecting.await?;
+        // The welcome: see the documentation of `quic`.
+        drop(connection.accept_uni().await?);
+        Ok(connection)
+    };
+    match timeout(CONNECT_TIMEOUT, agree).await {
+        Ok(agreed) => agreed.map_err(|error| down(&error, address)),
+        Err(_) => Err(Down::Lost(format!("{address} does not answer"))),
+    }
+}
+
+fn down(error: &ConnectionError, address: SocketAddr) -> Down {
     match (error, tls::alert(error)) {
-        // A dialled connection in use is closed locally only when the node stops.
+        // A dialled connection in use is closed locally only when the node stops, or the peer is
+        // removed, which ends this task.
         (ConnectionError::LocallyClosed, _) => Down::Ended,
-        (_, Some(alert)) => Down::Refused(alert),
+        (ConnectionError::ApplicationClosed(close), _)
+            if close.error_code == code::UNKNOWN_PEER =>
+        {
+            Down::Refused(address, tls::Alert::Refused)
+        }
+        (_, Some(alert)) => Down::Refused(address, alert),
         (error, None) => Down::Lost(error.to_string()),
     }
 }

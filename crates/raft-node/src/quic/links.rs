@@ -1,28 +1,32 @@
 //! Links of one node, as its driver uses them: queues, counters and the tasks behind them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use quinn::{Endpoint, TokioRuntime};
-use raftian_raft::{Body, Message, NodeId};
+use raftian_raft::{Body, Membership, Message, NodeId};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, mpsc};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use super::accept::accept;
+use super::answer::{PeerRequest, request};
 use super::counters::{LinkCounters, count};
 use super::dial::Dialler;
 use super::peer::PeerLink;
 use super::send::send;
 use super::shared::{Delivery, Shared};
+use super::tls::{self, Pin};
 use super::{
-    INBOX, INBOX_BYTES, LinkError, MAX_CLIENTS, MAX_HANDSHAKES, OUTBOX, REQUEST_QUEUE,
-    SNAPSHOT_OUTBOX, ServiceRequest, code, endpoint, tls,
+    INBOX, INBOX_BYTES, LinkError, MAX_CLIENTS, MAX_HANDSHAKES, MAX_JOINERS, OUTBOX,
+    PEER_REQUEST_QUEUE, REMOVED_GRACE, REQUEST_QUEUE, SNAPSHOT_OUTBOX, ServiceRequest, code,
+    endpoint,
 };
 use crate::cluster::{Identity, Member, NodeConfig};
+use crate::contact::Contact;
 use crate::links::Links;
 use crate::panic_message;
 
@@ -32,22 +36,34 @@ use crate::panic_message;
 pub struct QuicLinks {
     endpoint: Endpoint,
     address: SocketAddr,
-    outboxes: BTreeMap<NodeId, Outboxes>,
+    id: NodeId,
+    identity: Identity,
+    /// How members are reached for which the membership has no contact: those that the
+    /// configuration lists, and those that other members named.
+    listed: BTreeMap<NodeId, Contact>,
+    /// Ids in the memberships that were followed and not removed since.
+    members: BTreeSet<NodeId>,
+    peers: BTreeMap<NodeId, Peer>,
     inbox: mpsc::Receiver<Delivery>,
+    peer_requests: mpsc::Receiver<PeerRequest>,
+    runtime: Handle,
     pub(super) shared: Arc<Shared>,
     /// Dropping it ends every task below it.
     tasks: JoinSet<()>,
 }
 
-/// Messages that wait for one peer, in one queue per stream.
+/// A member with its link, the tasks behind it, and the messages that wait for it, in one queue per
+/// stream.
 #[derive(Debug)]
-struct Outboxes {
+struct Peer {
+    link: Arc<PeerLink>,
+    tasks: [AbortHandle; 2],
     messages: mpsc::Sender<Message>,
     snapshots: mpsc::Sender<Message>,
 }
 
-impl Outboxes {
-    fn of(&self, body: &Body) -> &mpsc::Sender<Message> {
+impl Peer {
+    fn outbox(&self, body: &Body) -> &mpsc::Sender<Message> {
         match body {
             // No wildcard, so that a new message type must choose its stream.
             Body::InstallSnapshot(_) => &self.snapshots,
@@ -112,18 +128,14 @@ impl QuicLinks {
         notify: Arc<Notify>,
     ) -> Result<(QuicLinks, mpsc::Receiver<ServiceRequest>), LinkError> {
         // Checked here, because spawning outside of a runtime panics.
-        Handle::try_current().map_err(|_| LinkError::NoRuntime)?;
+        let runtime = Handle::try_current().map_err(|_| LinkError::NoRuntime)?;
         let QuicOptions {
             socket,
             id,
             members,
             identity,
         } = options;
-        let own = identity.fingerprint();
-        let peers = || members.iter().filter(|member| member.id != id);
-        // The node's own certificate is accepted as well: the operator's tool uses it.
-        let pins = members.iter().map(|member| member.fingerprint).chain([own]);
-        let server = tls::server(&identity, pins)?;
+        let server = tls::server(&identity)?;
         let address = socket
             .local_addr()
             .unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
@@ -136,69 +148,159 @@ impl QuicLinks {
         .map_err(|error| LinkError::socket(address, &error))?;
         let (inbox_sender, inbox) = mpsc::channel(INBOX);
         let (request_sender, requests) = mpsc::channel(REQUEST_QUEUE);
-        let counters = Arc::new(LinkCounters::new(peers().map(|member| member.id)));
+        let (peer_request_sender, peer_requests) = mpsc::channel(PEER_REQUEST_QUEUE);
         let shared = Arc::new(Shared {
-            own,
-            // Without the node itself: a connection with its certificate is the operator's.
-            links: peers()
-                .map(|member| {
-                    let link = PeerLink::new(member.id, Arc::clone(&counters));
-                    (member.fingerprint, Arc::new(link))
-                })
-                .collect(),
-            counters,
+            own: identity.fingerprint(),
+            links: RwLock::default(),
+            counters: Arc::new(LinkCounters::new()),
             inbox: inbox_sender,
             inbox_room: Arc::new(Semaphore::new(INBOX_BYTES)),
             requests: request_sender,
+            peer_requests: peer_request_sender,
             handshakes: Arc::new(Semaphore::new(MAX_HANDSHAKES)),
             clients: Arc::new(Semaphore::new(MAX_CLIENTS)),
+            joiners: Arc::new(Semaphore::new(MAX_JOINERS)),
             notify,
             cut: AtomicBool::new(false),
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(endpoint.clone(), Arc::clone(&shared)));
-        let mut outboxes = BTreeMap::new();
-        for peer in peers() {
-            let Some(link) = shared.links.get(&peer.fingerprint) else {
-                continue;
-            };
-            // Queues and tasks per peer: one that is down delays no other.
-            let (messages, outbox) = mpsc::channel(OUTBOX);
-            let (snapshots, snapshot_outbox) = mpsc::channel(SNAPSHOT_OUTBOX);
-            outboxes.insert(
-                peer.id,
-                Outboxes {
-                    messages,
-                    snapshots,
-                },
-            );
-            tasks.spawn(send(
-                Arc::clone(link),
-                Arc::clone(&shared),
-                outbox,
-                snapshot_outbox,
-            ));
-            let dialler = Dialler {
-                endpoint: endpoint.clone(),
-                config: tls::client(&identity, peer.fingerprint)?,
-                address: peer.address,
-                fingerprint: peer.fingerprint,
-                link: Arc::clone(link),
-                shared: Arc::clone(&shared),
-            };
-            tasks.spawn(dialler.run());
+        let mut links = QuicLinks {
+            endpoint,
+            address,
+            id,
+            identity,
+            listed: BTreeMap::new(),
+            members: BTreeSet::new(),
+            peers: BTreeMap::new(),
+            inbox,
+            peer_requests,
+            runtime,
+            shared,
+            tasks,
+        };
+        for member in members {
+            links.list(member.id, member.contact())?;
         }
-        Ok((
-            QuicLinks {
-                endpoint,
-                address,
-                outboxes,
-                inbox,
-                shared,
-                tasks,
-            },
-            requests,
-        ))
+        Ok((links, requests))
+    }
+
+    /// Adds a member that the membership here may not name yet, because this node was away when it
+    /// joined.
+    ///
+    /// # Errors
+    /// [`LinkError::Identity`].
+    pub fn list(&mut self, id: NodeId, contact: Contact) -> Result<(), LinkError> {
+        self.add(id, contact.clone())?;
+        self.listed.insert(id, contact);
+        Ok(())
+    }
+
+    /// Adds a peer and dials it. A peer that is known gets the addresses.
+    fn add(&mut self, id: NodeId, contact: Contact) -> Result<(), LinkError> {
+        let Contact {
+            fingerprint,
+            addresses,
+            ..
+        } = contact;
+        // A connection with the own certificate is the operator's.
+        if id == self.id || fingerprint == self.shared.own {
+            return Ok(());
+        }
+        if let Some(peer) = self.peers.get(&id)
+            && peer.link.fingerprint() == fingerprint
+        {
+            peer.link.set_addresses(addresses);
+            return Ok(());
+        }
+        self.remove(id);
+        let config = tls::client(&self.identity, Pin::Whole(fingerprint), tls::protocol())?;
+        let counters = self.shared.counters.add(id);
+        let link = Arc::new(PeerLink::new(id, fingerprint, addresses, counters));
+        self.shared
+            .links
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(fingerprint, Arc::clone(&link));
+        // Queues and tasks per peer: one that is down delays no other.
+        let (messages, outbox) = mpsc::channel(OUTBOX);
+        let (snapshots, snapshot_outbox) = mpsc::channel(SNAPSHOT_OUTBOX);
+        let sender = send(
+            Arc::clone(&link),
+            Arc::clone(&self.shared),
+            outbox,
+            snapshot_outbox,
+        );
+        let dialler = Dialler {
+            endpoint: self.endpoint.clone(),
+            config,
+            link: Arc::clone(&link),
+            shared: Arc::clone(&self.shared),
+        };
+        let tasks = [
+            self.tasks.spawn_on(sender, &self.runtime),
+            self.tasks.spawn_on(dialler.run(), &self.runtime),
+        ];
+        let peer = Peer {
+            link,
+            tasks,
+            messages,
+            snapshots,
+        };
+        self.peers.insert(id, peer);
+        Ok(())
+    }
+
+    /// Removes a peer: it is no longer dialled, and its connections are closed after
+    /// [`REMOVED_GRACE`].
+    fn remove(&mut self, id: NodeId) {
+        let Some(peer) = self.peers.remove(&id) else {
+            return;
+        };
+        let Peer { link, tasks, .. } = peer;
+        self.shared
+            .links
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&link.fingerprint());
+        self.shared.counters.remove(id);
+        let close = async move {
+            tokio::time::sleep(REMOVED_GRACE).await;
+            link.close(code::UNKNOWN_PEER, b"no longer a member");
+            for task in tasks {
+                task.abort();
+            }
+        };
+        self.tasks.spawn_on(close, &self.runtime);
+    }
+
+    /// Returns the next request of a member or joiner, if one waits.
+    pub fn next_peer_request(&mut self) -> Option<PeerRequest> {
+        self.peer_requests.try_recv().ok()
+    }
+
+    /// Sends `body` to the member `to` and passes its answer to `then`, or `None` if none arrives
+    /// within [`PEER_ANSWER_TIMEOUT`](super::PEER_ANSWER_TIMEOUT).
+    pub fn request(
+        &mut self,
+        to: NodeId,
+        body: Vec<u8>,
+        then: impl FnOnce(Option<Vec<u8>>) + Send + 'static,
+    ) {
+        let route = self
+            .peers
+            .get(&to)
+            .filter(|_| !self.shared.is_cut())
+            .and_then(|peer| peer.link.route().borrow().clone());
+        let Some(route) = route else {
+            return then(None);
+        };
+        let notify = Arc::clone(&self.shared.notify);
+        let exchange = async move {
+            then(request(&route.connection, &body).await);
+            notify.notify_one();
+        };
+        self.tasks.spawn_on(exchange, &self.runtime);
     }
 
     /// Returns the address of the node's port.
@@ -259,15 +361,13 @@ impl QuicLinks {
 impl Links for QuicLinks {
     /// At the bound, [`OUTBOX`] or [`SNAPSHOT_OUTBOX`], the message is dropped and counted.
     fn send(&mut self, to: NodeId, message: Message) {
-        let Some(outboxes) = self.outboxes.get(&to) else {
+        let Some(peer) = self.peers.get(&to) else {
             tracing::debug!(%to, "dropped a message to an unknown peer");
             return;
         };
-        let outbox = outboxes.of(&message.body);
-        if (self.shared.is_cut() || outbox.try_send(message).is_err())
-            && let Some(counters) = self.shared.counters.peer(to)
-        {
-            count(&counters.dropped, 1);
+        let outbox = peer.outbox(&message.body);
+        if self.shared.is_cut() || outbox.try_send(message).is_err() {
+            count(&peer.link.counters().dropped, 1);
         }
     }
 
@@ -287,6 +387,25 @@ impl Links for QuicLinks {
             }
         }
         None
+    }
+
+    /// A member without a readable contact is reached as it was listed.
+    fn follow(&mut self, membership: &Membership, is_committed: bool) {
+        for (id, _) in membership.members() {
+            self.members.insert(id);
+            let contact = Contact::of(membership, id).or_else(|| self.listed.get(&id).cloned());
+            if let Some(contact) = contact
+                && let Err(error) = self.add(id, contact)
+            {
+                tracing::error!(member = %id, %error, "cannot connect to a member");
+            }
+        }
+        if is_committed {
+            let removed = |id: &NodeId| !membership.contains(*id);
+            for id in self.members.extract_if(.., removed).collect::<Vec<_>>() {
+                self.remove(id);
+            }
+        }
     }
 }
 

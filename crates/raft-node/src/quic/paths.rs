@@ -138,6 +138,14 @@ impl<C> Paths<C> {
         Some((PathId { origin, number }, &path.connection))
     }
 
+    /// Returns all connections.
+    pub(super) fn connections(&self) -> impl Iterator<Item = &C> {
+        [&self.dialled, &self.accepted]
+            .into_iter()
+            .flatten()
+            .map(|path| &path.connection)
+    }
+
     /// Returns the connection that the peer dialled.
     pub(super) fn accepted(&self) -> Option<&C> {
         self.accepted.as_ref().map(|path| &path.connection)

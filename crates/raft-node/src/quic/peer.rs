@@ -5,14 +5,15 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use quinn::Connection;
+use quinn::{Connection, VarInt};
 use raftian_raft::{Body, NodeId};
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
 use super::code;
-use super::counters::{LinkCounters, PeerCounters};
+use super::counters::PeerCounters;
 use super::paths::{Origin, PathId, Paths, QUIET_CHECKS};
+use crate::cluster::Fingerprint;
 
 /// Silence after which a connection with unanswered messages is left for another one: several
 /// heartbeats, and well below an idle timeout. Longer on slow paths: three round trips.
@@ -22,7 +23,10 @@ const SILENCE: Duration = Duration::from_millis(300);
 #[derive(Debug)]
 pub(super) struct PeerLink {
     peer: NodeId,
-    counters: Arc<LinkCounters>,
+    fingerprint: Fingerprint,
+    /// Recorded addresses of the peer, the best first.
+    addresses: Mutex<Vec<SocketAddr>>,
+    counters: Arc<PeerCounters>,
     paths: Mutex<Paths<Connection>>,
     route: watch::Sender<Option<Route>>,
     /// Signalled when a connection has an unanswered message.
@@ -37,9 +41,16 @@ pub(super) struct Route {
 }
 
 impl PeerLink {
-    pub(super) fn new(peer: NodeId, counters: Arc<LinkCounters>) -> Self {
+    pub(super) fn new(
+        peer: NodeId,
+        fingerprint: Fingerprint,
+        addresses: Vec<SocketAddr>,
+        counters: Arc<PeerCounters>,
+    ) -> Self {
         PeerLink {
             peer,
+            fingerprint,
+            addresses: Mutex::new(addresses),
             counters,
             paths: Mutex::default(),
             route: watch::Sender::default(),
@@ -51,8 +62,44 @@ impl PeerLink {
         self.peer
     }
 
-    pub(super) fn counters(&self) -> Option<&PeerCounters> {
-        self.counters.peer(self.peer)
+    /// Returns the hash of the peer's certificate.
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
+    pub(super) fn counters(&self) -> &PeerCounters {
+        &self.counters
+    }
+
+    /// Replaces the recorded addresses.
+    pub(super) fn set_addresses(&self, addresses: Vec<SocketAddr>) {
+        *self
+            .addresses
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = addresses;
+    }
+
+    /// Returns the recorded addresses, and last the one from which the peer's own connection
+    /// arrives, unless it is recorded too.
+    pub(super) fn candidate_addresses(&self) -> Vec<SocketAddr> {
+        let mut addresses = self
+            .addresses
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        if let Some(observed) = self.observed_address()
+            && !addresses.contains(&observed)
+        {
+            addresses.push(observed);
+        }
+        addresses
+    }
+
+    /// Closes all connections with the peer.
+    pub(super) fn close(&self, code: VarInt, reason: &[u8]) {
+        for connection in self.lock().connections() {
+            connection.close(code, reason);
+        }
     }
 
     /// Adds a connection for as long as the returned value exists. It closes the one that it
@@ -74,7 +121,7 @@ impl PeerLink {
     }
 
     /// Returns the address from which the peer's own connection arrives.
-    pub(super) fn observed_address(&self) -> Option<SocketAddr> {
+    fn observed_address(&self) -> Option<SocketAddr> {
         self.lock().accepted().map(Connection::remote_address)
     }
 
@@ -130,11 +177,9 @@ impl PeerLink {
             true
         });
         if is_changed {
-            if let Some(counters) = self.counters() {
-                counters
-                    .connected
-                    .store(chosen.is_some(), Ordering::Relaxed);
-            }
+            self.counters
+                .connected
+                .store(chosen.is_some(), Ordering::Relaxed);
             tracing::debug!(peer = %self.peer, chosen = ?chosen.map(|(id, _)| id), "route changed");
         }
         result

@@ -3,15 +3,16 @@
 
 use std::sync::Arc;
 
-use quinn::{Connection, ConnectionError, RecvStream};
+use quinn::{Connection, ConnectionError, RecvStream, VarInt};
 use raftian_raft::Message;
 use tokio::task::{JoinError, JoinSet};
 
+use super::answer::{Handler, RequestSource, answer};
 use super::counters::count;
 use super::paths::PathId;
 use super::peer::{PathGuard, PeerLink};
 use super::shared::{Delivery, Shared};
-use super::{MAX_STREAMS, code, is_worth_logging};
+use super::{MAX_REQUESTS, MAX_STREAMS, code, is_worth_logging};
 use crate::{panic_message, wire};
 
 /// Maximum number of tasks that read the streams of one connection: one for each open stream, and
@@ -28,6 +29,9 @@ pub(super) async fn receive(
     // QUIC considers a stream closed once its end was read, so the next one may arrive before the
     // task of the last has returned.
     let mut streams = JoinSet::new();
+    let mut requests = JoinSet::new();
+    // Before both sides have accepted each other, no request is allowed.
+    connection.set_max_concurrent_bi_streams(VarInt::from_u32(MAX_REQUESTS));
     loop {
         tokio::select! {
             // Ended tasks are collected first, because they make room for the next stream.
@@ -39,6 +43,15 @@ pub(super) async fn receive(
                     streams.spawn(read_messages(stream, link, guard.id, Arc::clone(shared)));
                 }
                 // Returning drops the set, and with it the readers of the lost connection.
+                Err(reason) => return reason,
+            },
+            Some(ended) = requests.join_next() => log_panic(ended),
+            request = connection.accept_bi() => match request {
+                Ok((send, receive)) => {
+                    let from = RequestSource::Member(guard.link.peer());
+                    let shared = Arc::clone(shared);
+                    requests.spawn(answer(send, receive, Handler::Node(from), shared));
+                }
                 Err(reason) => return reason,
             },
         }
@@ -67,9 +80,7 @@ async fn read_messages(
     shared: Arc<Shared>,
 ) {
     let from = link.peer();
-    let Some(counters) = link.counters() else {
-        return;
-    };
+    let counters = link.counters();
     loop {
         let (size, message) = match read_frame(&mut stream).await {
             Ok(Some(read)) => read,

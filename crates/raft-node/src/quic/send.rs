@@ -219,8 +219,6 @@ impl<'a> Lane<'a> {
     }
 
     fn count(&self, counter: impl Fn(&PeerCounters) -> &AtomicU64, by: usize) {
-        if let Some(counters) = self.link.counters() {
-            count(counter(counters), by);
-        }
+        count(counter(self.link.counters()), by);
     }
 }

@@ -1,13 +1,14 @@
 //! State shared by the tasks behind a node's links.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use raftian_raft::{Message, NodeId};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::ServiceRequest;
+use super::answer::PeerRequest;
 use super::counters::LinkCounters;
 use super::peer::PeerLink;
 use crate::cluster::Fingerprint;
@@ -17,21 +18,33 @@ use crate::cluster::Fingerprint;
 pub(super) struct Shared {
     pub(super) own: Fingerprint,
     /// Links with the members that may connect, by their certificates.
-    pub(super) links: BTreeMap<Fingerprint, Arc<PeerLink>>,
+    pub(super) links: RwLock<BTreeMap<Fingerprint, Arc<PeerLink>>>,
     pub(super) counters: Arc<LinkCounters>,
     pub(super) inbox: mpsc::Sender<Delivery>,
     /// One permit per byte that may wait in the inbox.
     pub(super) inbox_room: Arc<Semaphore>,
     pub(super) requests: mpsc::Sender<ServiceRequest>,
+    pub(super) peer_requests: mpsc::Sender<PeerRequest>,
     /// One permit per handshake that may be in progress.
     pub(super) handshakes: Arc<Semaphore>,
     /// One permit per connection of the operator's tools.
     pub(super) clients: Arc<Semaphore>,
+    /// One permit per player who asks to join.
+    pub(super) joiners: Arc<Semaphore>,
     pub(super) notify: Arc<Notify>,
     pub(super) cut: AtomicBool,
 }
 
 impl Shared {
+    /// Returns the link with the member that has this certificate.
+    pub(super) fn link(&self, fingerprint: &Fingerprint) -> Option<Arc<PeerLink>> {
+        self.links
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(fingerprint)
+            .cloned()
+    }
+
     pub(super) fn is_cut(&self) -> bool {
         // Relaxed: as when a cable is pulled, a message at that moment may still pass.
         self.cut.load(Ordering::Relaxed)

@@ -8,13 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::{Connection, ConnectionError, Endpoint};
-use raftian_raft::{Body, ClientId, Command, Message, NodeId, Term};
+use raftian_raft::{
+    Body, Change, ClientId, Command, Incarnation, Membership, Message, NodeId, Standing, Term,
+};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, timeout};
 
 use super::client::{ClientError, request};
 use super::*;
 use crate::cluster::{EmbeddedNode, Fingerprint, NodeConfig, embedded};
+use crate::contact::Contact;
 use crate::links::Links;
 use crate::wire;
 
@@ -63,7 +66,7 @@ impl Node {
         self.until("connected", |counters| {
             counters
                 .peer(NodeId(id))
-                .is_some_and(PeerCounters::connected)
+                .is_some_and(|peer| peer.connected())
         })
         .await;
     }
@@ -129,7 +132,8 @@ async fn connect(
     expected: Fingerprint,
 ) -> (Endpoint, Connection) {
     let endpoint = Endpoint::client(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
-    let config = tls::client(&from.identity, expected).expect("settings");
+    let config =
+        tls::client(&from.identity, tls::Pin::Whole(expected), tls::protocol()).expect("settings");
     let connecting = endpoint
         .connect_with(config, to, "raftian")
         .expect("an attempt");
@@ -238,11 +242,11 @@ async fn unknown_key_is_refused_in_both_directions() {
     .await;
     assert_eq!((a.links.receive(), foreign.links.receive()), (None, None));
     assert_eq!(
-        a.peer(2).peer(NodeId(2)).map(PeerCounters::connects),
+        a.peer(2).peer(NodeId(2)).map(|peer| peer.connects()),
         Some(0)
     );
     assert_eq!(
-        foreign.peer(1).peer(NodeId(1)).map(PeerCounters::connects),
+        foreign.peer(1).peer(NodeId(1)).map(|peer| peer.connects()),
         Some(0)
     );
 }
@@ -456,7 +460,7 @@ async fn malformed_message_closes_only_its_stream() {
     }
     let counters = a.peer(2);
     assert_eq!(
-        counters.peer(NodeId(2)).map(PeerCounters::decode_errors),
+        counters.peer(NodeId(2)).map(|peer| peer.decode_errors()),
         Some(5)
     );
     let mut stream = connection.open_uni().await.expect("a stream");
@@ -543,7 +547,7 @@ async fn full_outbox_drops_and_counts_the_newest_message() {
         a.links.send(NodeId(2), message_of_term(term));
     }
     assert_eq!(
-        a.peer(2).peer(NodeId(2)).map(PeerCounters::dropped),
+        a.peer(2).peer(NodeId(2)).map(|peer| peer.dropped()),
         Some(10)
     );
 }
@@ -607,4 +611,97 @@ fn links_without_a_runtime_are_an_error() {
         QuicOptions::bind(&config),
         Err(LinkError::Socket { .. })
     ));
+}
+
+/// A membership of these members, with their contacts.
+fn membership_of(configs: &[&NodeConfig]) -> Membership {
+    let members = configs
+        .iter()
+        .map(|config| (config.id, Incarnation(1), Standing::Voter));
+    let contact = |config: &&NodeConfig| {
+        let contact = Contact {
+            name: config.name.clone(),
+            fingerprint: config.identity.fingerprint(),
+            addresses: vec![config.listen],
+        };
+        (config.id, contact.encode().expect("a contact"))
+    };
+    let recorded = Change::Record {
+        contacts: configs.iter().map(contact).collect(),
+        annex: None,
+    };
+    Membership::of(members)
+        .and_then(|membership| membership.after(&recorded))
+        .expect("a membership")
+}
+
+/// Nodes that know each other only from the membership in the log.
+#[tokio::test]
+async fn links_follow_the_membership() {
+    let nodes: Vec<_> = cluster(3).into_iter().collect();
+    let configs: Vec<_> = nodes.iter().map(|node| node.config.clone()).collect();
+    let mut started = nodes.into_iter().map(|mut node| {
+        node.config.members.clear();
+        Node::start(node)
+    });
+    let [mut a, mut b, mut c] = [(); 3].map(|()| started.next().expect("three nodes"));
+    let all = membership_of(&configs.iter().collect::<Vec<_>>());
+    let without_c = membership_of(&[&configs[0], &configs[1]]);
+    for node in [&mut a, &mut b] {
+        node.links.follow(&without_c, true);
+    }
+    a.connected_to(2).await;
+    b.connected_to(1).await;
+    // It knows the others, who do not know it yet.
+    c.links.follow(&all, true);
+    c.until("refused", |counters| {
+        counters
+            .peer(NodeId(1))
+            .is_some_and(|peer| peer.refused() > 0)
+    })
+    .await;
+    // Added by a change that is not committed yet.
+    for node in [&mut a, &mut b] {
+        node.links.follow(&all, false);
+    }
+    a.connected_to(3).await;
+    b.connected_to(3).await;
+    a.links.send(NodeId(3), message_of_term(7));
+    assert_eq!(c.receive().await, (NodeId(1), message_of_term(7)));
+    // A removal that is not committed closes nothing.
+    a.links.follow(&without_c, false);
+    assert!(a.links.counters().peer(NodeId(3)).is_some());
+    a.links.follow(&without_c, true);
+    assert!(a.links.counters().peer(NodeId(3)).is_none());
+    c.until("closed by the other side and refused", |counters| {
+        counters
+            .peer(NodeId(1))
+            .is_some_and(|peer| !peer.connected() && peer.is_refused())
+    })
+    .await;
+    b.connected_to(3).await;
+}
+
+/// A member that moved to another port is dialled there as soon as the log says so.
+#[tokio::test]
+async fn peer_is_dialled_at_its_recorded_address() {
+    let mut nodes = cluster(2).into_iter();
+    let a = nodes.next().expect("n1");
+    let mut b = nodes.next().expect("n2");
+    let (listen_a, listen_b) = (a.config.clone(), b.config.clone());
+    let mut a = Node::start(a);
+    drop(b.socket);
+    b.socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    b.config.listen = b.socket.local_addr().expect("its address");
+    // It cannot dial: only the address that the first one has may connect the two.
+    b.config.members.retain(|member| member.id != NodeId(1));
+    let moved = b.config.clone();
+    let mut b = Node::start(b);
+    let mut known = listen_a.clone();
+    known.listen = listen_b.listen;
+    b.links.follow(&membership_of(&[&known, &moved]), true);
+    a.links.follow(&membership_of(&[&listen_a, &moved]), true);
+    a.connected_to(2).await;
+    a.links.send(NodeId(2), message_of_term(3));
+    assert_eq!(b.receive().await, (NodeId(1), message_of_term(3)));
 }

@@ -1,10 +1,13 @@
-//! Mutual TLS without certificate authorities: a peer is authenticated by a certificate with the
-//! expected fingerprint and by proof that it holds the key.
+//! Mutual TLS without certificate authorities: a peer is authenticated by the fingerprint of its
+//! certificate and by proof that it holds the key.
+//!
+//! The dialling side expects one certificate. The accepting side learns which certificate the
+//! dialling side holds, and decides after the handshake whether it belongs to a member: the members
+//! change while the node runs.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use quinn::crypto::rustls::{HandshakeData, QuicClientConfig, QuicServerConfig};
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls13_signature};
@@ -21,18 +24,24 @@ use crate::cluster::{Fingerprint, Identity};
 use crate::wire::WIRE_VERSION;
 
 /// Protocol name in the handshake (ALPN): nodes with another wire version do not connect.
-fn protocol() -> Vec<u8> {
+pub(super) fn protocol() -> Vec<u8> {
     format!("raftian/{WIRE_VERSION}").into_bytes()
 }
 
-/// Settings to dial the one node with the fingerprint `expected`.
+/// Protocol name of a player who asks to join.
+pub(super) fn join_protocol() -> Vec<u8> {
+    format!("raftian-join/{WIRE_VERSION}").into_bytes()
+}
+
+/// Settings to dial the one node that `expected` describes. Another member at the peer's address is
+/// refused as well.
 pub(super) fn client(
     identity: &Identity,
-    expected: Fingerprint,
+    expected: Pin,
+    protocol: Vec<u8>,
 ) -> Result<quinn::ClientConfig, LinkError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    // One pin alone: another member at the peer's address must be refused as well.
-    let pins = Arc::new(Pins::new(&provider, [expected]));
+    let pins = Arc::new(Verifier::new(&provider, expected));
     let mut tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(unusable)?
@@ -44,7 +53,7 @@ pub(super) fn client(
             identity.key().clone_key(),
         )
         .map_err(unusable)?;
-    tls.alpn_protocols = vec![protocol()];
+    tls.alpn_protocols = vec![protocol];
     // A resumed session would skip the verification of the certificate.
     tls.resumption = Resumption::disabled();
     let mut config =
@@ -53,13 +62,10 @@ pub(super) fn client(
     Ok(config)
 }
 
-/// Settings to accept the nodes with the fingerprints `accepted`.
-pub(super) fn server(
-    identity: &Identity,
-    accepted: impl IntoIterator<Item = Fingerprint>,
-) -> Result<quinn::ServerConfig, LinkError> {
+/// Settings to accept any node that holds the key of its certificate.
+pub(super) fn server(identity: &Identity) -> Result<quinn::ServerConfig, LinkError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let pins = Arc::new(Pins::new(&provider, accepted));
+    let pins = Arc::new(Verifier::new(&provider, Pin::Any));
     let mut tls = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(unusable)?
@@ -69,7 +75,7 @@ pub(super) fn server(
             identity.key().clone_key(),
         )
         .map_err(unusable)?;
-    tls.alpn_protocols = vec![protocol()];
+    tls.alpn_protocols = vec![protocol(), join_protocol()];
     // No resumption, for the same reason as in `client`.
     tls.session_storage = Arc::new(NoServerSessionStorage {});
     tls.send_tls13_tickets = 0;
@@ -93,6 +99,14 @@ pub(super) fn peer(connection: &quinn::Connection) -> Option<Fingerprint> {
         // The end entity, for which the handshake has proved possession of the key.
         .first()
         .map(|certificate| Fingerprint::of(certificate))
+}
+
+/// Returns whether the dialling side of `connection` asks to join.
+pub(super) fn is_joining(connection: &quinn::Connection) -> bool {
+    connection
+        .handshake_data()
+        .and_then(|data| data.downcast::<HandshakeData>().ok())
+        .is_some_and(|data| data.protocol == Some(join_protocol()))
 }
 
 /// Returns the TLS alert that ended a connection, on either side, if one did.
@@ -126,24 +140,41 @@ fn unusable(error: impl ToString) -> LinkError {
     }
 }
 
-/// Verifier that accepts exactly the certificates with known fingerprints. Names, dates and issuers
-/// do not matter; the signature that proves possession of the key is verified as usual.
+/// Certificates that one side accepts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Pin {
+    /// The one with this fingerprint.
+    Whole(Fingerprint),
+    /// One whose fingerprint starts with these bytes.
+    Start([u8; 16]),
+    /// Any.
+    Any,
+}
+
+/// Verifier of certificates by their fingerprints. Names, dates and issuers do not matter; the
+/// signature that proves possession of the key is verified as usual.
 #[derive(Debug)]
-struct Pins {
-    accepted: BTreeSet<Fingerprint>,
+struct Verifier {
+    accepted: Pin,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl Pins {
-    fn new(provider: &CryptoProvider, accepted: impl IntoIterator<Item = Fingerprint>) -> Self {
-        Pins {
-            accepted: accepted.into_iter().collect(),
+impl Verifier {
+    fn new(provider: &CryptoProvider, accepted: Pin) -> Self {
+        Verifier {
+            accepted,
             algorithms: provider.signature_verification_algorithms,
         }
     }
 
     fn check(&self, certificate: &CertificateDer<'_>) -> Result<(), Error> {
-        if self.accepted.contains(&Fingerprint::of(certificate)) {
+        let fingerprint = Fingerprint::of(certificate);
+        let is_accepted = match &self.accepted {
+            Pin::Whole(expected) => fingerprint == *expected,
+            Pin::Start(start) => fingerprint.bytes().starts_with(start),
+            Pin::Any => true,
+        };
+        if is_accepted {
             Ok(())
         } else {
             Err(Error::InvalidCertificate(
@@ -169,7 +200,7 @@ fn no_tls12() -> Result<HandshakeSignatureValid, Error> {
     ))
 }
 
-impl ServerCertVerifier for Pins {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -205,7 +236,7 @@ impl ServerCertVerifier for Pins {
     }
 }
 
-impl ClientCertVerifier for Pins {
+impl ClientCertVerifier for Verifier {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         // A hint would only help a client to choose among several certificates.
         &[]
@@ -285,24 +316,19 @@ mod tests {
         ))))
     }
 
-    /// Runs a handshake in memory between a client and a server that expect `a` and `b` and are
-    /// presented with `client` and `server`.
-    fn handshake(
-        a: &Identity,
-        b: &Identity,
-        client: Arc<Shows>,
-        server: Arc<Shows>,
-    ) -> Result<(), Error> {
+    /// Runs a handshake in memory between `client` and `server`, whose certificate must be
+    /// `expected`.
+    fn handshake(expected: Pin, client: Arc<Shows>, server: Arc<Shows>) -> Result<(), Error> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let versions = [&rustls::version::TLS13];
         let client = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&versions)?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Pins::new(&provider, [b.fingerprint()])))
+            .with_custom_certificate_verifier(Arc::new(Verifier::new(&provider, expected)))
             .with_client_cert_resolver(client);
         let server = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&versions)?
-            .with_client_cert_verifier(Arc::new(Pins::new(&provider, [a.fingerprint()])))
+            .with_client_cert_verifier(Arc::new(Verifier::new(&provider, Pin::Any)))
             .with_cert_resolver(server);
         let name = Identity::SERVER_NAME.try_into().expect("a name");
         let mut client = ClientConnection::new(Arc::new(client), name)?;
@@ -325,10 +351,11 @@ mod tests {
     #[test]
     fn copied_certificate_without_its_key_is_refused() {
         let [a, b, thief] = [(); 3].map(|()| Identity::generate().expect("an identity"));
-        assert_eq!(handshake(&a, &b, shows(&a, &a), shows(&b, &b)), Ok(()));
+        let pin = Pin::Whole(b.fingerprint());
+        assert_eq!(handshake(pin, shows(&a, &a), shows(&b, &b)), Ok(()));
         let refused = Err(Error::InvalidCertificate(CertificateError::BadSignature));
-        assert_eq!(handshake(&a, &b, shows(&a, &thief), shows(&b, &b)), refused);
-        assert_eq!(handshake(&a, &b, shows(&a, &a), shows(&b, &thief)), refused);
+        assert_eq!(handshake(pin, shows(&a, &thief), shows(&b, &b)), refused);
+        assert_eq!(handshake(pin, shows(&a, &a), shows(&b, &thief)), refused);
     }
 
     #[test]
@@ -337,18 +364,14 @@ mod tests {
         let refused = Err(Error::InvalidCertificate(
             CertificateError::ApplicationVerificationFailure,
         ));
-        assert_eq!(
-            handshake(&a, &b, shows(&unknown, &unknown), shows(&b, &b)),
-            refused
-        );
-        assert_eq!(
-            handshake(&a, &b, shows(&a, &a), shows(&unknown, &unknown)),
-            refused
-        );
-        assert_eq!(
-            handshake(&a, &b, shows(&b, &b), shows(&a, &a)),
-            refused,
-            "the expected certificates, swapped"
-        );
+        let mut start = [0; 16];
+        start.copy_from_slice(&b.fingerprint().bytes()[..16]);
+        for pin in [Pin::Whole(b.fingerprint()), Pin::Start(start)] {
+            assert_eq!(handshake(pin, shows(&a, &a), shows(&b, &b)), Ok(()));
+            let other = handshake(pin, shows(&a, &a), shows(&unknown, &unknown));
+            assert_eq!(other, refused);
+            let own = handshake(pin, shows(&a, &a), shows(&a, &a));
+            assert_eq!(own, refused, "the certificate of the dialling side");
+        }
     }
 }

@@ -229,6 +229,26 @@ impl RedbStore {
         Ok(())
     }
 
+    /// Records the founding of the cluster, durably. Call it before the first [`Store::submit`].
+    ///
+    /// # Errors
+    /// Those of [`Store::submit`].
+    pub fn record_founding(&mut self, founding: &Founding) -> Result<(), StoreError> {
+        assert!(self.completed.is_empty(), "no write was submitted before");
+        self.submit(Write {
+            number: WriteNumber(0),
+            hard_state: None,
+            snapshot: None,
+            start: None,
+            discard: false,
+            incarnation: None,
+            founding: Some(founding.clone()),
+            entries: Vec::new(),
+        })?;
+        self.completed.clear();
+        Ok(())
+    }
+
     /// Begins another incarnation, durably. Call it before the first [`Store::submit`].
     ///
     /// # Errors

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use raftian_raft::NodeId;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{Shared, lock};
+use crate::match_request::{MatchReply, MatchRequest};
 use crate::quic::LinkCounters;
 use crate::view::{NodeView, Stopped};
 
@@ -23,6 +24,8 @@ pub(super) enum ControlCommand {
     Pause(bool),
     Cut(bool),
     TransferLeadership(Option<NodeId>),
+    /// A request about the match, and the channel for its reply.
+    Match(Box<MatchRequest>, oneshot::Sender<MatchReply>),
     /// Stop at once, without closing the links.
     Kill,
     /// Transfer leadership, close the links, stop.
@@ -83,6 +86,15 @@ impl NodeControl {
     /// Requests a leadership transfer to `to`, or to the best follower.
     pub fn transfer_leadership(&self, to: Option<NodeId>) {
         self.send(ControlCommand::TransferLeadership(to));
+    }
+
+    /// Makes a request about the match, at the leader if this node does not lead. The reply arrives
+    /// within [`PEER_ANSWER_TIMEOUT`](crate::quic::PEER_ANSWER_TIMEOUT); the channel is closed
+    /// without one if the node stops.
+    pub fn request(&self, request: MatchRequest) -> oneshot::Receiver<MatchReply> {
+        let (respond, reply) = oneshot::channel();
+        self.send(ControlCommand::Match(Box::new(request), respond));
+        reply
     }
 
     /// Stops the node gracefully, as [`NodeHandle::stop`](crate::NodeHandle::stop) does, but

@@ -10,6 +10,7 @@ use raftian_raft::{
 };
 use tokio::sync::{Notify, mpsc, watch};
 
+use super::match_requests::MatchRequests;
 use super::{
     ControlCommand, FromProgram, NodeOptions, PROGRAM_REQUEST_QUEUE, PROPOSAL_QUEUE,
     ProgramRequest, READ_QUEUE, Shared, StartError, lock,
@@ -19,7 +20,7 @@ use crate::driver::Driver;
 use crate::panic_message;
 use crate::quic::{LinkCounters, QuicLinks, ServiceRequest};
 use crate::random_ids::fresh_incarnation;
-use crate::store::{RedbStore, SCHEMA, WriterThread};
+use crate::store::{Creation, RedbStore, SCHEMA, WriterThread};
 use crate::view::{NodeView, Stopped};
 use crate::wire::MAX_CONTENT;
 
@@ -41,7 +42,7 @@ pub(super) type Started = Result<
     ),
     StartError,
 >;
-type NodeDriver = Driver<WriterThread, QuicLinks>;
+pub(super) type NodeDriver = Driver<WriterThread, QuicLinks>;
 
 /// Thread main: opens store and links, reports to the starter, then runs the loop.
 pub(super) fn run(
@@ -65,6 +66,7 @@ pub(super) fn run(
         }
     };
     let id = options.raft.id;
+    let contact = options.contact.clone();
     // A panic during the start must reach the starter, which waits for a report.
     let opened = catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(async { open(options, &shared.wake_node) })
@@ -87,6 +89,7 @@ pub(super) fn run(
                 published: Instant::now(),
                 taken: (0, Index(0)),
                 requesters: VecDeque::new(),
+                match_requests: MatchRequests::new(contact),
                 paused: false,
                 cut: false,
             };
@@ -123,13 +126,23 @@ pub(crate) fn open(
     // An invalid configuration must not create a store.
     options.raft.validate()?;
     check_frames(&options.raft)?;
+    let is_new = !options.store.exists();
+    let Some(creation) = options
+        .creation
+        // Not used to create a store: there is one.
+        .or_else(|| (!is_new).then(|| Creation::first(fresh_incarnation())))
+    else {
+        let file = options.store;
+        return Err(StartError::NoStore { file });
+    };
     let (mut store, mut restored) = RedbStore::open(
         &options.store,
         &options.mark,
         id,
         &options.cluster,
-        options.creation,
+        creation,
     )?;
+    record_founding(&options, &mut store, &mut restored)?;
     check_founders(&options, &restored)?;
     prepare_founding(&options, &mut store, &mut restored)?;
     let notify = Arc::clone(wake);
@@ -144,6 +157,26 @@ pub(crate) fn open(
     ))
 }
 
+/// Records the founding of a match that players join in a store that does not have it yet.
+fn record_founding(
+    options: &NodeOptions,
+    store: &mut RedbStore,
+    restored: &mut Restored,
+) -> Result<(), StartError> {
+    let is_recorded = matches!(restored.founding, Founding::Agreed(_));
+    if options.lists_founders || !options.raft.founders_agree || is_recorded {
+        return Ok(());
+    }
+    // A process that was killed before this write left an unused store behind.
+    let Some(founding) = &options.founding else {
+        let file = options.store.clone();
+        return Err(StartError::NoStore { file });
+    };
+    restored.founding = Founding::Agreed(founding.clone());
+    store.record_founding(&restored.founding)?;
+    Ok(())
+}
+
 /// Refuses a store of a match with other founders than the configuration lists.
 fn check_founders(options: &NodeOptions, restored: &Restored) -> Result<(), StartError> {
     let recorded: Vec<NodeId> = match &restored.founding {
@@ -151,7 +184,7 @@ fn check_founders(options: &NodeOptions, restored: &Restored) -> Result<(), Star
         Founding::Pending(record) => record.keys().copied().collect(),
     };
     let listed: Vec<NodeId> = options.raft.membership.voters().collect();
-    if !options.raft.founders_agree || recorded.is_empty() || recorded == listed {
+    if !options.lists_founders || recorded.is_empty() || recorded == listed {
         return Ok(());
     }
     Err(StartError::Founders {
@@ -215,6 +248,8 @@ struct EventLoop {
     taken: (u64, Index),
     /// Requesters of pending membership changes and leadership transfers, in order.
     requesters: VecDeque<Requester>,
+    /// Requests about the match.
+    match_requests: MatchRequests,
     paused: bool,
     cut: bool,
 }
@@ -225,6 +260,8 @@ enum Requester {
     Program,
     /// An operator's remote control, which receives no answer and watches the view.
     Operator,
+    /// A request about the match, whose answer is in the membership.
+    Match,
 }
 
 /// Requests of the program that the core has not received yet.
@@ -302,6 +339,9 @@ impl EventLoop {
                     self.driver.transfer_leadership(to);
                     self.requesters.push_back(Requester::Operator);
                 }
+                Some(Some(ControlCommand::Match(request, respond))) => {
+                    self.match_requests.add(*request, respond);
+                }
                 Some(Some(ControlCommand::Kill)) => return,
                 // A closed queue of proposals means that the program dropped its handle: stop
                 // gracefully.
@@ -330,7 +370,17 @@ impl EventLoop {
         if let Some(contradiction) = self.driver.contradiction() {
             return Err(contradiction.into());
         }
-        let wake_at = self.clock.instant(wake_at);
+        let (requested, again) = self.match_requests.serve(&mut self.driver);
+        if requested > 0 {
+            let of_match = std::iter::repeat_with(|| Requester::Match);
+            self.requesters.extend(of_match.take(requested));
+            wake_at = self.driver.pump(|| self.clock.now())?;
+            updates |= self.deliver()?;
+        }
+        let mut wake_at = self.clock.instant(wake_at);
+        if let Some(again) = again {
+            wake_at = wake_at.min(again);
+        }
         if !updates && self.published.elapsed() < PUBLISH_EVERY {
             // A change in this turn is published soon, even if nothing else happens.
             return Ok(wake_at.min(self.published + PUBLISH_EVERY));
@@ -353,6 +403,8 @@ impl EventLoop {
             .request_results
             .retain(|result| match (self.requesters.pop_front(), result) {
                 (Some(Requester::Program), _) => true,
+                // Tried again until the membership shows it.
+                (Some(Requester::Match), _) => false,
                 (Some(Requester::Operator) | None, Err(refusal)) => {
                     tracing::warn!(%refusal, "leadership not transferred");
                     false

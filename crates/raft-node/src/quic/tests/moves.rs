@@ -103,7 +103,7 @@ async fn pair_talks_although_only_one_side_can_dial() {
     let (mut a, mut b, _wrong) = one_sided();
     a.connected_to(2).await;
     assert_eq!(
-        a.peer(2).peer(NodeId(2)).map(PeerCounters::connects),
+        a.peer(2).peer(NodeId(2)).map(|peer| peer.connects()),
         Some(0)
     );
     a.links.send(NodeId(2), message_of_term(1));
@@ -186,7 +186,7 @@ async fn closed_connection_is_replaced_by_the_other_at_once() {
     let mut a = Node::start(nodes.next().expect("n1"));
     let b = nodes.next().expect("n2");
     let fingerprint = a.config.identity.fingerprint();
-    let server = tls::server(&b.config.identity, [fingerprint]).expect("settings");
+    let server = tls::server(&b.config.identity).expect("settings");
     let endpoint = Endpoint::new(
         quinn::EndpointConfig::default(),
         Some(server),

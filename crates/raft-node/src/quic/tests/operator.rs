@@ -218,21 +218,31 @@ async fn clients_do_not_displace_members() {
     b.connected_to(1).await;
 }
 
+/// A member's requests are for the node; those of the operator's tool have another queue.
 #[tokio::test]
 async fn member_may_not_send_operator_requests() {
     let mut nodes = cluster(2).into_iter();
-    let a = Node::start(nodes.next().expect("n1"));
+    let mut a = Node::start(nodes.next().expect("n1"));
     let b = nodes.next().expect("n2");
     let (_endpoint, connection) =
         connect(&b.config, a.config.listen, a.config.identity.fingerprint()).await;
-    // The welcome shows that the connection is established; a request stream never opens.
-    timeout(PATIENCE, connection.accept_uni())
+    let (mut send, _receive) = timeout(PATIENCE, connection.open_bi())
         .await
         .expect("in time")
-        .expect("welcome");
+        .expect("a stream");
+    send.write_all(b"a request").await.expect("written");
+    send.finish().expect("the stream is open");
+    let mut received = None;
+    eventually("received", || {
+        received = received.take().or_else(|| a.links.next_peer_request());
+        received.is_some()
+    })
+    .await;
+    let received = received.expect("a request");
+    assert_eq!(received.from, RequestSource::Member(NodeId(2)));
+    assert_eq!(received.body, b"a request");
     assert!(
-        timeout(Duration::from_millis(100), connection.open_bi())
-            .await
-            .is_err()
+        a.requests.try_recv().is_err(),
+        "the operator's queue is empty"
     );
 }

@@ -1,0 +1,322 @@
+//! Rules of admission to a match, and of the other requests about its members: which change of the
+//! membership fulfils a request.
+//!
+//! Decision: a player proves that it knows the secret of an invite without sending it, by a keyed
+//! hash over a secret of the TLS session. Why: a node that pretends to be a member learns nothing
+//! that it could use at a real one, and a proof is worthless on another connection. Would change
+//! if: invites were signed by members.
+//!
+//! Decision: the use of an invite and the addition of the member are one entry of the log. Why: two
+//! players who use the last place of an invite at once cannot both get it. Would change if: never.
+
+use raftian_raft::{Change, Membership, MembershipError, NodeId, Standing};
+use ring::hmac;
+
+use crate::cluster::check_player_name;
+use crate::contact::{Contact, contacts};
+use crate::match_record::{Invite, MAX_INVITES, MAX_PLAYERS, MatchRecord};
+use crate::match_request::{Admission, Admitted, JoinRequest, MatchReply, MatchRequest, Refusal};
+use crate::ticket::MatchId;
+
+/// Maximum number of spectators of a match.
+pub const MAX_SPECTATORS: usize = 16;
+
+/// Difference of two clocks, in seconds, that is worth a remark: an hour.
+const CLOCK_REMARK: u64 = 3600;
+
+/// Seconds of a day and a year, for remarks.
+const DAY: u64 = 24 * 3600;
+const YEAR: u64 = 365 * DAY;
+
+/// Returns the proof that the holder of an invite makes on one connection: HMAC-SHA256, with the
+/// hash of the secret as its key, over the secret of the session, the match and the invite.
+pub fn proof(key: &[u8; 32], binding: &[u8; 32], match_id: MatchId, invite: u32) -> [u8; 32] {
+    let tag = hmac::sign(
+        &hmac::Key::new(hmac::HMAC_SHA256, key),
+        &proved(binding, match_id, invite),
+    );
+    let mut proof = [0; 32];
+    proof.copy_from_slice(tag.as_ref());
+    proof
+}
+
+fn proved(binding: &[u8; 32], match_id: MatchId, invite: u32) -> Vec<u8> {
+    [&binding[..], &match_id.0, &invite.to_be_bytes()].concat()
+}
+
+/// Checks the parts of a request to join that any member can check, before the leader is asked.
+///
+/// # Errors
+/// The reason why the player is not admitted.
+pub fn check(
+    membership: &Membership,
+    request: &JoinRequest,
+    binding: &[u8; 32],
+) -> Result<(), Refusal> {
+    let record = MatchRecord::of(membership).ok_or(Refusal::NotJoinable)?;
+    if record.id != request.match_id {
+        return Err(Refusal::OtherMatch);
+    }
+    if record.rules != request.rules {
+        return Err(Refusal::OtherRules {
+            theirs: record.rules,
+            own: request.rules.clone(),
+        });
+    }
+    let number = request.invite;
+    let invite = record.invite(number).ok_or(Refusal::NoInvite(number))?;
+    // Compared in constant time.
+    hmac::verify(
+        &hmac::Key::new(hmac::HMAC_SHA256, &invite.key),
+        &proved(binding, request.match_id, number),
+        &request.proof,
+    )
+    .map_err(|_| Refusal::WrongSecret(number))?;
+    check_player_name(&request.name).map_err(|reason| Refusal::InvalidName {
+        name: request.name.clone(),
+        reason,
+    })
+}
+
+/// What a leader does about a request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// The request is fulfilled, or refused; a reply other than a refusal may be sent once the
+    /// membership is committed.
+    Reply(MatchReply),
+    /// This change fulfils the request.
+    Change(Change),
+    /// Leadership must be transferred first.
+    Transfer(Option<NodeId>),
+}
+
+/// Returns the next step of the leader `own`, whose newest membership is `membership` and whose
+/// clock shows `now` in seconds since 1970.
+pub fn next_step(
+    own: NodeId,
+    founding: &Membership,
+    membership: &Membership,
+    request: &MatchRequest,
+    now: u64,
+) -> Step {
+    let step = match request {
+        MatchRequest::Admit(admission) => admit(founding, membership, admission, now),
+        MatchRequest::Invite { key, uses, expires } => {
+            invite(membership, (*key, *uses, *expires), now)
+        }
+        MatchRequest::Revoke { number } => revoke(membership, *number),
+        MatchRequest::Remove { member } => remove(own, membership, *member),
+        MatchRequest::SetStanding { member, standing } => {
+            set_standing(membership, *member, *standing)
+        }
+        MatchRequest::Transfer { to, from } => Ok(transfer(own, *to, *from)),
+        MatchRequest::Record { member, contact } => record_contact(membership, *member, contact),
+        MatchRequest::Contacts => Ok(Step::Reply(MatchReply::Contacts(contacts(membership)))),
+    };
+    step.unwrap_or_else(|refusal| Step::Reply(MatchReply::Refused(refusal)))
+}
+
+fn admit(
+    founding: &Membership,
+    membership: &Membership,
+    admission: &Admission,
+    now: u64,
+) -> Result<Step, Refusal> {
+    let contact = &admission.contact;
+    if let Some(id) = Contact::find(membership, contact.fingerprint) {
+        // Admitted before, and asks again. If its disk is a new one, the leader replaces the
+        // incarnation once the member answers.
+        return Ok(Step::Reply(MatchReply::Admitted(Box::new(Admitted {
+            id,
+            founding: founding.clone(),
+            membership: membership.clone(),
+        }))));
+    }
+    let mut record = MatchRecord::of(membership).ok_or(Refusal::NotJoinable)?;
+    let number = admission.invite;
+    let place = record
+        .invites
+        .iter()
+        .position(|invite| invite.number == number)
+        .ok_or(Refusal::NoInvite(number))?;
+    let invite = &mut record.invites[place];
+    if invite.expires.is_some_and(|expires| expires <= now) {
+        let clocks = clock_remark(now, admission.clock);
+        return Err(Refusal::Expired { number, clocks });
+    }
+    match &mut invite.uses_left {
+        None => {}
+        Some(0) => return Err(Refusal::UsedUp(number)),
+        Some(uses) => *uses -= 1,
+    }
+    let spectators = membership
+        .members()
+        .filter(|(_, member)| member.standing == Some(Standing::Learner))
+        .count();
+    let players = membership.members().len() - spectators;
+    if admission.spectates && spectators >= MAX_SPECTATORS {
+        return Err(Refusal::FullOfSpectators(spectators));
+    }
+    if !admission.spectates && players >= MAX_PLAYERS {
+        return Err(Refusal::Full(players));
+    }
+    let is_same =
+        |(_, other): &(NodeId, Contact)| other.name.to_lowercase() == contact.name.to_lowercase();
+    if contacts(membership).iter().any(is_same) {
+        return Err(Refusal::NameTaken(contact.name.clone()));
+    }
+    let id = NodeId(record.next_member);
+    record.next_member += 1;
+    Ok(Step::Change(Change::Add {
+        id,
+        incarnation: admission.incarnation,
+        standing: if admission.spectates {
+            Standing::Learner
+        } else {
+            Standing::Joining
+        },
+        contact: contact.encode().map_err(impossible)?,
+        annex: Some(record.encode().map_err(impossible)?),
+    }))
+}
+
+/// Returns a remark if the two clocks differ by more than an hour.
+fn clock_remark(own: u64, theirs: u64) -> String {
+    match own.abs_diff(theirs) {
+        ..CLOCK_REMARK => String::new(),
+        seconds @ ..DAY => differ(seconds / 3600, "hours"),
+        seconds @ ..YEAR => differ(seconds / DAY, "days"),
+        seconds => differ(seconds / YEAR, "years"),
+    }
+}
+
+fn differ(count: u64, unit: &str) -> String {
+    format!(" by the leader's clock, from which yours differs by {count} {unit}")
+}
+
+fn invite(
+    membership: &Membership,
+    (key, uses, expires): ([u8; 32], Option<u32>, Option<u64>),
+    now: u64,
+) -> Result<Step, Refusal> {
+    let mut record = MatchRecord::of(membership).ok_or(Refusal::NotJoinable)?;
+    if let Some(known) = record.invites.iter().find(|invite| invite.key == key) {
+        return Ok(Step::Reply(MatchReply::Invited(known.number)));
+    }
+    let is_usable = |invite: &Invite| {
+        invite.uses_left != Some(0) && invite.expires.is_none_or(|expires| expires > now)
+    };
+    // Others stay for as long as there is room, so that a refusal can say more than "unknown".
+    if record.invites.len() >= MAX_INVITES {
+        record.invites.retain(is_usable);
+    }
+    if record.invites.len() >= MAX_INVITES {
+        return Err(Refusal::TooManyInvites(MAX_INVITES));
+    }
+    record.invites.push(Invite {
+        number: record.next_invite,
+        key,
+        uses_left: uses,
+        expires,
+    });
+    record.next_invite += 1;
+    record_annex(&record)
+}
+
+fn revoke(membership: &Membership, number: u32) -> Result<Step, Refusal> {
+    let mut record = MatchRecord::of(membership).ok_or(Refusal::NotJoinable)?;
+    let before = record.invites.len();
+    record.invites.retain(|invite| invite.number != number);
+    if record.invites.len() < before {
+        record_annex(&record)
+    } else if number < record.next_invite {
+        Ok(Step::Reply(MatchReply::Done))
+    } else {
+        Err(Refusal::NoInvite(number))
+    }
+}
+
+fn record_annex(record: &MatchRecord) -> Result<Step, Refusal> {
+    Ok(Step::Change(Change::Record {
+        contacts: Vec::new(),
+        annex: Some(record.encode().map_err(impossible)?),
+    }))
+}
+
+fn remove(own: NodeId, membership: &Membership, member: NodeId) -> Result<Step, Refusal> {
+    if !membership.contains(member) {
+        return Ok(Step::Reply(MatchReply::Done));
+    }
+    if membership.voters().all(|voter| voter == member) {
+        return Err(Refusal::LastVoter);
+    }
+    if member == own {
+        return Ok(Step::Transfer(None));
+    }
+    Ok(Step::Change(Change::Remove(member)))
+}
+
+fn set_standing(
+    membership: &Membership,
+    member: NodeId,
+    standing: Standing,
+) -> Result<Step, Refusal> {
+    let present = membership
+        .member(member)
+        .ok_or_else(|| impossible(MembershipError::NoMember(member)))?;
+    let is_fulfilled = present.standing == Some(standing)
+        || (standing, present.standing) == (Standing::Joining, Some(Standing::Voter));
+    if is_fulfilled {
+        return Ok(Step::Reply(MatchReply::Done));
+    }
+    if membership.voters().all(|voter| voter == member) {
+        return Err(Refusal::LastVoter);
+    }
+    Ok(Step::Change(Change::Set(
+        member,
+        present.incarnation,
+        standing,
+    )))
+}
+
+fn transfer(own: NodeId, to: Option<NodeId>, from: Option<NodeId>) -> Step {
+    let is_fulfilled = match to {
+        Some(to) => to == own,
+        None => from.is_some_and(|from| from != own),
+    };
+    if is_fulfilled {
+        Step::Reply(MatchReply::Done)
+    } else {
+        Step::Transfer(to)
+    }
+}
+
+fn record_contact(
+    membership: &Membership,
+    member: NodeId,
+    contact: &Contact,
+) -> Result<Step, Refusal> {
+    let recorded = Contact::of(membership, member)
+        .ok_or_else(|| impossible(MembershipError::NoMember(member)))?;
+    if recorded == *contact {
+        return Ok(Step::Reply(MatchReply::Done));
+    }
+    // A key is not replaced: it is what the member is recognized by.
+    if recorded.fingerprint != contact.fingerprint {
+        return Err(Refusal::Impossible(
+            "the key of a member cannot be replaced; remove the member and invite it again"
+                .to_owned(),
+        ));
+    }
+    Ok(Step::Change(Change::Record {
+        contacts: vec![(member, contact.encode().map_err(impossible)?)],
+        annex: None,
+    }))
+}
+
+fn impossible(error: impl ToString) -> Refusal {
+    Refusal::Impossible(error.to_string())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+//! Codes: eight letters with which players on the local network join a match.
+//!
+//! A code is an invite whose secret is derived from it. Members announce a hint of it on the local
+//! network, so that the match is found without sending the code.
+//!
+//! Decision: 40 bits, although a machine that pretends to be a member can try them all after a
+//! player has asked it to join. Why: the code is read aloud across a room, and what it protects is
+//! visible on the same network. Would change if: codes were used beyond the local network; a ticket
+//! has 128 bits.
+
+use std::fmt;
+use std::str::FromStr;
+
+use data_encoding::BASE32_NOPAD;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::ticket::Secret;
+
+/// Text before every code.
+const PREFIX: &str = "RAFT";
+
+/// Number of bytes in a code.
+const BYTES: usize = 5;
+
+/// A code. Debug output does not show it.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Code([u8; BYTES]);
+
+/// What members announce of a code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Hint(pub [u8; 4]);
+
+/// Error of parsing a text that is not a code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("not a code: expected RAFT and eight letters or digits, such as RAFT-7K3Q-2MXT")]
+pub struct ParseCodeError;
+
+impl Code {
+    /// Makes a code of random bytes.
+    pub fn new(random: [u8; BYTES]) -> Self {
+        Code(random)
+    }
+
+    /// Returns the secret of the invite.
+    pub fn secret(&self) -> Secret {
+        Secret(self.hash("raftian code secret"))
+    }
+
+    /// Returns the hint by which the match is found.
+    pub fn hint(&self) -> Hint {
+        Hint(self.hash("raftian code hint"))
+    }
+
+    fn hash<const N: usize>(&self, purpose: &str) -> [u8; N] {
+        let mut hash = Sha256::new();
+        hash.update(purpose);
+        hash.update(self.0);
+        let mut start = [0; N];
+        start.copy_from_slice(&hash.finalize()[..N]);
+        start
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let letters = BASE32_NOPAD.encode(&self.0);
+        write!(f, "{PREFIX}-{}-{}", &letters[..4], &letters[4..])
+    }
+}
+
+impl fmt::Debug for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Code(..)")
+    }
+}
+
+impl FromStr for Code {
+    type Err = ParseCodeError;
+
+    fn from_str(text: &str) -> Result<Self, ParseCodeError> {
+        let plain: String = text
+            .chars()
+            .filter(|c| !c.is_whitespace() && *c != '-')
+            .map(|c| c.to_ascii_uppercase())
+            // No code is longer, and a pasted file must not be read whole.
+            .take(2 * PREFIX.len() + 8)
+            .collect();
+        let letters = plain.strip_prefix(PREFIX).ok_or(ParseCodeError)?;
+        let bytes = BASE32_NOPAD
+            .decode(letters.as_bytes())
+            .map_err(|_| ParseCodeError)?;
+        bytes.try_into().map(Code).map_err(|_| ParseCodeError)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_is_read_as_it_is_said() {
+        let code = Code::new([1, 2, 3, 4, 255]);
+        let text = code.to_string();
+        assert_eq!((text.len(), &text[..5]), (14, "RAFT-"));
+        assert_eq!(text.parse(), Ok(code));
+        let said = format!(" {} ", text.to_lowercase().replace('-', " "));
+        assert_eq!(said.parse(), Ok(code));
+        assert_eq!(format!("{code:?}"), "Code(..)");
+    }
+
+    #[test]
+    fn other_texts_are_no_codes() {
+        for text in [
+            "",
+            "RAFT",
+            "RAFT-AAAA",
+            "RAFT-AAAA-AAA1",
+            "RAFT-AAAA-AAAA-A",
+            "AAAA-AAAA",
+        ] {
+            assert_eq!(text.parse::<Code>(), Err(ParseCodeError), "{text}");
+        }
+    }
+
+    #[test]
+    fn secret_and_hint_differ_between_codes_and_from_each_other() {
+        let [a, b] = [Code::new([1; BYTES]), Code::new([2; BYTES])];
+        assert_ne!(a.secret(), b.secret());
+        assert_ne!(a.hint(), b.hint());
+        assert_ne!(a.secret().0[..4], a.hint().0);
+    }
+}

@@ -1,0 +1,147 @@
+//! Contacts: how a member is recognized and reached, replicated with the membership.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use raftian_raft::{Bytes, Membership, NodeId};
+use serde::{Deserialize, Serialize};
+
+use crate::cluster::{Fingerprint, MAX_NAME};
+use crate::wire::{self, WireError};
+
+/// Maximum number of addresses of one member.
+pub const MAX_ADDRESSES: usize = 8;
+
+/// How a member is recognized and reached.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Contact {
+    /// Its name, one to [`MAX_NAME`] printable characters.
+    pub name: String,
+    /// Hash of its certificate, which authenticates it.
+    pub fingerprint: Fingerprint,
+    /// Addresses at which it may be reached, the best first, at most [`MAX_ADDRESSES`].
+    pub addresses: Vec<SocketAddr>,
+}
+
+impl Contact {
+    /// Encodes the contact for [`Change::Add`](raftian_raft::Change::Add) and
+    /// [`Change::Record`](raftian_raft::Change::Record). Addresses beyond [`MAX_ADDRESSES`] are
+    /// left out.
+    ///
+    /// # Errors
+    /// None for a contact within its bounds.
+    pub fn encode(&self) -> Result<Bytes, WireError> {
+        let mut contact = self.clone();
+        contact.addresses.truncate(MAX_ADDRESSES);
+        wire::encode_value(&contact).map(Bytes::from)
+    }
+
+    /// Returns the contact of the member `id`. `None` if it has none that this build can read, or
+    /// one that exceeds its bounds.
+    pub fn of(membership: &Membership, id: NodeId) -> Option<Self> {
+        let contact: Contact = wire::decode_value(membership.contact(id)?).ok()?;
+        let is_within_bounds = contact.addresses.len() <= MAX_ADDRESSES
+            && !contact.name.is_empty()
+            && contact.name.chars().count() <= MAX_NAME;
+        is_within_bounds.then_some(contact)
+    }
+
+    /// Returns the member with this certificate.
+    pub fn find(membership: &Membership, fingerprint: Fingerprint) -> Option<NodeId> {
+        let has_it = |id: &NodeId| {
+            Contact::of(membership, *id).is_some_and(|contact| contact.fingerprint == fingerprint)
+        };
+        membership.members().map(|(id, _)| id).find(has_it)
+    }
+}
+
+/// Returns the addresses at which a port that is bound to `listen` may be reached: `listen` itself,
+/// or those of this machine's interfaces if it is bound to all of them. Loopback addresses are
+/// returned only if there are no others.
+pub fn local_addresses(listen: SocketAddr) -> Vec<SocketAddr> {
+    let is_of_its_family = |ip: &IpAddr| listen.is_ipv6() || ip.is_ipv4();
+    if !listen.ip().is_unspecified() {
+        return vec![listen];
+    }
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_else(|error| {
+        tracing::warn!(%error, "the addresses of this machine are not known");
+        Vec::new()
+    });
+    let mut addresses: Vec<_> = interfaces
+        .iter()
+        .filter(|interface| !interface.is_link_local())
+        .map(if_addrs::Interface::ip)
+        .filter(is_of_its_family)
+        .collect();
+    if addresses.iter().any(|ip| !ip.is_loopback()) {
+        addresses.retain(|ip| !ip.is_loopback());
+    }
+    // Home networks reach each other by IPv4 more often.
+    addresses.sort_by_key(|ip| (ip.is_ipv6(), *ip));
+    addresses.truncate(MAX_ADDRESSES);
+    if addresses.is_empty() {
+        addresses.push(Ipv4Addr::LOCALHOST.into());
+    }
+    let with_port = |ip| SocketAddr::new(ip, listen.port());
+    addresses.into_iter().map(with_port).collect()
+}
+
+/// Returns the contacts of the members.
+pub fn contacts(membership: &Membership) -> Vec<(NodeId, Contact)> {
+    membership
+        .members()
+        .filter_map(|(id, _)| Some((id, Contact::of(membership, id)?)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use raftian_raft::{Change, Membership};
+
+    use super::*;
+
+    fn contact(name: &str, addresses: usize) -> Contact {
+        let address = |port| SocketAddr::from(([0x20, 1, 0xd, 0xb8, 0, 0, 0, 1], port));
+        Contact {
+            name: name.to_owned(),
+            fingerprint: Fingerprint::of(name.as_bytes()),
+            addresses: (1..).take(addresses).map(address).collect(),
+        }
+    }
+
+    fn recorded(bytes: Bytes) -> Membership {
+        let record = Change::Record {
+            contacts: vec![(NodeId(1), bytes)],
+            annex: None,
+        };
+        Membership::new([NodeId(1)])
+            .unwrap()
+            .after(&record)
+            .unwrap()
+    }
+
+    #[test]
+    fn largest_contact_fits_its_bound() {
+        let largest = contact(&"\u{10348}".repeat(MAX_NAME), 2 * MAX_ADDRESSES);
+        let bytes = largest.encode().unwrap();
+        assert!(bytes.len() <= Membership::MAX_CONTACT, "{}", bytes.len());
+        let read = Contact::of(&recorded(bytes), NodeId(1)).unwrap();
+        assert_eq!(read.addresses, largest.addresses[..MAX_ADDRESSES]);
+    }
+
+    #[test]
+    fn contact_out_of_bounds_or_unreadable_is_none() {
+        let unnamed = contact("", 1).encode().unwrap();
+        let too_long = contact(&"a".repeat(MAX_NAME + 1), 1).encode().unwrap();
+        for bytes in [unnamed, too_long, Bytes::from(&[7, 7][..])] {
+            assert_eq!(Contact::of(&recorded(bytes), NodeId(1)), None);
+        }
+    }
+
+    #[test]
+    fn member_is_found_by_its_certificate() {
+        let ada = contact("Ada", 1);
+        let membership = recorded(ada.encode().unwrap());
+        assert_eq!(Contact::find(&membership, ada.fingerprint), Some(NodeId(1)));
+        assert_eq!(Contact::find(&membership, Fingerprint::of(b"Bo")), None);
+    }
+}

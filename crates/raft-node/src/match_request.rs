@@ -1,0 +1,206 @@
+//! Requests about a match and its members, and their replies. A member that does not lead passes
+//! them on to the leader, so each may be made at any member.
+//!
+//! Every request may be repeated: the leader does nothing for one that is fulfilled already. So a
+//! request whose reply was lost is sent again without harm.
+
+use std::net::SocketAddr;
+
+use raftian_raft::{Incarnation, Membership, NodeId, Standing};
+use serde::{Deserialize, Serialize};
+
+use crate::contact::Contact;
+use crate::ticket::MatchId;
+
+/// Maximum length of [`JoinRequest::rules`] in bytes.
+pub const MAX_RULES: usize = 512;
+
+/// A request about a match.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum MatchRequest {
+    /// Admits a player whose proof a member has checked.
+    Admit(Admission),
+    /// Creates an invite.
+    Invite {
+        /// SHA-256 of its secret.
+        key: [u8; 32],
+        /// How many players may join with it; `None` for any number.
+        uses: Option<u32>,
+        /// End of its validity, in seconds since 1970; `None` without end.
+        expires: Option<u64>,
+    },
+    /// Revokes an invite.
+    Revoke {
+        /// Its number.
+        number: u32,
+    },
+    /// Removes a member. A leader that is asked to remove itself transfers leadership first.
+    Remove {
+        /// The member.
+        member: NodeId,
+    },
+    /// Makes a member a candidate for a vote, or takes its vote away.
+    SetStanding {
+        /// The member.
+        member: NodeId,
+        /// [`Standing::Joining`] or [`Standing::Learner`].
+        standing: Standing,
+    },
+    /// Transfers leadership.
+    Transfer {
+        /// The next leader; `None` for the best follower.
+        to: Option<NodeId>,
+        /// The leader that was asked first, which must not lead any longer.
+        from: Option<NodeId>,
+    },
+    /// Records the contact of the member that sends it.
+    Record {
+        /// The member.
+        member: NodeId,
+        /// Its contact.
+        contact: Contact,
+    },
+    /// Returns the contacts of the members as far as the asked member knows them.
+    Contacts,
+}
+
+/// A player to be admitted.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Admission {
+    /// Number of the invite that was used.
+    pub invite: u32,
+    /// How the player is recognized and reached.
+    pub contact: Contact,
+    /// Incarnation of the player's disk.
+    pub incarnation: Incarnation,
+    /// Whether the player only watches: it gets no vote.
+    pub spectates: bool,
+    /// The player's clock, in seconds since 1970.
+    pub clock: u64,
+}
+
+/// Request of a player who asks to join.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct JoinRequest {
+    /// The match.
+    pub match_id: MatchId,
+    /// Number of the invite.
+    pub invite: u32,
+    /// Proof of the invite's secret for this connection; see [`crate::admission::proof`].
+    pub proof: [u8; 32],
+    /// Names and versions of the commands and states that the program replicates, at most
+    /// [`MAX_RULES`] bytes. All programs of a match have the same.
+    pub rules: String,
+    /// The player's name.
+    pub name: String,
+    /// Addresses of its port.
+    pub addresses: Vec<SocketAddr>,
+    /// Incarnation of its disk.
+    pub incarnation: Incarnation,
+    /// Whether it only watches.
+    pub spectates: bool,
+    /// Its clock, in seconds since 1970.
+    pub clock: u64,
+}
+
+/// Reply to a [`MatchRequest`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum MatchReply {
+    /// The player is a member.
+    Admitted(Box<Admitted>),
+    /// The invite is recorded under this number.
+    Invited(u32),
+    /// The request is fulfilled, and that is committed.
+    Done,
+    /// Contacts of members.
+    Contacts(Vec<(NodeId, Contact)>),
+    /// The asked member does not lead.
+    NotLeader,
+    /// The request cannot be fulfilled.
+    Refused(Refusal),
+}
+
+/// What a player needs to take part.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Admitted {
+    /// Its id.
+    pub id: NodeId,
+    /// The membership with which the match was founded.
+    pub founding: Membership,
+    /// The present membership.
+    pub membership: Membership,
+}
+
+/// Why a request is refused.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The member plays another match.
+    #[error("the members at these addresses play another match now; ask for a ticket of theirs")]
+    OtherMatch,
+    /// The match was not founded by a player whom others join.
+    #[error(
+        "this match has no record that invites could be kept in: it was created from files by \
+         `raftian cluster new`. Found one with `raftian start`"
+    )]
+    NotJoinable,
+    /// The invite does not exist.
+    #[error("invite {0} was revoked, or never existed; ask a member for a fresh ticket")]
+    NoInvite(u32),
+    /// The proof does not match the invite.
+    #[error("the secret in the ticket is not that of invite {0}; ask a member for a fresh ticket")]
+    WrongSecret(u32),
+    /// The invite was used as often as it may be.
+    #[error("invite {0} is used up; ask a member for a fresh ticket")]
+    UsedUp(u32),
+    /// The invite is no longer valid.
+    #[error("invite {number} has expired{clocks}; ask a member for a fresh ticket")]
+    Expired {
+        /// Its number.
+        number: u32,
+        /// Remark about clocks that differ; empty if they agree.
+        clocks: String,
+    },
+    /// The match has its maximum number of players.
+    #[error("the match is full: it has {0} players. Join as a spectator with --spectate")]
+    Full(usize),
+    /// The match has its maximum number of spectators.
+    #[error("the match has {0} spectators already")]
+    FullOfSpectators(usize),
+    /// The programs of the match replicate other commands or states.
+    #[error(
+        "the match is played by the rules {theirs}, but this build has {own}; use the same build"
+    )]
+    OtherRules {
+        /// Rules of the match.
+        theirs: String,
+        /// Rules of the player who asks.
+        own: String,
+    },
+    /// Another member has the name.
+    #[error("a member is named {0:?} already; choose another one with --name")]
+    NameTaken(String),
+    /// The name cannot be used.
+    #[error("the name {name:?} cannot be used: {reason}; choose another one with --name")]
+    InvalidName {
+        /// The name.
+        name: String,
+        /// Reason.
+        reason: String,
+    },
+    /// The match has its maximum number of invites.
+    #[error("the match has {0} invites; revoke one first")]
+    TooManyInvites(usize),
+    /// Nobody else has a vote.
+    #[error("no other member has a vote yet, so the match would end; wait until one has")]
+    LastVoter,
+    /// The match has no leader, or it did not commit the change in time.
+    #[error("no majority of the match answered in time; the request may still take effect")]
+    NoQuorum,
+    /// The change is not possible.
+    #[error("{0}")]
+    Impossible(String),
+    /// The request cannot be read.
+    #[error("the request cannot be read: {0}")]
+    Unreadable(String),
+}

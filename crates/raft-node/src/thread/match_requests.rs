@@ -1,0 +1,376 @@
+//! Requests about the match that wait at a node: answered if it leads, passed on to the leader
+//! otherwise.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use raftian_raft::{Change, Index, NodeId, RoleKind};
+use tokio::sync::{mpsc, oneshot};
+
+use super::event_loop::NodeDriver;
+use crate::admission::{self, Step};
+use crate::contact::{self, Contact};
+use crate::match_record::MatchRecord;
+use crate::match_request::{Admission, JoinRequest, MatchReply, MatchRequest, Refusal};
+use crate::quic::{PEER_ANSWER_TIMEOUT, PeerRequest, RequestSource};
+use crate::wire;
+
+/// Longest time that a request waits here: the asking side gives up a little later.
+const WAIT: Duration = PEER_ANSWER_TIMEOUT.saturating_sub(Duration::from_millis(500));
+
+/// Pause before a request that was passed on in vain is tried again, and between two looks at a
+/// request that waits.
+const RETRY: Duration = Duration::from_millis(20);
+
+/// Time after which a leader that was asked to transfer leadership tries again.
+const TRANSFER_RETRY: Duration = Duration::from_secs(1);
+
+/// Time without a leader after which a node asks its peers for contacts, and between two questions.
+/// A member that was away may not know the members that lead now.
+const ASK_CONTACTS: Duration = Duration::from_secs(1);
+
+/// Pause between two looks at the node's own contact in the membership.
+const RECORD_CONTACT: Duration = Duration::from_secs(2);
+
+/// A request and how its reply is returned.
+#[derive(Debug)]
+struct Waiting {
+    request: MatchRequest,
+    respond: Respond,
+    deadline: Instant,
+    /// Earliest time of the next attempt.
+    not_before: Instant,
+}
+
+/// Channel for the reply.
+#[derive(Debug)]
+enum Respond {
+    /// The program.
+    Program(oneshot::Sender<MatchReply>),
+    /// Another member, which passed the request on: it tries the next leader itself.
+    Member(oneshot::Sender<Vec<u8>>),
+    /// A player who asks to join.
+    Joiner(oneshot::Sender<Vec<u8>>),
+    /// The node itself, which looks at the membership.
+    Nobody,
+}
+
+impl Respond {
+    fn send(self, reply: MatchReply) {
+        // The asking side may be gone.
+        let _gone = match self {
+            Respond::Program(respond) => respond.send(reply).is_err(),
+            Respond::Member(respond) | Respond::Joiner(respond) => {
+                match wire::encode_value(&reply) {
+                    Ok(bytes) => respond.send(bytes).is_err(),
+                    Err(error) => {
+                        tracing::error!(%error, "a reply cannot be sent");
+                        true
+                    }
+                }
+            }
+            Respond::Nobody => false,
+        };
+    }
+}
+
+/// What a task of the links returns to the event loop.
+#[derive(Debug)]
+enum Returned {
+    /// A request that the asked member did not fulfil.
+    Unfulfilled(Waiting),
+    /// Contacts that a peer knows.
+    Contacts(Vec<(NodeId, Contact)>),
+}
+
+/// The requests that wait at one node.
+#[derive(Debug)]
+pub(super) struct MatchRequests {
+    waiting: Vec<Waiting>,
+    returned: mpsc::UnboundedReceiver<Returned>,
+    return_to: mpsc::UnboundedSender<Returned>,
+    /// The node's own contact, if it is to be recorded.
+    contact: Option<Contact>,
+    /// When leadership was last transferred for a request.
+    transferred: Option<Instant>,
+    contact_checked: Option<Instant>,
+    /// Last time at which a leader was known, or contacts were asked for.
+    led: Instant,
+    /// Number of peers asked for contacts.
+    asked: usize,
+}
+
+impl MatchRequests {
+    pub(super) fn new(contact: Option<Contact>) -> Self {
+        let (return_to, returned) = mpsc::unbounded_channel();
+        MatchRequests {
+            waiting: Vec::new(),
+            returned,
+            return_to,
+            contact,
+            transferred: None,
+            contact_checked: None,
+            led: Instant::now(),
+            asked: 0,
+        }
+    }
+
+    /// Adds a request of the program.
+    pub(super) fn add(&mut self, request: MatchRequest, respond: oneshot::Sender<MatchReply>) {
+        self.push(request, Respond::Program(respond));
+    }
+
+    fn push(&mut self, request: MatchRequest, respond: Respond) {
+        let now = Instant::now();
+        self.waiting.push(Waiting {
+            request,
+            respond,
+            deadline: now + WAIT,
+            not_before: now,
+        });
+    }
+
+    /// Answers, passes on or keeps every request. Returns the number of requests to the core whose
+    /// results belong to this value, and when to look again.
+    pub(super) fn serve(&mut self, driver: &mut NodeDriver) -> (usize, Option<Instant>) {
+        self.take_arrivals(driver);
+        self.record_own_contact(driver);
+        self.ask_for_contacts(driver);
+        let now = Instant::now();
+        let mut requested = 0;
+        for waiting in std::mem::take(&mut self.waiting) {
+            if waiting.not_before > now {
+                self.waiting.push(waiting);
+            } else if waiting.deadline <= now {
+                waiting.respond.send(MatchReply::Refused(Refusal::NoQuorum));
+            } else if driver.node().role() == RoleKind::Leader {
+                requested += usize::from(self.lead(driver, waiting, now));
+            } else {
+                self.pass_on(driver, waiting);
+            }
+        }
+        let again = (!self.waiting.is_empty()).then(|| now + RETRY);
+        (requested, again)
+    }
+
+    fn take_arrivals(&mut self, driver: &mut NodeDriver) {
+        while let Some(request) = driver.links_mut().next_peer_request() {
+            self.receive(driver, request);
+        }
+        while let Ok(returned) = self.returned.try_recv() {
+            match returned {
+                Returned::Unfulfilled(waiting) => self.waiting.push(waiting),
+                Returned::Contacts(contacts) => {
+                    for (id, contact) in contacts {
+                        // A contact in the membership is newer.
+                        if Contact::of(driver.node().membership(), id).is_none()
+                            && let Err(error) = driver.links_mut().list(id, contact)
+                        {
+                            tracing::error!(member = %id, %error, "cannot connect to a member");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn receive(&mut self, driver: &NodeDriver, request: PeerRequest) {
+        let PeerRequest {
+            from,
+            body,
+            respond,
+        } = request;
+        match from {
+            RequestSource::Member(_) => match wire::decode_value::<MatchRequest>(&body) {
+                Ok(request) => self.push(request, Respond::Member(respond)),
+                Err(error) => Respond::Member(respond).send(unreadable(&error)),
+            },
+            RequestSource::Joiner {
+                fingerprint,
+                address,
+                binding,
+            } => {
+                let respond = Respond::Joiner(respond);
+                let join = match wire::decode_value::<JoinRequest>(&body) {
+                    Ok(join) => join,
+                    Err(error) => return respond.send(unreadable(&error)),
+                };
+                let membership = driver.node().membership();
+                if let Err(refusal) = admission::check(membership, &join, &binding) {
+                    tracing::info!(%address, name = ?join.name, %refusal, "a player was not admitted");
+                    return respond.send(MatchReply::Refused(refusal));
+                }
+                let admission = Admission {
+                    invite: join.invite,
+                    contact: Contact {
+                        name: join.name,
+                        fingerprint,
+                        addresses: join.addresses,
+                    },
+                    incarnation: join.incarnation,
+                    spectates: join.spectates,
+                    clock: join.clock,
+                };
+                self.push(MatchRequest::Admit(admission), respond);
+            }
+        }
+    }
+
+    /// Takes the next step of this leader about a request; returns whether the core was asked for
+    /// something.
+    fn lead(&mut self, driver: &mut NodeDriver, mut waiting: Waiting, now: Instant) -> bool {
+        let node = driver.node();
+        let own = node.id();
+        if let MatchRequest::Transfer { from, .. } = &mut waiting.request {
+            from.get_or_insert(own);
+        }
+        let is_settled = node.commit() >= node.membership_index() && !node.membership().is_joint();
+        let founding = &node.config().membership;
+        let membership = node.membership();
+        let step = admission::next_step(own, founding, membership, &waiting.request, wall_clock());
+        match step {
+            Step::Reply(reply @ MatchReply::Refused(_)) => {
+                waiting.respond.send(reply);
+                false
+            }
+            // A leader of an earlier term may still believe that it leads, but it commits nothing.
+            Step::Reply(reply) if is_settled && node.commit() > Index(0) => {
+                waiting.respond.send(reply);
+                false
+            }
+            Step::Reply(_) => {
+                self.waiting.push(waiting);
+                false
+            }
+            Step::Change(change) => {
+                // Contacts and the annex change no majority, so they need not wait.
+                let may_change = is_settled || matches!(change, Change::Record { .. });
+                if may_change && let Err(error) = membership.after(&change) {
+                    let refusal = Refusal::Impossible(error.to_string());
+                    waiting.respond.send(MatchReply::Refused(refusal));
+                    return false;
+                }
+                self.waiting.push(Waiting {
+                    not_before: now + RETRY,
+                    ..waiting
+                });
+                if may_change {
+                    driver.change_membership(change);
+                }
+                may_change
+            }
+            Step::Transfer(to) => {
+                self.waiting.push(waiting);
+                let is_due = self
+                    .transferred
+                    .is_none_or(|transferred| now >= transferred + TRANSFER_RETRY);
+                if is_due {
+                    self.transferred = Some(now);
+                    driver.transfer_leadership(to);
+                }
+                is_due
+            }
+        }
+    }
+
+    /// Passes a request on to the leader, if one is known.
+    fn pass_on(&mut self, driver: &mut NodeDriver, waiting: Waiting) {
+        if waiting.request == MatchRequest::Contacts {
+            let contacts = contact::contacts(driver.node().membership());
+            return waiting.respond.send(MatchReply::Contacts(contacts));
+        }
+        if let Respond::Member(_) = &waiting.respond {
+            return waiting.respond.send(MatchReply::NotLeader);
+        }
+        let Some(leader) = driver.node().leader() else {
+            return self.waiting.push(waiting);
+        };
+        let body = match wire::encode_value(&waiting.request) {
+            Ok(body) => body,
+            Err(error) => return waiting.respond.send(unreadable(&error)),
+        };
+        let return_to = self.return_to.clone();
+        driver.links_mut().request(leader, body, move |answer| {
+            let reply = answer.and_then(|bytes| wire::decode_value::<MatchReply>(&bytes).ok());
+            match reply {
+                Some(MatchReply::NotLeader) | None => {
+                    let not_before = Instant::now() + RETRY;
+                    let unfulfilled = Returned::Unfulfilled(Waiting {
+                        not_before,
+                        ..waiting
+                    });
+                    // The node may have stopped.
+                    let _stopped = return_to.send(unfulfilled).is_err();
+                }
+                Some(reply) => waiting.respond.send(reply),
+            }
+        });
+    }
+
+    /// Records the node's own contact if the membership has another one.
+    fn record_own_contact(&mut self, driver: &NodeDriver) {
+        let is_due = self
+            .contact_checked
+            .is_none_or(|checked| checked.elapsed() >= RECORD_CONTACT);
+        let Some(contact) = self.contact.as_ref().filter(|_| is_due) else {
+            return;
+        };
+        self.contact_checked = Some(Instant::now());
+        let node = driver.node();
+        let recorded = Contact::of(node.membership(), node.id());
+        // Without a contact this node is no member here yet.
+        if recorded.is_none_or(|recorded| recorded == *contact) {
+            return;
+        }
+        let request = MatchRequest::Record {
+            member: node.id(),
+            contact: contact.clone(),
+        };
+        self.push(request, Respond::Nobody);
+    }
+
+    /// Asks one peer after the other for contacts while no leader is known.
+    fn ask_for_contacts(&mut self, driver: &mut NodeDriver) {
+        let node = driver.node();
+        if node.leader().is_some() || MatchRecord::of(node.membership()).is_none() {
+            self.led = Instant::now();
+        }
+        if self.led.elapsed() < ASK_CONTACTS {
+            return;
+        }
+        self.led = Instant::now();
+        let peers: Vec<_> = driver
+            .links_mut()
+            .counters()
+            .peers()
+            .into_iter()
+            .filter(|(_, counters)| counters.connected())
+            .map(|(id, _)| id)
+            .collect();
+        let Some(peer) = peers.get(self.asked % peers.len().max(1)) else {
+            return;
+        };
+        self.asked += 1;
+        let Ok(body) = wire::encode_value(&MatchRequest::Contacts) else {
+            return;
+        };
+        let return_to = self.return_to.clone();
+        driver.links_mut().request(*peer, body, move |answer| {
+            let reply = answer.and_then(|bytes| wire::decode_value::<MatchReply>(&bytes).ok());
+            if let Some(MatchReply::Contacts(contacts)) = reply {
+                let _stopped = return_to.send(Returned::Contacts(contacts)).is_err();
+            }
+        });
+    }
+}
+
+fn unreadable(error: &wire::WireError) -> MatchReply {
+    MatchReply::Refused(Refusal::Unreadable(error.to_string()))
+}
+
+/// Returns the seconds since 1970 on this machine's clock.
+fn wall_clock() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
+}
