@@ -4,14 +4,19 @@
 //! Requests and responses are JSON.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bevy::prelude::*;
 use bevy_raft::prelude::*;
 use bevy_raft::{EntryInfo, Outbox};
+use raftian_node::match_request::{MatchReply, MatchRequest};
 use raftian_node::quic::ServiceRequest;
 use raftian_node::{Requests, fresh_seed};
 use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot::Receiver;
+use tokio::sync::oneshot::error::TryRecvError;
 
 use crate::projection::ReplicatedRealm;
 use crate::realm::{CityId, Order, Outcome as Effect};
@@ -46,6 +51,13 @@ pub enum AdminRequest {
         /// The order.
         order: Order,
     },
+    /// Makes a request about the match.
+    Match {
+        /// The request.
+        request: Box<MatchRequest>,
+    },
+    /// Leaves the match and ends the program.
+    Leave,
     /// Returns the outcome of an order proposed before.
     Outcome {
         /// The ticket from the response to the order.
@@ -66,6 +78,13 @@ pub enum AdminResponse {
     },
     /// The order is committed and applied.
     Committed(CommittedOrder),
+    /// Reply to a request about the match.
+    Match {
+        /// The reply.
+        reply: MatchReply,
+    },
+    /// The program leaves the match, and ends once the others know.
+    Leaving,
     /// The request is invalid: asking again does not help.
     Refused {
         /// Why, and what to do.
@@ -103,6 +122,10 @@ pub struct AdminService {
     orders: BTreeMap<u64, TrackedOrder>,
     /// Requests whose response is withheld, with ticket and deadline.
     held: Vec<(u64, Instant, ServiceRequest)>,
+    /// Requests about the match that the node has not replied to.
+    asked: Vec<(Receiver<MatchReply>, ServiceRequest)>,
+    /// A tool asked the member to leave.
+    leave: Arc<AtomicBool>,
 }
 
 struct TrackedOrder {
@@ -120,7 +143,14 @@ impl AdminService {
             next_ticket: fresh_seed() >> TICKET_SHIFT,
             orders: BTreeMap::new(),
             held: Vec::new(),
+            asked: Vec::new(),
+            leave: Arc::default(),
         }
+    }
+
+    /// Returns a flag that is set when a tool asks the member to leave the match.
+    pub fn leave_request(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.leave)
     }
 }
 
@@ -128,7 +158,7 @@ impl AdminService {
 pub fn plugin(app: &mut App) {
     app.add_systems(
         PreUpdate,
-        (take_requests, answer_held)
+        (take_requests, answer_held, answer_asked)
             .chain()
             .after(RaftSystems::Apply)
             .run_if(resource_exists::<AdminService>),
@@ -196,6 +226,14 @@ fn take_requests(
                     }
                 }
             }
+            Ok(AdminRequest::Match { request: about }) => {
+                let reply = member.control.request(*about);
+                service.asked.push((reply, request));
+            }
+            Ok(AdminRequest::Leave) => {
+                service.leave.store(true, Ordering::Release);
+                reply(request, &AdminResponse::Leaving);
+            }
             Ok(AdminRequest::Outcome { ticket }) => {
                 service.held.push((ticket, Instant::now() + HOLD, request))
             }
@@ -217,6 +255,22 @@ fn answer_held(mut service: ResMut<AdminService>) {
                 reply(request, &AdminResponse::Waiting { ticket })
             }
             Some(None) => service.held.push((ticket, deadline, request)),
+        }
+    }
+}
+
+/// Answers the requests about the match that the node has replied to.
+fn answer_asked(mut service: ResMut<AdminService>) {
+    for (mut receiver, request) in std::mem::take(&mut service.asked) {
+        match receiver.try_recv() {
+            Ok(answer) => reply(request, &AdminResponse::Match { reply: answer }),
+            Err(TryRecvError::Empty) => service.asked.push((receiver, request)),
+            Err(TryRecvError::Closed) => reply(
+                request,
+                &AdminResponse::NotNow {
+                    reason: "the node has stopped".to_owned(),
+                },
+            ),
         }
     }
 }

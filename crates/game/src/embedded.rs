@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bevy::prelude::*;
-use raftian_node::cluster::{self, ClusterError, NodeConfig};
+use raftian_node::cluster::{self, ClusterError, Founders, NodeConfig};
 use raftian_node::quic::QuicOptions;
 use raftian_node::{NodeControl, NodeHandle, NodeOptions, StartError, fresh_seed};
 use raftian_raft::{Config, MembershipError, NodeId};
@@ -74,6 +74,9 @@ struct Background {
 /// window that the system does not draw.
 const MAX_LOG_BYTES: usize = 64 * 1024 * 1024;
 
+/// Silence after which a player's member loses its vote, until it returns.
+const VANISH_AFTER: Duration = Duration::from_secs(10);
+
 /// Options for the consensus core of the member `config`.
 ///
 /// # Errors
@@ -84,6 +87,10 @@ pub fn raft_config(config: &NodeConfig) -> Result<Config, MembershipError> {
     raft.heartbeat = config.timing.heartbeat;
     raft.snapshot_entries = Some(config.snapshot_entries);
     raft.max_log_bytes = Some(MAX_LOG_BYTES);
+    // Who belongs to a match that was created from files is its operator's decision.
+    if matches!(config.founding, Founders::Recorded { .. }) {
+        raft.vanish_after = Some(VANISH_AFTER);
+    }
     // The log kept behind a snapshot is no longer than the distance between two snapshots.
     raft.snapshot_keep = raft.snapshot_keep.min(config.snapshot_entries);
     Ok(raft)

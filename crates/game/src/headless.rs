@@ -1,6 +1,7 @@
 //! A member without a window: the same Bevy app, updated whenever its node has news.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bevy::app::TaskPoolPlugin;
@@ -30,18 +31,19 @@ pub fn app(seat: Seat) -> App {
     app
 }
 
-/// Runs a member until `asked_to_stop` returns true, which is polled every [`MAX_SLEEP`]; then its
-/// node transfers leadership and stops.
+/// Runs a member until `may_end` returns true, which is called every [`MAX_SLEEP`] with whether a
+/// tool asked the member to leave; then its node transfers leadership and stops.
 ///
 /// # Errors
 /// The reason why the node stopped by itself.
 pub fn run(
     mut node: NodeHandle,
     member: OwnMember,
-    asked_to_stop: impl Fn() -> bool,
+    mut may_end: impl FnMut(bool) -> bool,
 ) -> Result<(), Stopped> {
     let wake = Wake::new();
     let service = node.take_requests().map(AdminService::new);
+    let leave = service.as_ref().map(AdminService::leave_request);
     let waker = Arc::clone(&wake);
     node.control().set_waker(Arc::new(move || waker.raise()));
     let control = node.control();
@@ -52,7 +54,12 @@ pub fn run(
     }
     app.finish();
     app.cleanup();
-    while !asked_to_stop() {
+    let is_asked = || {
+        leave
+            .as_ref()
+            .is_some_and(|leave| leave.load(Ordering::Acquire))
+    };
+    while !may_end(is_asked()) {
         app.update();
         if !control.is_running() {
             return Err(control.view().stopped.unwrap_or(Stopped::Ended));

@@ -20,9 +20,10 @@ fn show_members(
     mut view: ResMut<ClusterView>,
 ) {
     let links = own.control.links();
-    let members = own.config.members.iter().map(|member| {
-        let id = member.id;
-        let name = member.name.clone();
+    let Some(node) = &status.view else { return };
+    let contacts = own.contacts(&node.status);
+    let members = contacts.iter().map(|(&id, contact)| {
+        let name = contact.name.clone();
         if id == own.config.id {
             let up = own.control.is_running();
             MemberView {

@@ -14,6 +14,9 @@ use crate::realm::{Order, Outcome as Effect, Realm};
 /// have one each.
 pub const CITIES: u8 = 5;
 
+/// Names of everything that is replicated: programs with other ones cannot play the same match.
+pub const RULES: &str = "raftian.order/1 raftian.realm/1";
+
 impl ReplicatedCommand for Order {
     const NAME: &'static str = "raftian.order/1";
 }

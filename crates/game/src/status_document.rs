@@ -1,12 +1,16 @@
 //! The status of one member as a document, as text and as JSON.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bevy::prelude::*;
 use bevy_raft::RaftStatus;
 use raftian_node::NodeControl;
 use raftian_node::cluster::NodeConfig;
+use raftian_node::contact::{self, Contact};
+use raftian_node::match_record::MatchRecord;
 use raftian_raft::{FlowKind, Member, NodeId, Standing, Status};
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +28,24 @@ pub struct OwnMember {
     pub config: NodeConfig,
     /// Its node.
     pub control: NodeControl,
+}
+
+impl OwnMember {
+    /// Returns how each member is recognized and reached: by the membership of `node`, or else as
+    /// the configuration lists it.
+    pub fn contacts(&self, node: &Status) -> BTreeMap<NodeId, Contact> {
+        let listed = self
+            .config
+            .members
+            .iter()
+            .map(|member| (member.id, member.contact()));
+        let is_joined = MatchRecord::of(&node.membership).is_some();
+        listed
+            // Of a match that players join the configuration lists members that may have left.
+            .filter(|(id, _)| !is_joined || node.membership.contains(*id))
+            .chain(contact::contacts(&node.membership))
+            .collect()
+    }
 }
 
 /// Output of `raftian status --json`. Ids are numbers; times are in the unit that ends their name,
@@ -77,7 +99,10 @@ pub struct StatusDocument {
     pub pending: usize,
     /// The members according to its log, itself included.
     pub membership: MembershipDocument,
-    /// The other members that its node file lists.
+    /// Record of a match that players join; none for one that was created from files.
+    #[serde(default)]
+    pub record: Option<RecordDocument>,
+    /// The other members.
     pub peers: Vec<PeerDocument>,
     /// Failed connection attempts: unknown keys, other builds, broken handshakes.
     pub refused_handshakes: u64,
@@ -152,6 +177,52 @@ pub struct StandingDocument {
     pub before: Option<String>,
     /// Its incarnation.
     pub incarnation: u64,
+    /// Its name, if it is known.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Hash of its certificate, if it is known.
+    #[serde(default)]
+    pub fingerprint: Option<String>,
+    /// Addresses at which it may be reached, the best first.
+    #[serde(default)]
+    pub addresses: Vec<SocketAddr>,
+}
+
+/// Record of a match that players join.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordDocument {
+    /// Its id, 32 hexadecimal digits.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its invites.
+    pub invites: Vec<InviteDocument>,
+}
+
+/// An invite.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InviteDocument {
+    /// Its number.
+    pub number: u32,
+    /// How many players may still join with it; none for any number.
+    pub uses_left: Option<u32>,
+    /// End of its validity, in seconds since 1970; none without end.
+    pub expires: Option<u64>,
+}
+
+impl From<MatchRecord> for RecordDocument {
+    fn from(record: MatchRecord) -> Self {
+        let invites = record.invites.iter().map(|invite| InviteDocument {
+            number: invite.number,
+            uses_left: invite.uses_left,
+            expires: invite.expires,
+        });
+        RecordDocument {
+            invites: invites.collect(),
+            id: record.id.to_string(),
+            name: record.name,
+        }
+    }
 }
 
 /// One city.
@@ -176,19 +247,19 @@ pub fn of(
 ) -> Option<StatusDocument> {
     let node = &status.view.as_ref()?.status;
     let links = member.control.links();
-    let others = member
-        .config
-        .members
+    let contacts = member.contacts(node);
+    let others = contacts
         .iter()
-        .filter(|other| other.id != member.config.id);
-    let peers = others.map(|other| {
-        let progress = node.peers.iter().find(|peer| peer.id == other.id);
+        .filter(|(other, _)| **other != member.config.id);
+    let peers = others.map(|(other, contact)| {
+        let progress = node.peers.iter().find(|peer| peer.id == *other);
+        let address = contact.addresses.first();
         PeerDocument {
-            id: other.id.0,
-            name: other.name.clone(),
-            address: other.address.to_string(),
-            connected: links.peer(other.id).is_some_and(|link| link.connected()),
-            refused: links.peer(other.id).is_some_and(|link| link.is_refused()),
+            id: other.0,
+            name: contact.name.clone(),
+            address: address.map_or("no address".to_owned(), ToString::to_string),
+            connected: links.peer(*other).is_some_and(|link| link.connected()),
+            refused: links.peer(*other).is_some_and(|link| link.is_refused()),
             matched: progress.map(|peer| peer.matched.0),
             next: progress.map(|peer| peer.next.0),
             rtt_ms: progress
@@ -233,7 +304,8 @@ pub fn of(
         state_hash: format!("{:016x}", state.hash),
         stamp_ms: node.stamp.0,
         pending,
-        membership: membership(node),
+        membership: membership(node, &contacts),
+        record: MatchRecord::of(&node.membership).map(RecordDocument::from),
         peers: peers.collect(),
         refused_handshakes: links.refused_handshakes(),
         lost_log_lines: lost_lines(),
@@ -242,13 +314,21 @@ pub fn of(
     })
 }
 
-fn membership(node: &Status) -> MembershipDocument {
+fn membership(node: &Status, contacts: &BTreeMap<NodeId, Contact>) -> MembershipDocument {
     let word = |standing: Option<Standing>| standing_word(standing).to_owned();
     let member = |(id, member): (NodeId, &Member)| StandingDocument {
         id: id.0,
         standing: word(member.standing),
         before: member.outgoing.map(|before| word(Some(before))),
         incarnation: member.incarnation.0,
+        name: contacts.get(&id).map(|contact| contact.name.clone()),
+        fingerprint: contacts
+            .get(&id)
+            .map(|contact| contact.fingerprint.to_string()),
+        addresses: contacts
+            .get(&id)
+            .map(|contact| contact.addresses.clone())
+            .unwrap_or_default(),
     };
     MembershipDocument {
         index: node.membership_index.0,

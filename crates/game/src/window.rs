@@ -8,6 +8,7 @@ use bevy::diagnostic::FrameCount;
 use bevy::log::LogPlugin;
 use bevy::prelude::*;
 use bevy::render::renderer::RenderAdapterInfo;
+use bevy::window::WindowCloseRequested;
 use bevy_raft::RaftPlugin;
 use raftian_node::NodeHandle;
 use wgpu_types::DeviceType;
@@ -28,6 +29,8 @@ pub struct WindowOptions {
     pub frame_cap: Option<u32>,
     /// Show the overlay from the start.
     pub overlay: bool,
+    /// Whether a system decides what closing the window does.
+    pub is_closed_by_system: bool,
     /// Set when the window must close.
     pub end: Arc<AtomicBool>,
 }
@@ -83,10 +86,49 @@ pub fn play_member(mut node: NodeHandle, member: OwnMember, options: &WindowOpti
     app.run()
 }
 
+/// Plays as a member of a match that players join. `may_end` is called in every frame with whether
+/// the window was closed or a tool asked the member to leave; once it returns true, the window ends.
+pub fn play_player(
+    mut node: NodeHandle,
+    member: OwnMember,
+    options: &WindowOptions,
+    mut may_end: impl FnMut(bool) -> bool + Send + Sync + 'static,
+) -> AppExit {
+    let service = node.take_requests().map(AdminService::new);
+    let leave = service
+        .as_ref()
+        .map_or_else(Arc::default, AdminService::leave_request);
+    let options = WindowOptions {
+        // A signal first makes the member leave.
+        end: Arc::default(),
+        is_closed_by_system: true,
+        ..options.clone()
+    };
+    let mut app = base(&member.config.name, node, &options);
+    app.insert_resource(member)
+        .add_plugins((remote::plugin, admin::plugin));
+    if let Some(service) = service {
+        app.insert_resource(service);
+    }
+    app.add_systems(
+        Update,
+        move |closed: MessageReader<WindowCloseRequested>, mut exit: MessageWriter<AppExit>| {
+            if !closed.is_empty() {
+                leave.store(true, Ordering::Release);
+            }
+            if may_end(leave.load(Ordering::Acquire)) {
+                exit.write(AppExit::Success);
+            }
+        },
+    );
+    app.run()
+}
+
 fn base(title: &str, node: NodeHandle, options: &WindowOptions) -> App {
     let mut app = App::new();
     let window = WindowPlugin {
         primary_window: Some(view::window(title)),
+        close_when_requested: !options.is_closed_by_system,
         ..default()
     };
     // The command line has already set up the log.

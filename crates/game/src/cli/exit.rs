@@ -4,6 +4,8 @@ use std::process::{ExitCode, Termination};
 
 use raftian_node::StartError;
 use raftian_node::cluster::ClusterError;
+use raftian_node::match_request::Refusal;
+use raftian_node::quic::AskError;
 use raftian_node::quic::client::ClientError;
 use raftian_node::store::StoreError;
 
@@ -110,11 +112,40 @@ impl From<StartError> for Failure {
             StartError::Store(StoreError::Foreign { .. } | StoreError::NotAMark { .. })
             | StartError::Config(_)
             | StartError::Founders { .. }
+            | StartError::NoStore { .. }
             | StartError::Frame(..) => Exit::Configuration,
             StartError::Links(_) => Exit::Network,
             _ => Exit::Unexpected,
         };
         Failure::new(exit, error.to_string())
+    }
+}
+
+impl From<AskError> for Failure {
+    fn from(error: AskError) -> Self {
+        let exit = match &error {
+            AskError::Unreachable { .. } | AskError::NoAnswer => Exit::Network,
+            AskError::ForeignProtocol => Exit::Version,
+            _ => Exit::Unexpected,
+        };
+        Failure::new(exit, error.to_string())
+    }
+}
+
+/// Returns the exit code for a refused request about a match.
+pub(super) fn exit_of(refusal: &Refusal) -> Exit {
+    match refusal {
+        Refusal::OtherRules { .. } | Refusal::Unreadable(_) => Exit::Version,
+        Refusal::NoQuorum => Exit::NoQuorum,
+        Refusal::OtherMatch
+        | Refusal::NoInvite(_)
+        | Refusal::WrongSecret(_)
+        | Refusal::UsedUp(_)
+        | Refusal::Expired { .. }
+        | Refusal::Full(_)
+        | Refusal::FullOfSpectators(_)
+        | Refusal::NameTaken(_) => Exit::Refused,
+        _ => Exit::Usage,
     }
 }
 

@@ -3,13 +3,12 @@
 use std::fmt::Write;
 
 use clap::Args;
-use raftian_node::cluster::{NodeConfig, NodeFile};
-use raftian_raft::NodeId;
 use serde::Serialize;
 
 use super::output::{failed, print, print_json};
+use super::profile::RunningArgs;
 use super::status::ask_status;
-use super::{Exit, Failure, MemberArgs};
+use super::{Exit, Failure};
 use crate::status_document::{StandingDocument, StatusDocument};
 
 /// Name and version of the JSON schema.
@@ -18,7 +17,7 @@ const SCHEMA: &str = "raftian.members/1";
 #[derive(Args, Debug)]
 pub(super) struct MembersArgs {
     #[command(flatten)]
-    member: MemberArgs,
+    member: RunningArgs,
     /// Print one JSON document instead of text.
     #[arg(long)]
     json: bool,
@@ -45,10 +44,10 @@ struct MemberDocument {
     kind: String,
     /// Whether it is the leader known to the asked member.
     leads: bool,
-    /// Hash of its certificate, if the asked member's file lists it.
+    /// Hash of its certificate, if it is known.
     fingerprint: Option<String>,
     incarnation: u64,
-    /// Addresses at which the asked member dials it.
+    /// Addresses at which it may be reached, the best first.
     addresses: Vec<String>,
     /// Whether a connection with it stands; always true for the asked member itself.
     connected: bool,
@@ -65,13 +64,13 @@ pub(super) fn run(args: &MembersArgs) -> Result<Exit, Failure> {
 }
 
 fn members(args: &MembersArgs) -> Result<MembersDocument, Failure> {
-    let config = NodeFile::read(&args.member.config)?;
+    let config = args.member.config()?;
     let status = ask_status(&config)?;
-    Ok(MembersDocument::of(&config, &status))
+    Ok(MembersDocument::of(&status))
 }
 
 impl MembersDocument {
-    fn of(config: &NodeConfig, status: &StatusDocument) -> Self {
+    fn of(status: &StatusDocument) -> Self {
         MembersDocument {
             schema: SCHEMA,
             ok: true,
@@ -81,7 +80,7 @@ impl MembersDocument {
                 .membership
                 .members
                 .iter()
-                .map(|member| MemberDocument::of(config, status, member))
+                .map(|member| MemberDocument::of(status, member))
                 .collect(),
         }
     }
@@ -120,20 +119,19 @@ impl MembersDocument {
 }
 
 impl MemberDocument {
-    fn of(config: &NodeConfig, status: &StatusDocument, member: &StandingDocument) -> Self {
-        let listed = config.member(NodeId(member.id));
+    fn of(status: &StatusDocument, member: &StandingDocument) -> Self {
         let peer = status.peers.iter().find(|peer| peer.id == member.id);
         MemberDocument {
             id: member.id,
-            name: listed.map_or_else(|| format!("n{}", member.id), |listed| listed.name.clone()),
+            name: member
+                .name
+                .clone()
+                .unwrap_or_else(|| format!("n{}", member.id)),
             kind: member.standing.clone(),
             leads: status.leader == Some(member.id),
-            fingerprint: listed.map(|listed| listed.fingerprint.to_string()),
+            fingerprint: member.fingerprint.clone(),
             incarnation: member.incarnation,
-            addresses: listed
-                .map(|listed| listed.address.to_string())
-                .into_iter()
-                .collect(),
+            addresses: member.addresses.iter().map(ToString::to_string).collect(),
             connected: status.id == member.id || peer.is_some_and(|peer| peer.connected),
         }
     }

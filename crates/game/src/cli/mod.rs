@@ -1,14 +1,21 @@
 //! The command line: `raftian` and its commands.
 
+mod change;
 mod cluster;
+mod discover;
 mod exit;
+mod invite;
+mod join;
+mod member;
 mod members;
 mod node;
 mod order;
 mod output;
 #[cfg(feature = "client")]
 mod play;
+mod profile;
 mod signals;
+mod start;
 mod status;
 #[cfg(feature = "client")]
 mod window_loss;
@@ -46,6 +53,24 @@ enum Command {
     /// Create the keys and configurations of a new cluster.
     #[command(subcommand)]
     Cluster(cluster::ClusterCommand),
+    /// Found a match that others join, and print a ticket for them.
+    Start(start::StartArgs),
+    /// Join a running match with a ticket, or with a code on the local network.
+    Join(join::JoinArgs),
+    /// List the matches on the local network.
+    Discover(discover::DiscoverArgs),
+    /// Create an invite and print its ticket, or revoke one.
+    Invite(invite::InviteArgs),
+    /// Leave the match: the others play on.
+    Leave(change::LeaveArgs),
+    /// Remove a member from the match.
+    Remove(change::NamedArgs),
+    /// Let a member vote.
+    Promote(change::NamedArgs),
+    /// Take a member's vote away: it only watches.
+    Demote(change::NamedArgs),
+    /// Transfer leadership to another member.
+    Transfer(change::TransferArgs),
     /// Run one member without a window until it is interrupted.
     Node(node::NodeArgs),
     /// Show a running member's status.
@@ -59,7 +84,7 @@ enum Command {
     Play(play::PlayArgs),
 }
 
-/// Selects the member.
+/// Selects a member that is described by a file.
 #[derive(Args, Debug)]
 struct MemberArgs {
     /// The member's node file, as written by `raftian cluster new`.
@@ -89,7 +114,16 @@ pub fn run() -> Exit {
     }
     let result = match cli.command {
         Some(Command::Cluster(command)) => cluster::run(command),
-        Some(Command::Node(args)) => node::run(&args),
+        Some(Command::Start(args)) => start::run(&args, &cli.log_level),
+        Some(Command::Join(args)) => join::run(&args, &cli.log_level),
+        Some(Command::Discover(args)) => discover::run(&args),
+        Some(Command::Invite(args)) => invite::run(&args),
+        Some(Command::Leave(args)) => change::leave(&args),
+        Some(Command::Remove(args)) => change::remove(&args),
+        Some(Command::Promote(args)) => change::promote(&args),
+        Some(Command::Demote(args)) => change::demote(&args),
+        Some(Command::Transfer(args)) => change::transfer(&args),
+        Some(Command::Node(args)) => node::run(&args, &cli.log_level),
         Some(Command::Status(args)) => status::run(&args),
         Some(Command::Members(args)) => members::run(&args),
         Some(Command::Order(args)) => order::run(&args),

@@ -4,13 +4,14 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
-use raftian_node::cluster::{NodeConfig, NodeFile};
+use raftian_node::cluster::NodeConfig;
 use serde::Serialize;
 
 use super::output::{failed, print, print_json, seconds};
+use super::profile::RunningArgs;
 use super::signals::watch_signals;
 use super::status::{Unanswered, ask, unexpected};
-use super::{Exit, Failure, MemberArgs};
+use super::{Exit, Failure};
 use crate::admin::{AdminRequest, AdminResponse, CommittedOrder};
 use crate::realm::{CityId, Order};
 
@@ -35,7 +36,7 @@ const INTERRUPTED: &str = "interrupted. If the member has received the order, it
 #[derive(Args, Debug)]
 pub(super) struct OrderArgs {
     #[command(flatten)]
-    member: MemberArgs,
+    member: RunningArgs,
     #[command(subcommand)]
     order: OrderCommand,
     /// Print one JSON document instead of text.
@@ -101,7 +102,7 @@ pub(super) fn run(args: &OrderArgs) -> Result<Exit, Failure> {
 
 /// Proposes on a separate thread, so that an interrupt ends the wait.
 fn propose_until_interrupted(args: &OrderArgs, city: CityId) -> Result<CommittedOrder, Failure> {
-    let config = NodeFile::read(&args.member.config)?;
+    let config = args.member.config()?;
     let stop_request = watch_signals()?;
     let timeout = args.timeout;
     let (report, result) = std::sync::mpsc::sync_channel(1);

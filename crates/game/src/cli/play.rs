@@ -1,5 +1,6 @@
 //! `raftian` and `raftian play`: the game in a window.
 
+use std::ffi::OsString;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use bevy::app::AppExit;
 use clap::Args;
+use raftian_node::NodeHandle;
 
 use super::output::{DEFAULT_LEVEL, seconds};
 use super::signals::{StopRequest, watch_signals};
@@ -14,6 +16,7 @@ use super::window_loss::WindowGuard;
 use super::{Exit, Failure, MemberArgs, node};
 use crate::display::{self, NoDisplay};
 use crate::embedded::Embedded;
+use crate::status_document::OwnMember;
 use crate::terminal::hold_back_libraries;
 use crate::view::screenshot::ScreenshotPlan;
 use crate::window::{self, WindowOptions};
@@ -26,7 +29,7 @@ pub(super) struct PlayArgs {
     window: WindowFlags,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 pub(super) struct WindowFlags {
     /// Take a picture of the window, write it to this PNG file, and end.
     #[arg(long, value_name = "FILE", requires = "after")]
@@ -59,20 +62,44 @@ pub(super) fn run_embedded(flags: &WindowFlags, log_level: &str) -> Result<Exit,
 pub(super) fn run_member(args: &PlayArgs, log_level: &str) -> Result<Exit, Failure> {
     display::check()?;
     let stop_request = watch_signals()?;
-    let (node, member) = node::start(&args.member)?;
+    let (node, member) = node::start(&args.member.config)?;
     hold_back(log_level);
-    let guard = WindowGuard::of_member(
-        member.control.clone(),
-        &args.member.config,
-        log_level,
-        &stop_request,
-    );
+    let file = ["--config".into(), args.member.config.clone().into()];
+    let guard = WindowGuard::of_member(member.control.clone(), file, log_level, &stop_request);
     let options = args.window.options(&stop_request);
-    let play = || {
-        in_window(&stop_request, || {
-            window::play_member(node, member, &options)
-        })
-    };
+    guarded(guard, &options, &stop_request, || {
+        window::play_member(node, member, &options)
+    })
+}
+
+/// Plays as a member of a match that players join, which continues without a window as `raftian
+/// node` with these `arguments`.
+pub(super) fn run_player(
+    node: NodeHandle,
+    member: OwnMember,
+    may_end: impl FnMut(bool) -> bool + Send + Sync + 'static,
+    arguments: [OsString; 2],
+    flags: &WindowFlags,
+    log_level: &str,
+    stop_request: &StopRequest,
+) -> Result<Exit, Failure> {
+    hold_back(log_level);
+    let control = member.control.clone();
+    let guard = WindowGuard::of_member(control, arguments, log_level, stop_request);
+    let options = flags.options(stop_request);
+    guarded(guard, &options, stop_request, || {
+        window::play_player(node, member, &options, may_end)
+    })
+}
+
+/// Runs a window to its end; the member behind it continues if the window is lost.
+fn guarded(
+    guard: WindowGuard,
+    options: &WindowOptions,
+    stop_request: &StopRequest,
+    run: impl FnOnce() -> AppExit,
+) -> Result<Exit, Failure> {
+    let play = || in_window(stop_request, run);
     match std::panic::catch_unwind(AssertUnwindSafe(play)) {
         // A failed screenshot also ends the window with this code.
         Ok(Ok(Exit::Unexpected)) if options.screenshot.is_none() => {
@@ -90,6 +117,7 @@ impl WindowFlags {
             after: Duration::from_secs_f64(self.after.unwrap_or(1.0)),
         });
         WindowOptions {
+            is_closed_by_system: false,
             screenshot,
             frame_cap: self.fps,
             overlay: self.overlay,

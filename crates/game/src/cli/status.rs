@@ -3,11 +3,14 @@
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use raftian_node::cluster::{NodeConfig, NodeFile};
+use raftian_node::cluster::NodeConfig;
+use raftian_node::match_request::MatchReply;
 use raftian_node::quic::client::{ClientError, request_blocking};
 
+use super::exit::exit_of;
 use super::output::{failed, print, print_json};
-use super::{Exit, Failure, MemberArgs};
+use super::profile::RunningArgs;
+use super::{Exit, Failure};
 use crate::admin::{AdminRequest, AdminResponse};
 use crate::status_document::{SCHEMA, StatusDocument};
 
@@ -23,14 +26,14 @@ const MIN_RETRY_TIME: Duration = Duration::from_millis(250);
 #[derive(Args, Debug)]
 pub(super) struct StatusArgs {
     #[command(flatten)]
-    member: MemberArgs,
+    member: RunningArgs,
     /// Print one JSON document instead of text.
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn run(args: &StatusArgs) -> Result<Exit, Failure> {
-    let status = || ask_status(&NodeFile::read(&args.member.config)?);
+    let status = || ask_status(&args.member.config()?);
     let document = status().map_err(|failure| failed(args.json, SCHEMA, failure))?;
     if args.json {
         print_json(&document)?;
@@ -111,7 +114,12 @@ pub(super) fn unexpected(answer: &AdminResponse) -> Failure {
             Exit::NoQuorum,
             format!("the member cannot accept the order now: {reason}"),
         ),
+        AdminResponse::Match {
+            reply: MatchReply::Refused(refusal),
+        } => Failure::new(exit_of(refusal), refusal.to_string()),
         AdminResponse::UnknownTicket
+        | AdminResponse::Match { .. }
+        | AdminResponse::Leaving
         | AdminResponse::Status(_)
         | AdminResponse::Waiting { .. }
         | AdminResponse::Committed(_) => Failure::new(

@@ -8,6 +8,7 @@
 //!
 //! A match of five nodes in one process ends with its window.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
@@ -39,7 +40,8 @@ enum Behind {
 
 struct Member {
     control: NodeControl,
-    config: PathBuf,
+    /// Arguments of `raftian node` that name the member.
+    arguments: [OsString; 2],
     log_level: String,
 }
 
@@ -47,20 +49,19 @@ struct Member {
 pub(super) struct WindowGuard(());
 
 impl WindowGuard {
-    /// From now on the member of `control`, whose node file is `config`, continues if a library
-    /// ends the process.
+    /// From now on the member of `control`, which `raftian node` runs with these `arguments`,
+    /// continues if a library ends the process.
     pub(super) fn of_member(
         control: NodeControl,
-        config: &Path,
+        arguments: [OsString; 2],
         log_level: &str,
         stop_request: &StopRequest,
     ) -> Self {
-        let config = config.to_owned();
         let log_level = log_level.to_owned();
         Self::new(
             Behind::Member(Member {
                 control,
-                config,
+                arguments,
                 log_level,
             }),
             stop_request,
@@ -194,8 +195,8 @@ impl Member {
         };
         let mut command = std::process::Command::new(program);
         command
-            .args(["--log-level", &self.log_level, "node", "--config"])
-            .arg(&self.config);
+            .args(["--log-level", &self.log_level, "node"])
+            .args(&self.arguments);
         Ok(command)
     }
 }

@@ -1,0 +1,119 @@
+//! Places of a user's matches on this machine.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use etcetera::base_strategy::{BaseStrategy, choose_base_strategy};
+use raftian_node::cluster::{MemberFile, NodeConfig, NodeFile};
+use raftian_raft::NodeId;
+
+use super::{Exit, Failure};
+
+/// Name of this program's folder in the user's folders.
+const PROGRAM: &str = "raftian";
+
+/// File that names the directory of the match that was started last.
+const CURRENT: &str = "current";
+
+/// Digits of a match id that distinguish the matches of one user.
+const SHORT: usize = 8;
+
+/// Selects a running member.
+#[derive(Args, Debug)]
+pub(super) struct RunningArgs {
+    /// The member's node file, as written by `raftian cluster new`.
+    #[arg(long, value_name = "FILE", conflicts_with = "data", global = true)]
+    pub(super) config: Option<PathBuf>,
+    /// The directory of a member that was started with `raftian start` or `raftian join`; the
+    /// default is the one that was started last.
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(super) data: Option<PathBuf>,
+}
+
+impl RunningArgs {
+    /// Returns the member's configuration.
+    pub(super) fn config(&self) -> Result<NodeConfig, Failure> {
+        if let Some(file) = &self.config {
+            return Ok(NodeFile::read(file)?);
+        }
+        let directory = self.directory()?;
+        let file = member_in(&directory)?;
+        Ok(file.config(&directory, Vec::new(), None)?)
+    }
+
+    /// Returns the member's directory.
+    pub(super) fn directory(&self) -> Result<PathBuf, Failure> {
+        match &self.data {
+            Some(directory) => Ok(directory.clone()),
+            None => current().ok_or_else(|| {
+                Failure::new(
+                    Exit::Usage,
+                    "no match was started here; name the member with --data DIR, or with --config \
+                     FILE for one that was created by `raftian cluster new`",
+                )
+            }),
+        }
+    }
+}
+
+/// Returns the file of the member in `directory`.
+pub(super) fn member_in(directory: &Path) -> Result<MemberFile, Failure> {
+    MemberFile::find(directory)?.ok_or_else(|| {
+        Failure::new(
+            Exit::Configuration,
+            format!(
+                "there is no match in {}; begin one with `raftian start --data`, or `raftian join`",
+                directory.display()
+            ),
+        )
+    })
+}
+
+/// Directory of a match in the user's data folder.
+pub(super) fn match_directory(match_id: &str) -> Result<PathBuf, Failure> {
+    let folders = choose_base_strategy().map_err(|error| {
+        Failure::new(
+            Exit::Configuration,
+            format!("this user has no folder for data: {error}; name one with --data DIR"),
+        )
+    })?;
+    let short: String = match_id.chars().take(SHORT).collect();
+    Ok(folders.data_dir().join(PROGRAM).join("matches").join(short))
+}
+
+/// Path of the rollback guard of a member: in the user's state folder, so that it is not copied or
+/// restored together with the member's directory. Beside that directory if there is no such folder.
+pub(super) fn mark(directory: &Path, match_id: &str, id: NodeId) -> PathBuf {
+    let name = format!("{match_id}-{id}.mark");
+    let state = choose_base_strategy().ok().map(|folders| {
+        let state = folders.state_dir().unwrap_or_else(|| folders.data_dir());
+        state.join(PROGRAM)
+    });
+    let beside = || directory.parent().unwrap_or(Path::new(".")).to_owned();
+    state.unwrap_or_else(beside).join("marks").join(name)
+}
+
+/// Remembers the directory of the match that was started last.
+pub(super) fn set_current(directory: &Path) {
+    let Some(file) = current_file() else { return };
+    let absolute = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
+    let write = || {
+        fs::create_dir_all(file.parent().unwrap_or(Path::new(".")))?;
+        fs::write(&file, absolute.to_string_lossy().as_bytes())
+    };
+    // Only a convenience of later commands.
+    if let Err(error) = write() {
+        tracing::warn!(file = %file.display(), %error, "the match is not remembered");
+    }
+}
+
+fn current() -> Option<PathBuf> {
+    let text = fs::read_to_string(current_file()?).ok()?;
+    Some(PathBuf::from(text.trim()))
+}
+
+fn current_file() -> Option<PathBuf> {
+    let folders = choose_base_strategy().ok()?;
+    Some(folders.data_dir().join(PROGRAM).join(CURRENT))
+}

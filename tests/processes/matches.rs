@@ -1,0 +1,466 @@
+//! Matches that players join: founding, tickets, leaving, vanishing and coming back.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::cluster::{WAIT, eventually};
+use crate::healths;
+
+/// The machines of one test.
+struct Machines {
+    directory: tempfile::TempDir,
+}
+
+/// A running member.
+struct Player {
+    directory: PathBuf,
+    home: PathBuf,
+    child: Child,
+    events: Receiver<Value>,
+    ready: Value,
+}
+
+impl Machines {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        Machines { directory }
+    }
+
+    fn home(&self) -> &Path {
+        self.directory.path()
+    }
+
+    fn data(&self, name: &str) -> PathBuf {
+        self.home().join(name)
+    }
+
+    /// Runs the program until it exits.
+    fn run(&self, arguments: &[&str]) -> Output {
+        run(self.home(), arguments)
+    }
+
+    /// Starts a member with this command, which is completed by its directory, and waits until it
+    /// takes part.
+    fn player(&self, name: &str, command: &[&str]) -> Player {
+        let directory = self.data(name);
+        let mut child = program(self.home(), command)
+            .args(["--json", "--data"])
+            .arg(&directory)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program can be started");
+        let stdout = child.stdout.take().expect("it is piped");
+        let (send, events) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let event = serde_json::from_str(&line).expect("an event is JSON");
+                if send.send(event).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut player = Player {
+            directory,
+            home: self.home().to_owned(),
+            child,
+            events,
+            ready: Value::Null,
+        };
+        player.ready = player.event("ready");
+        player
+    }
+
+    fn found(&self, name: &str) -> Player {
+        self.player(
+            name,
+            &[
+                "start",
+                "--headless",
+                "--listen",
+                "127.0.0.1:0",
+                "--name",
+                name,
+            ],
+        )
+    }
+
+    fn join(&self, name: &str, ticket: &str) -> Player {
+        let join = [
+            "join",
+            ticket,
+            "--headless",
+            "--listen",
+            "127.0.0.1:0",
+            "--name",
+            name,
+        ];
+        self.player(name, &join)
+    }
+
+    /// Asks to join in vain, and returns the exit code and the message.
+    fn join_in_vain(&self, name: &str, ticket: &str) -> (Option<i32>, String) {
+        let directory = self.data(name);
+        let directory = directory.to_str().expect("a temporary path is text");
+        let output = self.run(&[
+            "join",
+            ticket,
+            "--headless",
+            "--listen",
+            "127.0.0.1:0",
+            "--name",
+            name,
+            "--data",
+            directory,
+        ]);
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    }
+}
+
+fn program(home: &Path, arguments: &[&str]) -> Command {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_raftian"));
+    program
+        .args(arguments)
+        .env("HOME", home)
+        .env_remove("XDG_DATA_HOME")
+        .env_remove("XDG_STATE_HOME")
+        .stdin(Stdio::null());
+    program
+}
+
+fn run(home: &Path, arguments: &[&str]) -> Output {
+    program(home, arguments)
+        .output()
+        .expect("the program can be started")
+}
+
+impl Player {
+    /// Waits for an event of this kind.
+    fn event(&self, kind: &str) -> Value {
+        let deadline = Instant::now() + WAIT;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let event = self.events.recv_timeout(left);
+            let event = event.unwrap_or_else(|error| panic!("no event {kind:?}: {error}"));
+            if event["event"] == kind {
+                return event;
+            }
+        }
+    }
+
+    fn id(&self) -> u64 {
+        self.ready["id"].as_u64().expect("an id")
+    }
+
+    fn ticket(&self) -> &str {
+        self.ready["ticket"]
+            .as_str()
+            .expect("a founder has a ticket")
+    }
+
+    /// Runs a command about this member.
+    fn ask(&self, arguments: &[&str]) -> Output {
+        let directory = self.directory.to_str().expect("a temporary path is text");
+        run(&self.home, &[arguments, &["--data", directory]].concat())
+    }
+
+    fn succeed(&self, arguments: &[&str]) -> String {
+        let output = self.ask(arguments);
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).expect("output is text")
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        let text = self.succeed(&[arguments, &["--json"]].concat());
+        serde_json::from_str(&text).expect("a document is JSON")
+    }
+
+    fn order(&self, city: u64) {
+        let city = city.to_string();
+        let order = self.json(&["order", "attack", &city, "--timeout", "30"]);
+        assert_eq!(order["ok"], true, "{order}");
+    }
+
+    /// Names and kinds of the members, in order of their ids.
+    fn members(&self) -> Vec<(String, String)> {
+        let document = self.json(&["members"]);
+        let members = document["members"].as_array().expect("a list").clone();
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        members
+            .iter()
+            .map(|member| (text(&member["name"]), text(&member["kind"])))
+            .collect()
+    }
+
+    /// Waits until these are the members and all but `away` vote.
+    fn sees(&self, names: &[&str]) {
+        let voters: Vec<_> = names
+            .iter()
+            .map(|name| ((*name).to_owned(), "voter".to_owned()))
+            .collect();
+        eventually(&format!("the members are {names:?}"), || {
+            self.members() == voters
+        });
+    }
+
+    fn leader(&self) -> Option<u64> {
+        self.json(&["status"])["leader"].as_u64()
+    }
+
+    fn kill(mut self) {
+        self.child.kill().expect("a child can be killed");
+        self.child.wait().expect("a killed child ends");
+    }
+
+    /// Interrupts the member and returns its exit code and its last event.
+    fn interrupt(mut self) -> (Option<i32>, Value) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-INT", &id]).status();
+        assert!(sent.is_ok_and(|status| status.success()));
+        let exit = self.child.wait().expect("an interrupted child ends").code();
+        let last = std::iter::from_fn(|| self.events.recv_timeout(WAIT).ok()).last();
+        (exit, last.unwrap_or_default())
+    }
+}
+
+impl Drop for Player {
+    fn drop(&mut self) {
+        // A test that failed leaves it running; one that was waited for is gone already.
+        let _gone = self.child.kill().is_err();
+        let _gone = self.child.wait().is_err();
+    }
+}
+
+fn agree(players: &[&Player]) {
+    eventually("all have the same state at the same index", || {
+        let states: Vec<_> = players
+            .iter()
+            .map(|player| {
+                let status = player.json(&["status"]);
+                (status["applied"].as_u64(), status["state_hash"].clone())
+            })
+            .collect();
+        states.iter().all(|state| *state == states[0])
+    });
+}
+
+#[test]
+fn founder_leaves_and_the_others_play_on() {
+    let machines = Machines::new();
+    let ada = machines.found("Ada");
+    let ticket = ada.ticket().to_owned();
+    assert!(ticket.len() <= 400, "{}", ticket.len());
+    ada.order(1);
+    let bo = machines.join("Bo", &ticket);
+    let cy = machines.join("Cy", &ticket);
+    assert_eq!((ada.id(), bo.id(), cy.id()), (1, 2, 3));
+    ada.sees(&["Ada", "Bo", "Cy"]);
+    bo.order(2);
+    cy.order(3);
+    agree(&[&ada, &bo, &cy]);
+    let (exit, last) = ada.interrupt();
+    assert_eq!((exit, &last["event"]), (Some(130), &Value::from("left")));
+    bo.sees(&["Bo", "Cy"]);
+    cy.order(4);
+    // The ticket was written when only the founder was there: the members it names are gone.
+    let (exit, message) = machines.join_in_vain("Di", &ticket);
+    assert_eq!(exit, Some(4), "{message}");
+    let fresh = bo.succeed(&["invite"]);
+    let di = machines.join("Di", fresh.trim());
+    assert_eq!(di.id(), 4, "ids are never used again");
+    bo.sees(&["Bo", "Cy", "Di"]);
+    di.order(5);
+    cy.kill();
+    di.order(1);
+    // It returns by itself, without a ticket.
+    let cy = machines.player("Cy", &["node"]);
+    assert_eq!(cy.id(), 3);
+    agree(&[&bo, &cy, &di]);
+    let status = cy.json(&["status"]);
+    assert_eq!(healths(&status), [40, 70, 70, 70, 70]);
+}
+
+/// The maker of the ticket has left, but another member that it names is there.
+#[test]
+fn old_ticket_of_several_members_admits_after_its_maker_left() {
+    let machines = Machines::new();
+    let ada = machines.found("Ada");
+    let bo = machines.join("Bo", ada.ticket());
+    ada.sees(&["Ada", "Bo"]);
+    let ticket = ada.succeed(&["invite"]);
+    ada.interrupt();
+    bo.sees(&["Bo"]);
+    let cy = machines.join("Cy", ticket.trim());
+    bo.sees(&["Bo", "Cy"]);
+    cy.order(2);
+    agree(&[&bo, &cy]);
+}
+
+#[test]
+fn invites_that_are_wrong_used_up_revoked_or_expired_are_refused_by_name() {
+    let machines = Machines::new();
+    let ada = machines.found("Ada");
+    let refused = |ticket: &str, exit, part: &str| {
+        let (code, message) = machines.join_in_vain("Eve", ticket);
+        assert_eq!(code, Some(exit), "{message}");
+        assert!(message.contains(part), "{message}");
+    };
+    refused("RAFT-7K3Q-9MXT", 9, "not a ticket");
+    let (first, rest) = ada.ticket().split_at(40);
+    let mistyped = rest.strip_prefix(|_| true).expect("a longer ticket");
+    let letter = if rest.starts_with('A') { 'B' } else { 'A' };
+    refused(
+        &format!("{first}{letter}{mistyped}"),
+        9,
+        "incomplete or mistyped",
+    );
+    let once = ada.json(&["invite", "--uses", "1"]);
+    let once_ticket = once["ticket"].as_str().expect("a ticket");
+    let bo = machines.join("Bo", once_ticket);
+    refused(once_ticket, 9, "used up");
+    let revoked = bo.json(&["invite"]);
+    let number = revoked["invite"].to_string();
+    bo.succeed(&["invite", "revoke", &number]);
+    refused(
+        revoked["ticket"].as_str().expect("a ticket"),
+        9,
+        "was revoked",
+    );
+    let expired = ada.json(&["invite", "--expires", "1s"]);
+    eventually("the invite has expired", || {
+        let (code, message) = machines.join_in_vain("Bo", expired["ticket"].as_str().unwrap());
+        // Its name is taken, so it is refused in any case.
+        code == Some(9) && message.contains("has expired")
+    });
+    let (code, message) = machines.join_in_vain("ada", ada.ticket());
+    assert!(
+        code == Some(9) && message.contains("a member is named"),
+        "{message}"
+    );
+    let names: Vec<_> = ada.members().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["Ada", "Bo"]);
+}
+
+/// A ticket of one match presented to a member of another, whose address is the same.
+#[test]
+fn ticket_of_another_match_reaches_nobody() {
+    let machines = Machines::new();
+    let ada = machines.found("Ada");
+    let ticket = ada.ticket().to_owned();
+    let listen = ada.ready["listen"].as_str().expect("an address").to_owned();
+    ada.kill();
+    let _other = machines.player(
+        "Other",
+        &[
+            "start",
+            "--headless",
+            "--listen",
+            &listen,
+            "--name",
+            "Other",
+        ],
+    );
+    let (exit, message) = machines.join_in_vain("Bo", &ticket);
+    assert_eq!(exit, Some(4), "{message}");
+}
+
+#[test]
+fn last_member_keeps_the_match_on_its_disk() {
+    let machines = Machines::new();
+    let ada = machines.found("Ada");
+    ada.order(2);
+    let ticket = ada.ticket().to_owned();
+    let (exit, last) = ada.interrupt();
+    assert_eq!((exit, &last["event"]), (Some(130), &Value::from("stopped")));
+    let ada = machines.player("Ada", &["start", "--headless"]);
+    assert_eq!(healths(&ada.json(&["status"]))[1], 70);
+    assert_eq!(ada.ticket(), ticket, "it listens on its port again");
+    let bo = machines.join("Bo", &ticket);
+    ada.sees(&["Ada", "Bo"]);
+    bo.order(2);
+    agree(&[&ada, &bo]);
+}
+
+/// A member that was away does not know the one that leads when it returns, and refuses its
+/// connections until another member has vouched for it.
+#[test]
+fn member_that_was_away_follows_a_leader_that_joined_meanwhile() {
+    let machines = Machines::new();
+    let ada = machines.found("Ada");
+    let bo = machines.join("Bo", ada.ticket());
+    let cy = machines.join("Cy", ada.ticket());
+    ada.sees(&["Ada", "Bo", "Cy"]);
+    cy.kill();
+    let di = machines.join("Di", ada.ticket());
+    ada.sees(&["Ada", "Bo", "Cy", "Di"]);
+    ada.succeed(&["transfer", "Di"]);
+    assert_eq!(bo.leader(), Some(di.id()));
+    di.order(3);
+    let cy = machines.player("Cy", &["node"]);
+    eventually("it follows the leader", || cy.leader() == Some(di.id()));
+    agree(&[&ada, &bo, &cy, &di]);
+}
+
+/// A member that returns on another port is reached there.
+#[test]
+fn member_that_returns_on_another_port_records_its_address() {
+    let machines = Machines::new();
+    let ada = machines.found("Ada");
+    let bo = machines.join("Bo", ada.ticket());
+    ada.sees(&["Ada", "Bo"]);
+    let before = bo.ready["listen"].clone();
+    bo.kill();
+    // The port is taken while the member is away.
+    let address = before.as_str().expect("an address");
+    let _taken = std::net::UdpSocket::bind(address).expect("the port is free");
+    let bo = machines.player("Bo", &["node"]);
+    let now = bo.ready["listen"].clone();
+    assert_ne!(before, now);
+    eventually("the other member knows the address", || {
+        let members = ada.json(&["members"]);
+        members["members"][1]["addresses"][0] == now
+    });
+    ada.order(1);
+    agree(&[&ada, &bo]);
+}
+
+#[test]
+fn member_leaves_and_is_removed_by_command() {
+    let machines = Machines::new();
+    let ada = machines.found("Ada");
+    let bo = machines.join("Bo", ada.ticket());
+    let cy = machines.join("Cy", ada.ticket());
+    ada.sees(&["Ada", "Bo", "Cy"]);
+    bo.succeed(&["demote", "Cy"]);
+    eventually("it only watches", || {
+        ada.members()[2] == ("Cy".to_owned(), "learner".to_owned())
+    });
+    cy.succeed(&["promote", "n3"]);
+    ada.sees(&["Ada", "Bo", "Cy"]);
+    cy.succeed(&["leave"]);
+    assert_eq!(cy.event("left")["event"], "left");
+    ada.sees(&["Ada", "Bo"]);
+    // From the leader itself.
+    let remover = if ada.leader() == Some(ada.id()) {
+        &ada
+    } else {
+        &bo
+    };
+    let other = if remover.id() == ada.id() {
+        "Bo"
+    } else {
+        "Ada"
+    };
+    remover.succeed(&["remove", other]);
+    assert_eq!(remover.members().len(), 1);
+    remover.order(1);
+    let unknown = remover.ask(&["remove", "Zoe"]);
+    assert_eq!(unknown.status.code(), Some(2), "{unknown:?}");
+}
