@@ -335,7 +335,7 @@ fn invites_that_are_wrong_used_up_revoked_or_expired_are_refused_by_name() {
     );
     let expired = ada.json(&["invite", "--expires", "1s"]);
     eventually("the invite has expired", || {
-        let (code, message) = machines.join_in_vain("Bo", expired["ticket"].as_str().unwrap());
+        let (code, message) = machines.join_in_vain("bO", expired["ticket"].as_str().unwrap());
         // Its name is taken, so it is refused in any case.
         code == Some(9) && message.contains("has expired")
     });
@@ -463,4 +463,50 @@ fn member_leaves_and_is_removed_by_command() {
     remover.order(1);
     let unknown = remover.ask(&["remove", "Zoe"]);
     assert_eq!(unknown.status.code(), Some(2), "{unknown:?}");
+}
+
+/// Of two voters one is lost for good: the other one makes a new match from its copy.
+#[test]
+fn match_is_recovered_from_a_copy_under_another_id() {
+    let machines = Machines::new();
+    let ada = machines.found("Ada");
+    let bo = machines.join("Bo", ada.ticket());
+    ada.sees(&["Ada", "Bo"]);
+    ada.order(2);
+    agree(&[&ada, &bo]);
+    let earlier = bo.ready["match"].clone();
+    ada.kill();
+    let refused = bo.ask(&["recover", "--yes"]);
+    assert_eq!(refused.status.code(), Some(1), "it runs: {refused:?}");
+    let directory = bo.directory.clone();
+    let data = directory.to_str().expect("a temporary path is text");
+    bo.kill();
+    let asked = machines.run(&["recover", "--data", data]);
+    assert_eq!(
+        asked.status.code(),
+        Some(2),
+        "nobody can be asked: {asked:?}"
+    );
+    let recovered = machines.run(&["recover", "--yes", "--data", data]);
+    assert!(recovered.status.success(), "{recovered:?}");
+    let bo = machines.player("Bo", &["node"]);
+    assert_ne!(bo.ready["match"], earlier);
+    bo.sees(&["Bo"]);
+    bo.order(2);
+    let cy = machines.join("Cy", bo.ticket());
+    assert_eq!(cy.id(), 3);
+    bo.sees(&["Bo", "Cy"]);
+    agree(&[&bo, &cy]);
+    assert_eq!(healths(&cy.json(&["status"]))[1], 40);
+    // The lost member returns, and belongs to the earlier match only.
+    let ada_data = machines.data("Ada");
+    let mut ada = program(machines.home(), &["node", "--json", "--data"])
+        .arg(&ada_data)
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the program can be started");
+    bo.order(3);
+    assert_eq!(bo.members().len(), 2);
+    ada.kill().expect("a child can be killed");
+    ada.wait().expect("a killed child ends");
 }

@@ -43,7 +43,9 @@ pub fn run(
 ) -> Result<(), Stopped> {
     let wake = Wake::new();
     let service = node.take_requests().map(AdminService::new);
-    let leave = service.as_ref().map(AdminService::leave_request);
+    let leave = service
+        .as_ref()
+        .map_or_else(Arc::default, AdminService::leave_request);
     let waker = Arc::clone(&wake);
     node.control().set_waker(Arc::new(move || waker.raise()));
     let control = node.control();
@@ -54,12 +56,7 @@ pub fn run(
     }
     app.finish();
     app.cleanup();
-    let is_asked = || {
-        leave
-            .as_ref()
-            .is_some_and(|leave| leave.load(Ordering::Acquire))
-    };
-    while !may_end(is_asked()) {
+    while !may_end(leave.load(Ordering::Acquire)) {
         app.update();
         if !control.is_running() {
             return Err(control.view().stopped.unwrap_or(Stopped::Ended));

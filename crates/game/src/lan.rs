@@ -140,9 +140,8 @@ pub(crate) fn browse(
     time: Duration,
     mut is_last: impl FnMut(&LanMatch) -> bool,
 ) -> Result<Vec<LanMatch>, String> {
-    let text = |error: mdns_sd::Error| error.to_string();
-    let daemon = ServiceDaemon::new().map_err(text)?;
-    let events = daemon.browse(SERVICE).map_err(text)?;
+    let daemon = ServiceDaemon::new().map_err(|error| error.to_string())?;
+    let events = daemon.browse(SERVICE).map_err(|error| error.to_string())?;
     let deadline = Instant::now() + time;
     let mut found = BTreeMap::new();
     while let Ok(event) = events.recv_deadline(deadline) {

@@ -78,7 +78,7 @@ pub fn check(
     })
 }
 
-/// What a leader does about a request.
+/// Next action of a leader about a request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Step {
     /// The request is fulfilled, or refused; a reply other than a refusal may be sent once the
@@ -206,7 +206,7 @@ fn invite(
     let is_usable = |invite: &Invite| {
         invite.uses_left != Some(0) && invite.expires.is_none_or(|expires| expires > now)
     };
-    // Others stay for as long as there is room, so that a refusal can say more than "unknown".
+    // Others stay for as long as there is room, so that a refusal can state more than "unknown".
     if record.invites.len() >= MAX_INVITES {
         record.invites.retain(is_usable);
     }

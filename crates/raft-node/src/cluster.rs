@@ -82,10 +82,10 @@ pub enum Founders {
     Listed,
     /// The whole cluster is created in one process.
     Together(Membership),
-    /// It is recorded in the store, and the log says who has become a member since. The
+    /// It is recorded in the store, and later members are in the log. The
     /// configuration lists members only to be dialled.
     Recorded {
-        /// What a new store records; `None` to open an existing one only.
+        /// Contents of a new store; `None` to open an existing one only.
         first_start: Option<FirstStart>,
     },
 }
@@ -296,6 +296,11 @@ impl NodeConfig {
     /// Returns the member with the id `id`.
     pub fn member(&self, id: NodeId) -> Option<&Member> {
         self.members.iter().find(|member| member.id == id)
+    }
+
+    /// Returns the path of the store.
+    pub fn store(&self) -> PathBuf {
+        self.data.join("raft.redb")
     }
 
     /// Returns the founding membership as far as it is known without the store: all listed members,

@@ -27,7 +27,7 @@ const BYTES: usize = 5;
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Code([u8; BYTES]);
 
-/// What members announce of a code.
+/// Part of a code that members announce.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Hint(pub [u8; 4]);
 
@@ -99,13 +99,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn code_is_read_as_it_is_said() {
+    fn spoken_form_of_a_code_is_read() {
         let code = Code::new([1, 2, 3, 4, 255]);
         let text = code.to_string();
         assert_eq!((text.len(), &text[..5]), (14, "RAFT-"));
         assert_eq!(text.parse(), Ok(code));
-        let said = format!(" {} ", text.to_lowercase().replace('-', " "));
-        assert_eq!(said.parse(), Ok(code));
+        let spoken = format!(" {} ", text.to_lowercase().replace('-', " "));
+        assert_eq!(spoken.parse(), Ok(code));
         assert_eq!(format!("{code:?}"), "Code(..)");
     }
 

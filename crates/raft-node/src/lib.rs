@@ -36,6 +36,7 @@ pub mod memory_links;
 mod panics;
 pub mod quic;
 mod random_ids;
+pub mod recover;
 mod replica;
 pub mod store;
 mod thread;

@@ -1,10 +1,11 @@
 //! Record of a match: its identity and invites, replicated with the membership as its annex.
 
-use raftian_raft::{Bytes, Membership};
+use raftian_raft::{Bytes, Change, Incarnation, Membership, MembershipError, NodeId, Standing};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::code::Hint;
+use crate::contact::Contact;
 use crate::ticket::{MatchId, Secret};
 use crate::wire::{self, WireError};
 
@@ -34,6 +35,17 @@ pub struct MatchRecord {
     pub invites: Vec<Invite>,
 }
 
+/// Why a record or contact cannot be that of a new match.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum FoundingError {
+    /// One of them cannot be encoded.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// One of them exceeds its bounds.
+    #[error(transparent)]
+    Membership(#[from] MembershipError),
+}
+
 /// Permission to join for everyone who knows a secret.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Invite {
@@ -59,6 +71,24 @@ impl MatchRecord {
     /// Returns the record of the match with this membership; `None` if it has none.
     pub fn of(membership: &Membership) -> Option<Self> {
         wire::decode_value(membership.annex()).ok()
+    }
+
+    /// Returns the membership with which the match is founded by one member.
+    ///
+    /// # Errors
+    /// None for a record and a contact within their bounds.
+    pub fn founding(
+        &self,
+        id: NodeId,
+        incarnation: Incarnation,
+        contact: &Contact,
+    ) -> Result<Membership, FoundingError> {
+        let recorded = Change::Record {
+            contacts: vec![(id, contact.encode()?)],
+            annex: Some(self.encode()?),
+        };
+        let alone = Membership::of([(id, incarnation, Standing::Voter)])?;
+        Ok(alone.after(&recorded)?)
     }
 
     /// Returns the invite with this number, used up or not.

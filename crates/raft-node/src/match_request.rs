@@ -120,7 +120,7 @@ pub enum MatchReply {
     Refused(Refusal),
 }
 
-/// What a player needs to take part.
+/// Everything that a player needs to take part.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Admitted {
     /// Its id.

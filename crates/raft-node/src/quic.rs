@@ -68,7 +68,12 @@ pub const INBOX_BYTES: usize = 8 * 1024 * 1024;
 pub const WRITE_BATCH: usize = 64 * 1024;
 
 /// Maximum number of handshakes in progress. More are refused before their certificate is read.
+/// From half of it on, an address must answer a Retry packet before a handshake begins (RFC 9000,
+/// section 8.1.2), so that forged addresses occupy nothing.
 pub const MAX_HANDSHAKES: usize = 90;
+
+/// Maximum number of further handshakes in progress with addresses of members and of this machine.
+pub const RESERVED_HANDSHAKES: usize = 32;
 
 /// Maximum number of connections of the operator's tools, separate from those of members. More are
 /// closed with [`code::BUSY`].

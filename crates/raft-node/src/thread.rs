@@ -98,7 +98,7 @@ impl NodeOptions {
         NodeOptions {
             raft,
             cluster: config.cluster.clone(),
-            store: config.data.join("raft.redb"),
+            store: config.store(),
             mark: config.mark.clone(),
             creation,
             founding,
@@ -136,7 +136,7 @@ pub enum StartError {
         /// The founders according to the configuration.
         listed: String,
     },
-    /// There is no store, and the configuration does not say what a new one contains.
+    /// There is no store, and the configuration does not contain the contents of a new one.
     #[error(
         "there is no store {}: the match was left, or the file is lost. Join again with a ticket",
         file.display()

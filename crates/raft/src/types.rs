@@ -58,7 +58,7 @@ pub struct Incarnation(pub u64);
 impl Term {
     /// The last term a node may enter. One more is reserved, so that the term after it is still a
     /// later one.
-    pub(crate) const LAST: Term = Term(u64::MAX - 1);
+    pub const LAST: Term = Term(u64::MAX - 1);
 
     /// Returns the term after this one.
     pub fn next(self) -> Term {

@@ -4,12 +4,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Subcommand};
 use raftian_node::cluster::Fingerprint;
-use raftian_node::fresh_secret;
 use raftian_node::match_request::{MatchReply, MatchRequest};
 use raftian_node::ticket::{MatchId, Secret, Ticket, TicketMember};
 use serde::Serialize;
 
 use super::change::request;
+use super::new_match::random;
 use super::output::{failed, print, print_json};
 use super::profile::RunningArgs;
 use super::status::ask_status;
@@ -83,7 +83,7 @@ pub(super) fn run(args: &InviteArgs) -> Result<Exit, Failure> {
 }
 
 fn invite(args: &NewInviteArgs, member: &RunningArgs) -> Result<InviteDocument, Failure> {
-    let secret = Secret(fresh_secret().map_err(|error| Failure::new(Exit::Unexpected, error))?);
+    let secret = Secret(random()?);
     let expires = args.expires.map(|validity| {
         let end = SystemTime::now() + validity;
         end.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
@@ -111,12 +111,6 @@ fn invite(args: &NewInviteArgs, member: &RunningArgs) -> Result<InviteDocument, 
 
 /// Returns a ticket with the members that the asked member knows.
 fn ticket(status: &StatusDocument, invite: u32, secret: Secret) -> Result<Ticket, Failure> {
-    let unreadable = || {
-        Failure::new(
-            Exit::Version,
-            "the member's status cannot be read by this version",
-        )
-    };
     let record = status.record.as_ref().ok_or_else(unreadable)?;
     let match_id = MatchId::try_from(record.id.clone()).map_err(|_| unreadable())?;
     let members = status.membership.members.iter().filter_map(|member| {
@@ -129,6 +123,13 @@ fn ticket(status: &StatusDocument, invite: u32, secret: Secret) -> Result<Ticket
         secret,
         members: members.collect(),
     })
+}
+
+fn unreadable() -> Failure {
+    Failure::new(
+        Exit::Version,
+        "the member's status cannot be read by this version",
+    )
 }
 
 /// Parses a duration such as 90s, 30m, 1h or 7d.

@@ -66,7 +66,7 @@ pub(super) fn run(args: &JoinArgs, log_level: &str) -> Result<Exit, Failure> {
             ));
         }
         // With its store the member returns without being admitted again.
-        if file.store_directory(&directory).join("raft.redb").exists() {
+        if file.config(&directory, Vec::new(), None)?.store().exists() {
             return resume(directory, file, &args.place, log_level);
         }
     }
@@ -183,16 +183,17 @@ fn request_admission(
     ticket: &Ticket,
     request: impl Fn([u8; 32]) -> JoinRequest,
 ) -> Result<Admitted, Failure> {
-    let unexpected =
-        |error: &dyn std::fmt::Display| Failure::new(Exit::Unexpected, error.to_string());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| unexpected(&error))?;
-    // A request within its bounds can be encoded.
-    let body = |binding| wire::encode_value(&request(binding)).unwrap_or_default();
-    let answer = runtime.block_on(ask(identity, ticket, body))?;
-    match wire::decode_value(&answer).map_err(|error| unexpected(&error))? {
+        .map_err(|error| Failure::new(Exit::Unexpected, error.to_string()))?;
+    let answer = runtime.block_on(ask(identity, ticket, |binding| {
+        // A request within its bounds can be encoded.
+        wire::encode_value(&request(binding)).unwrap_or_default()
+    }))?;
+    match wire::decode_value(&answer)
+        .map_err(|error| Failure::new(Exit::Unexpected, error.to_string()))?
+    {
         MatchReply::Admitted(admitted) => Ok(*admitted),
         MatchReply::Refused(refusal) => Err(Failure::new(exit_of(&refusal), refusal.to_string())),
         _ => Err(Failure::new(

@@ -3,17 +3,20 @@
 mod change;
 mod cluster;
 mod discover;
+mod doctor;
 mod exit;
 mod invite;
 mod join;
 mod member;
 mod members;
+mod new_match;
 mod node;
 mod order;
 mod output;
 #[cfg(feature = "client")]
 mod play;
 mod profile;
+mod recover;
 mod signals;
 mod start;
 mod status;
@@ -65,6 +68,10 @@ enum Command {
     Leave(change::LeaveArgs),
     /// Remove a member from the match.
     Remove(change::NamedArgs),
+    /// Make a new match from this member's copy, after a majority of its match was lost.
+    Recover(recover::RecoverArgs),
+    /// Check what a match needs of this machine: ports, addresses, local network, clock, disk.
+    Doctor(doctor::DoctorArgs),
     /// Let a member vote.
     Promote(change::NamedArgs),
     /// Take a member's vote away: it only watches.
@@ -120,6 +127,8 @@ pub fn run() -> Exit {
         Some(Command::Invite(args)) => invite::run(&args),
         Some(Command::Leave(args)) => change::leave(&args),
         Some(Command::Remove(args)) => change::remove(&args),
+        Some(Command::Recover(args)) => recover::run(&args),
+        Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Promote(args)) => change::promote(&args),
         Some(Command::Demote(args)) => change::demote(&args),
         Some(Command::Transfer(args)) => change::transfer(&args),
@@ -143,4 +152,43 @@ pub fn run() -> Exit {
     };
     flush();
     exit
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// Every `raftian` line in a block of commands, without its trailing comment.
+    fn commands(text: &str) -> Vec<String> {
+        let lines = text.lines().map(|line| {
+            let line = line.split('#').next().unwrap_or_default();
+            line.trim().trim_start_matches("target/release/").to_owned()
+        });
+        lines.filter(|line| line.starts_with("raftian ")).collect()
+    }
+
+    #[test]
+    fn documented_commands_parse() {
+        let documents = [
+            include_str!("../../../../README.md"),
+            include_str!("../../../../docs/matches.md"),
+        ];
+        for document in documents {
+            let commands = commands(document);
+            assert!(!commands.is_empty());
+            for command in commands {
+                let words = command.split_whitespace();
+                if let Err(error) = Cli::try_parse_from(words) {
+                    panic!("`{command}`: {error}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
 }

@@ -90,20 +90,19 @@ pub(super) fn mark(directory: &Path, match_id: &str, id: NodeId) -> PathBuf {
         let state = folders.state_dir().unwrap_or_else(|| folders.data_dir());
         state.join(PROGRAM)
     });
-    let beside = || directory.parent().unwrap_or(Path::new(".")).to_owned();
-    state.unwrap_or_else(beside).join("marks").join(name)
+    let state = state.unwrap_or_else(|| directory.parent().unwrap_or(Path::new(".")).to_owned());
+    state.join("marks").join(name)
 }
 
 /// Remembers the directory of the match that was started last.
 pub(super) fn set_current(directory: &Path) {
     let Some(file) = current_file() else { return };
     let absolute = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
-    let write = || {
-        fs::create_dir_all(file.parent().unwrap_or(Path::new(".")))?;
-        fs::write(&file, absolute.to_string_lossy().as_bytes())
-    };
+    let parent = file.parent().unwrap_or(Path::new("."));
+    let written = fs::create_dir_all(parent)
+        .and_then(|()| fs::write(&file, absolute.to_string_lossy().as_bytes()));
     // Only a convenience of later commands.
-    if let Err(error) = write() {
+    if let Err(error) = written {
         tracing::warn!(file = %file.display(), %error, "the match is not remembered");
     }
 }

@@ -33,8 +33,10 @@ pub(super) struct StatusArgs {
 }
 
 pub(super) fn run(args: &StatusArgs) -> Result<Exit, Failure> {
-    let status = || ask_status(&args.member.config()?);
-    let document = status().map_err(|failure| failed(args.json, SCHEMA, failure))?;
+    let config = args.member.config();
+    let document = config
+        .and_then(|config| ask_status(&config))
+        .map_err(|failure| failed(args.json, SCHEMA, failure))?;
     if args.json {
         print_json(&document)?;
     } else {

@@ -35,13 +35,8 @@ fn founded(uses_left: Option<u32>, expires: Option<u64>) -> Membership {
             expires,
         }],
     };
-    let recorded = Change::Record {
-        contacts: vec![(ADA, contact("Ada").encode().unwrap())],
-        annex: Some(record.encode().unwrap()),
-    };
-    Membership::of([(ADA, Incarnation(5), Standing::Voter)])
-        .unwrap()
-        .after(&recorded)
+    record
+        .founding(ADA, Incarnation(5), &contact("Ada"))
         .unwrap()
 }
 

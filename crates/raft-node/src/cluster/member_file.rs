@@ -28,8 +28,6 @@ use crate::ticket::{MatchId, Secret};
 /// Version of the file's layout.
 const SCHEMA: u32 = 1;
 
-/// Name of the file in the member's directory.
-const FILE: &str = "member.toml";
 const KEY: &str = "key.pem";
 const CERTIFICATE: &str = "certificate.pem";
 
@@ -65,7 +63,7 @@ pub struct MemberFile {
     pub known: Vec<KnownMember>,
 }
 
-/// A member to be dialled until the log says how it is reached.
+/// A member to be dialled until the log contains its contact.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KnownMember {
@@ -92,6 +90,9 @@ impl KnownMember {
 }
 
 impl MemberFile {
+    /// Name of the file in the member's directory.
+    pub const NAME: &str = "member.toml";
+
     /// Creates the contents for a new member.
     pub fn new(
         (match_id, match_name): (MatchId, String),
@@ -120,7 +121,7 @@ impl MemberFile {
     /// # Errors
     /// If the file cannot be read or used.
     pub fn find(directory: &Path) -> Result<Option<Self>, ClusterError> {
-        let path = directory.join(FILE);
+        let path = directory.join(Self::NAME);
         if !path.exists() {
             return Ok(None);
         }
@@ -156,7 +157,7 @@ impl MemberFile {
     /// # Errors
     /// If it cannot be written; an earlier file then stays.
     pub fn write(&self, directory: &Path) -> Result<(), ClusterError> {
-        let path = directory.join(FILE);
+        let path = directory.join(Self::NAME);
         let text = toml::to_string(self).map_err(|error| ClusterError::Unwritable {
             path: path.clone(),
             reason: error.to_string(),
@@ -205,7 +206,7 @@ impl MemberFile {
         for known in &self.known {
             let fingerprint = known.fingerprint.parse::<Fingerprint>().map_err(|error| {
                 ClusterError::Invalid {
-                    path: directory.join(FILE),
+                    path: directory.join(Self::NAME),
                     key: format!("known {}", known.id),
                     reason: error.to_string(),
                     remedy: "restore the line, or join again with a ticket",

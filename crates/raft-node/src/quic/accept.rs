@@ -30,15 +30,34 @@ pub(super) async fn accept(endpoint: Endpoint, shared: Arc<Shared>) {
         };
         // The endpoint was closed; dropping the set ends the connections that are left.
         let Some(incoming) = incoming else { return };
-        match Arc::clone(&shared.handshakes).try_acquire_owned() {
+        if shared.is_under_pressure() && incoming.may_retry() {
+            count(&shared.counters.retried_handshakes, 1);
+            // An error means that the address was validated meanwhile, and the dialling side
+            // tries again.
+            let _validated = incoming.retry().is_err();
+            continue;
+        }
+        match handshake_place(&shared, incoming.remote_address()) {
             // Only the handle is dropped: the set keeps the task, and ends it with the links.
-            Ok(place) => drop(connections.spawn(serve(incoming, place, Arc::clone(&shared)))),
-            Err(_) => {
+            Some(place) => drop(connections.spawn(serve(incoming, place, Arc::clone(&shared)))),
+            None => {
                 count(&shared.counters.refused_handshakes, 1);
                 incoming.refuse();
             }
         }
     }
+}
+
+/// Returns a place for one more handshake. Only addresses of members and of this machine get the
+/// reserved ones.
+fn handshake_place(shared: &Shared, address: SocketAddr) -> Option<OwnedSemaphorePermit> {
+    let general = Arc::clone(&shared.handshakes).try_acquire_owned().ok();
+    general.or_else(|| {
+        let reserved = Arc::clone(&shared.reserved_handshakes);
+        shared
+            .is_known(address.ip())
+            .then(|| reserved.try_acquire_owned().ok())?
+    })
 }
 
 /// Serves one connection, from its first packet to its end. `handshake` is released when the

@@ -12,6 +12,7 @@ pub struct LinkCounters {
     /// Counters of the members that are peers at present.
     peers: RwLock<BTreeMap<NodeId, Arc<PeerCounters>>>,
     pub(super) refused_handshakes: AtomicU64,
+    pub(super) retried_handshakes: AtomicU64,
     pub(super) refused_requests: AtomicU64,
 }
 
@@ -20,6 +21,7 @@ impl LinkCounters {
         LinkCounters {
             peers: RwLock::default(),
             refused_handshakes: AtomicU64::new(0),
+            retried_handshakes: AtomicU64::new(0),
             refused_requests: AtomicU64::new(0),
         }
     }
@@ -65,6 +67,12 @@ impl LinkCounters {
     /// scans, broken handshakes.
     pub fn refused_handshakes(&self) -> u64 {
         self.refused_handshakes.load(Ordering::Relaxed)
+    }
+
+    /// Returns how often a connecting address had to be validated first, because many handshakes
+    /// were in progress.
+    pub fn retried_handshakes(&self) -> u64 {
+        self.retried_handshakes.load(Ordering::Relaxed)
     }
 
     /// Returns the number of operator requests that were refused because too many waited.

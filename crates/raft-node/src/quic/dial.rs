@@ -96,7 +96,7 @@ impl Dialler {
                 // Dropping the set ends the other attempts.
                 Ok(Ok(connection)) => return Ok(connection),
                 Ok(Err(Down::Ended)) => return Err(Down::Ended),
-                // A refusal says more than an address at which nothing answers.
+                // A refusal explains more than an address at which nothing answers.
                 Ok(Err(Down::Lost(_))) if matches!(failed, Down::Refused(..)) => {}
                 Ok(Err(down)) => failed = down,
                 Err(error) => failed = Down::Lost(error.to_string()),

@@ -2,7 +2,7 @@
 //! and no message of consensus.
 //!
 //! A joiner may not be known to the member that it asks, so any certificate is accepted on such a
-//! connection. What the joiner proves is in its request; see [`crate::admission`].
+//! connection. The proof of the joiner is in its request; see [`crate::admission`].
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;

@@ -22,8 +22,8 @@ use super::shared::{Delivery, Shared};
 use super::tls::{self, Pin};
 use super::{
     INBOX, INBOX_BYTES, LinkError, MAX_CLIENTS, MAX_HANDSHAKES, MAX_JOINERS, OUTBOX,
-    PEER_REQUEST_QUEUE, REMOVED_GRACE, REQUEST_QUEUE, SNAPSHOT_OUTBOX, ServiceRequest, code,
-    endpoint,
+    PEER_REQUEST_QUEUE, REMOVED_GRACE, REQUEST_QUEUE, RESERVED_HANDSHAKES, SNAPSHOT_OUTBOX,
+    ServiceRequest, code, endpoint,
 };
 use crate::cluster::{Identity, Member, NodeConfig};
 use crate::contact::Contact;
@@ -158,6 +158,7 @@ impl QuicLinks {
             requests: request_sender,
             peer_requests: peer_request_sender,
             handshakes: Arc::new(Semaphore::new(MAX_HANDSHAKES)),
+            reserved_handshakes: Arc::new(Semaphore::new(RESERVED_HANDSHAKES)),
             clients: Arc::new(Semaphore::new(MAX_CLIENTS)),
             joiners: Arc::new(Semaphore::new(MAX_JOINERS)),
             notify,

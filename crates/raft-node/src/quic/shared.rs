@@ -1,16 +1,17 @@
 //! State shared by the tasks behind a node's links.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use raftian_raft::{Message, NodeId};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 
-use super::ServiceRequest;
 use super::answer::PeerRequest;
 use super::counters::LinkCounters;
 use super::peer::PeerLink;
+use super::{MAX_HANDSHAKES, ServiceRequest};
 use crate::cluster::Fingerprint;
 
 /// State shared by all tasks of one node's links.
@@ -27,6 +28,8 @@ pub(super) struct Shared {
     pub(super) peer_requests: mpsc::Sender<PeerRequest>,
     /// One permit per handshake that may be in progress.
     pub(super) handshakes: Arc<Semaphore>,
+    /// Further ones, for members and the operator.
+    pub(super) reserved_handshakes: Arc<Semaphore>,
     /// One permit per connection of the operator's tools.
     pub(super) clients: Arc<Semaphore>,
     /// One permit per player who asks to join.
@@ -36,6 +39,30 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// Returns whether so many handshakes are in progress that a new one must first show that its
+    /// address is not forged.
+    pub(super) fn is_under_pressure(&self) -> bool {
+        self.handshakes.available_permits() < MAX_HANDSHAKES / 2
+    }
+
+    /// Returns whether a member, or this machine, has the address.
+    pub(super) fn is_known(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        let is_own = [
+            IpAddr::from(Ipv4Addr::LOCALHOST),
+            Ipv6Addr::LOCALHOST.into(),
+        ]
+        .contains(&ip);
+        let links = self.links.read().unwrap_or_else(PoisonError::into_inner);
+        is_own
+            || links.values().any(|link| {
+                let addresses = link.candidate_addresses();
+                addresses
+                    .iter()
+                    .any(|address| address.ip().to_canonical() == ip)
+            })
+    }
+
     /// Returns the link with the member that has this certificate.
     pub(super) fn link(&self, fingerprint: &Fingerprint) -> Option<Arc<PeerLink>> {
         self.links

@@ -1,3 +1,4 @@
+mod floods;
 mod moves;
 mod operator;
 mod snapshots;
@@ -682,7 +683,7 @@ async fn links_follow_the_membership() {
     b.connected_to(3).await;
 }
 
-/// A member that moved to another port is dialled there as soon as the log says so.
+/// A member that moved to another port is dialled there as soon as the log contains its address.
 #[tokio::test]
 async fn peer_is_dialled_at_its_recorded_address() {
     let mut nodes = cluster(2).into_iter();

@@ -19,7 +19,7 @@ use rustls::{
     SignatureScheme,
 };
 
-use super::{LinkError, MAX_HANDSHAKES, transport};
+use super::{LinkError, MAX_HANDSHAKES, RESERVED_HANDSHAKES, transport};
 use crate::cluster::{Fingerprint, Identity};
 use crate::wire::WIRE_VERSION;
 
@@ -84,7 +84,7 @@ pub(super) fn server(identity: &Identity) -> Result<quinn::ServerConfig, LinkErr
     ));
     config
         .transport_config(transport())
-        .max_incoming(MAX_HANDSHAKES);
+        .max_incoming(MAX_HANDSHAKES + RESERVED_HANDSHAKES);
     Ok(config)
 }
 

@@ -73,7 +73,7 @@ impl Respond {
     }
 }
 
-/// What a task of the links returns to the event loop.
+/// Result of a task of the links, for the event loop.
 #[derive(Debug)]
 enum Returned {
     /// A request that the asked member did not fulfil.

@@ -833,7 +833,7 @@ fn contact_is_recorded_while_a_change_of_members_is_in_progress() {
 fn silent_voter_is_demoted_while_the_others_are_a_quorum() {
     let demoted = |answering: &[u64], beats: u64| {
         let mut node = leader(three(Standing::Voter), |config| {
-            config.vanish_after = Some(std::time::Duration::from_secs(1));
+            config.vanish_after = Some(core::time::Duration::from_secs(1));
             config.check_quorum = false;
         });
         write(&mut node);

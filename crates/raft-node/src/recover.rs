@@ -1,0 +1,82 @@
+//! A new match from the copy of one member, after a majority of a match was lost.
+//!
+//! The copy holds every order that was committed while its member acknowledged entries, and perhaps
+//! entries that were never committed. All of them belong to the new match. The lost majority may
+//! have committed orders that the copy does not hold, and may return and go on: the two matches then
+//! differ, so they have different ids and never mix.
+
+use raftian_raft::{
+    Entry, Founding, HardState, Index, LogStart, Membership, Payload, Term, Write, WriteNumber,
+};
+
+use crate::cluster::NodeConfig;
+use crate::store::{Creation, RedbStore, Store, StoreError};
+
+/// Why no match could be made from a copy.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecoverError {
+    /// A store cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The member holds entries without their contents.
+    #[error("this member was a witness: it holds no orders. Recover from the copy of a player")]
+    Witness,
+    /// The last term was used.
+    #[error("the copy is of the last possible term")]
+    LastTerm,
+}
+
+/// Creates the store of `new`, the only member of a new match with `membership`, from the store of
+/// `old`, which must not run. The store of `old` is not changed. Returns the last index that was
+/// copied.
+///
+/// # Errors
+/// [`RecoverError`]; the store of `new` may then have been created and is of no use.
+pub fn recover(
+    old: &NodeConfig,
+    new: &NodeConfig,
+    creation: Creation,
+    membership: &Membership,
+) -> Result<Index, RecoverError> {
+    // The store exists, so this incarnation is not used.
+    let unused = Creation::first(creation.incarnation);
+    let (_, copy) = RedbStore::open(&old.store(), &old.mark, old.id, &old.cluster, unused)?;
+    let is_withheld = |entry: &Entry| entry.payload == Payload::Withheld;
+    let has_no_state = copy
+        .snapshot
+        .as_ref()
+        .is_some_and(|snapshot| snapshot.data.is_none());
+    if has_no_state || copy.entries.iter().any(is_withheld) {
+        return Err(RecoverError::Witness);
+    }
+    let term = copy.hard_state.term;
+    if term >= Term::LAST {
+        return Err(RecoverError::LastTerm);
+    }
+    let term = Term(term.0 + 1);
+    let last = copy.entries.last();
+    let covered = copy.start;
+    let (index, stamp) = last.map_or((covered.position.index, covered.stamp), |last| {
+        (last.index, last.stamp)
+    });
+    let mut entries = copy.entries;
+    entries.push(Entry {
+        term,
+        index: index.next(),
+        stamp,
+        payload: Payload::Membership(membership.clone()),
+    });
+    let (mut store, _) = RedbStore::open(&new.store(), &new.mark, new.id, &new.cluster, creation)?;
+    store.submit(Write {
+        number: WriteNumber(1),
+        hard_state: Some(HardState { term, vote: None }),
+        snapshot: copy.snapshot,
+        start: (copy.start != LogStart::default()).then_some(copy.start),
+        discard: false,
+        incarnation: None,
+        founding: Some(Founding::Agreed(membership.clone())),
+        entries,
+    })?;
+    Ok(index)
+}
