@@ -510,3 +510,69 @@ fn match_is_recovered_from_a_copy_under_another_id() {
     ada.kill().expect("a child can be killed");
     ada.wait().expect("a killed child ends");
 }
+
+/// Two voters: a crash cannot be told from a broken link, so the match stops until the other one
+/// returns.
+#[test]
+fn match_of_two_stops_when_one_vanishes_and_goes_on_when_it_returns() {
+    let machines = Machines::new();
+    let ada = machines.found("Ada");
+    let bo = machines.join("Bo", ada.ticket());
+    ada.sees(&["Ada", "Bo"]);
+    bo.kill();
+    let order = ada.ask(&["order", "attack", "1", "--timeout", "2"]);
+    assert_eq!(order.status.code(), Some(5), "{order:?}");
+    let bo = machines.player("Bo", &["node"]);
+    bo.order(2);
+    agree(&[&ada, &bo]);
+    let (exit, last) = bo.interrupt();
+    assert_eq!((exit, &last["event"]), (Some(130), &Value::from("left")));
+    ada.sees(&["Ada"]);
+    ada.order(3);
+}
+
+/// A vanished voter does not count after a while, so one more may leave, and returns by itself.
+#[test]
+fn vanished_voter_loses_its_vote_and_gets_it_back() {
+    let machines = Machines::new();
+    let ada = machines.found("Ada");
+    let bo = machines.join("Bo", ada.ticket());
+    let cy = machines.join("Cy", ada.ticket());
+    ada.sees(&["Ada", "Bo", "Cy"]);
+    cy.kill();
+    bo.order(1);
+    eventually("it has no vote", || {
+        ada.members()[2] == ("Cy".to_owned(), "joining".to_owned())
+    });
+    bo.interrupt();
+    ada.order(2);
+    assert_eq!(ada.members().len(), 2);
+    let cy = machines.player("Cy", &["node"]);
+    ada.sees(&["Ada", "Cy"]);
+    cy.order(3);
+    agree(&[&ada, &cy]);
+}
+
+/// Of five, two crash at once, the leader among them, and later a third.
+#[test]
+fn match_of_five_survives_three_crashes_in_turn() {
+    let machines = Machines::new();
+    let ada = machines.found("Ada");
+    let ticket = ada.ticket().to_owned();
+    let [bo, cy, di, ed] = ["Bo", "Cy", "Di", "Ed"].map(|name| machines.join(name, &ticket));
+    ada.sees(&["Ada", "Bo", "Cy", "Di", "Ed"]);
+    assert_eq!(bo.leader(), Some(ada.id()));
+    ada.kill();
+    bo.kill();
+    cy.order(1);
+    let voters = |player: &Player| {
+        let members = player.members();
+        members.iter().filter(|(_, kind)| kind == "voter").count()
+    };
+    eventually("three voters are left", || voters(&cy) == 3);
+    ed.kill();
+    di.order(2);
+    let [ada, bo, ed] = ["Ada", "Bo", "Ed"].map(|name| machines.player(name, &["node"]));
+    cy.sees(&["Ada", "Bo", "Cy", "Di", "Ed"]);
+    agree(&[&ada, &bo, &cy, &di, &ed]);
+}

@@ -19,9 +19,11 @@ async fn first_packets(count: usize) -> Vec<Vec<u8>> {
     let config = tls::client(&identity, pin, tls::protocol()).expect("settings");
     let endpoint = Endpoint::client(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
     let mut packets = Vec::new();
+    // An attempt that is dropped sends another packet, which ends its connection.
+    let mut attempts = Vec::new();
     while packets.len() < count {
         let connecting = endpoint.connect_with(config.clone(), to, "raftian");
-        let _connecting = connecting.expect("an attempt");
+        attempts.push(connecting.expect("an attempt"));
         let mut packet = vec![0; 2048];
         let size = timeout(PATIENCE, sink.recv(&mut packet)).await;
         packet.truncate(size.expect("in time").expect("a packet"));
