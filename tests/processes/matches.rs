@@ -477,7 +477,7 @@ fn match_is_recovered_from_a_copy_under_another_id() {
     let earlier = bo.ready["match"].clone();
     ada.kill();
     let refused = bo.ask(&["recover", "--yes"]);
-    assert_eq!(refused.status.code(), Some(1), "it runs: {refused:?}");
+    assert_eq!(refused.status.code(), Some(3), "it runs: {refused:?}");
     let directory = bo.directory.clone();
     let data = directory.to_str().expect("a temporary path is text");
     bo.kill();
@@ -575,4 +575,72 @@ fn match_of_five_survives_three_crashes_in_turn() {
     let [ada, bo, ed] = ["Ada", "Bo", "Ed"].map(|name| machines.player(name, &["node"]));
     cy.sees(&["Ada", "Bo", "Cy", "Di", "Ed"]);
     agree(&[&ada, &bo, &cy, &di, &ed]);
+}
+
+#[test]
+fn removed_member_ends_and_joins_again_as_a_new_one() {
+    let machines = Machines::new();
+    let ada = machines.found("Ada");
+    let bo = machines.join("Bo", ada.ticket());
+    let mut cy = machines.join("Cy", ada.ticket());
+    ada.sees(&["Ada", "Bo", "Cy"]);
+    ada.succeed(&["remove", "Cy"]);
+    cy.event("removed");
+    let exit = cy.child.wait().expect("it ends by itself");
+    assert_eq!(exit.code(), Some(9));
+    let resumed = cy.ask(&["node"]);
+    assert_eq!(resumed.status.code(), Some(3), "{resumed:?}");
+    let cy = machines.join("Cy", ada.ticket());
+    assert_eq!(cy.id(), 4);
+    ada.sees(&["Ada", "Bo", "Cy"]);
+    // It was killed while it left: its file says that it is a member, and the others know better.
+    ada.succeed(&["demote", "Cy"]);
+    cy.kill();
+    ada.succeed(&["remove", "Cy"]);
+    let cy = machines.join("Cy", ada.ticket());
+    assert_eq!(cy.id(), 5);
+    bo.order(4);
+    agree(&[&ada, &bo, &cy]);
+}
+
+/// With another voter down, the two that are left still agree: first the vote of the one that is
+/// down is taken, then the leaver goes.
+#[test]
+fn member_leaves_right_after_another_one_crashed() {
+    let machines = Machines::new();
+    let ada = machines.found("Ada");
+    let bo = machines.join("Bo", ada.ticket());
+    let cy = machines.join("Cy", ada.ticket());
+    ada.sees(&["Ada", "Bo", "Cy"]);
+    cy.kill();
+    bo.succeed(&["leave"]);
+    bo.event("left");
+    ada.order(2);
+    let cy = machines.player("Cy", &["node"]);
+    ada.sees(&["Ada", "Cy"]);
+    agree(&[&ada, &cy]);
+}
+
+#[test]
+fn second_start_of_a_running_member_changes_nothing() {
+    let machines = Machines::new();
+    let ada = machines.found("Ada");
+    let again = ada.ask(&["start", "--headless"]);
+    assert_eq!(again.status.code(), Some(3), "{again:?}");
+    ada.order(1);
+}
+
+#[test]
+fn requests_without_a_quorum_exit_with_5() {
+    let machines = Machines::new();
+    let ada = machines.found("Ada");
+    let bo = machines.join("Bo", ada.ticket());
+    ada.sees(&["Ada", "Bo"]);
+    bo.kill();
+    for command in [&["invite"][..], &["remove", "Bo"], &["transfer"]] {
+        let output = ada.ask(command);
+        assert_eq!(output.status.code(), Some(5), "{command:?}: {output:?}");
+    }
+    let left = ada.ask(&["leave"]);
+    assert_eq!(left.status.code(), Some(5), "{left:?}");
 }

@@ -9,10 +9,10 @@
 //! Decision: the use of an invite and the addition of the member are one entry of the log. Why: two
 //! players who use the last place of an invite at once cannot both get it. Would change if: never.
 
-use raftian_raft::{Change, Membership, MembershipError, NodeId, Standing};
+use raftian_raft::{Change, Member, Membership, MembershipError, NodeId, Standing};
 use ring::hmac;
 
-use crate::cluster::check_player_name;
+use crate::cluster::{Fingerprint, check_player_name};
 use crate::contact::{Contact, contacts};
 use crate::match_record::{Invite, MAX_INVITES, MAX_PLAYERS, MatchRecord};
 use crate::match_request::{Admission, Admitted, JoinRequest, MatchReply, MatchRequest, Refusal};
@@ -44,18 +44,23 @@ fn proved(binding: &[u8; 32], match_id: MatchId, invite: u32) -> Vec<u8> {
     [&binding[..], &match_id.0, &invite.to_be_bytes()].concat()
 }
 
-/// Checks the parts of a request to join that any member can check, before the leader is asked.
+/// Checks the parts of a request to join that any member can check, before the leader is asked. A
+/// player who has the certificate of a member needs no invite.
 ///
 /// # Errors
 /// The reason why the player is not admitted.
 pub fn check(
     membership: &Membership,
     request: &JoinRequest,
-    binding: &[u8; 32],
+    (fingerprint, binding): (Fingerprint, &[u8; 32]),
 ) -> Result<(), Refusal> {
     let record = MatchRecord::of(membership).ok_or(Refusal::NotJoinable)?;
     if record.id != request.match_id {
         return Err(Refusal::OtherMatch);
+    }
+    let is_member = Contact::find(membership, fingerprint).is_some();
+    if !is_member {
+        check_proof(&record, request, binding)?;
     }
     if record.rules != request.rules {
         return Err(Refusal::OtherRules {
@@ -63,6 +68,17 @@ pub fn check(
             own: request.rules.clone(),
         });
     }
+    check_player_name(&request.name).map_err(|reason| Refusal::InvalidName {
+        name: request.name.clone(),
+        reason,
+    })
+}
+
+fn check_proof(
+    record: &MatchRecord,
+    request: &JoinRequest,
+    binding: &[u8; 32],
+) -> Result<(), Refusal> {
     let number = request.invite;
     let invite = record.invite(number).ok_or(Refusal::NoInvite(number))?;
     // Compared in constant time.
@@ -71,11 +87,7 @@ pub fn check(
         &proved(binding, request.match_id, number),
         &request.proof,
     )
-    .map_err(|_| Refusal::WrongSecret(number))?;
-    check_player_name(&request.name).map_err(|reason| Refusal::InvalidName {
-        name: request.name.clone(),
-        reason,
-    })
+    .map_err(|_| Refusal::WrongSecret(number))
 }
 
 /// Next action of a leader about a request.
@@ -109,7 +121,7 @@ pub fn next_step(
         MatchRequest::SetStanding { member, standing } => {
             set_standing(membership, *member, *standing)
         }
-        MatchRequest::Transfer { to, from } => Ok(transfer(own, *to, *from)),
+        MatchRequest::Transfer { to, from } => transfer(own, membership, *to, *from),
         MatchRequest::Record { member, contact } => record_contact(membership, *member, contact),
         MatchRequest::Contacts => Ok(Step::Reply(MatchReply::Contacts(contacts(membership)))),
     };
@@ -149,22 +161,8 @@ fn admit(
         Some(0) => return Err(Refusal::UsedUp(number)),
         Some(uses) => *uses -= 1,
     }
-    let spectators = membership
-        .members()
-        .filter(|(_, member)| member.standing == Some(Standing::Learner))
-        .count();
-    let players = membership.members().len() - spectators;
-    if admission.spectates && spectators >= MAX_SPECTATORS {
-        return Err(Refusal::FullOfSpectators(spectators));
-    }
-    if !admission.spectates && players >= MAX_PLAYERS {
-        return Err(Refusal::Full(players));
-    }
-    let is_same =
-        |(_, other): &(NodeId, Contact)| other.name.to_lowercase() == contact.name.to_lowercase();
-    if contacts(membership).iter().any(is_same) {
-        return Err(Refusal::NameTaken(contact.name.clone()));
-    }
+    check_room(membership, admission.spectates)?;
+    check_name_is_free(membership, &contact.name, None)?;
     let id = NodeId(record.next_member);
     record.next_member += 1;
     Ok(Step::Change(Change::Add {
@@ -178,6 +176,38 @@ fn admit(
         contact: contact.encode().map_err(impossible)?,
         annex: Some(record.encode().map_err(impossible)?),
     }))
+}
+
+/// Refuses one more player or spectator than the match has room for.
+fn check_room(membership: &Membership, spectates: bool) -> Result<(), Refusal> {
+    let spectators = membership
+        .members()
+        .filter(|(_, member)| member.standing == Some(Standing::Learner))
+        .count();
+    let players = membership.members().len() - spectators;
+    if spectates && spectators >= MAX_SPECTATORS {
+        Err(Refusal::FullOfSpectators(spectators))
+    } else if !spectates && players >= MAX_PLAYERS {
+        Err(Refusal::Full(players))
+    } else {
+        Ok(())
+    }
+}
+
+/// Refuses the name of a member other than `own`; names that differ only in case are the same.
+fn check_name_is_free(
+    membership: &Membership,
+    name: &str,
+    own: Option<NodeId>,
+) -> Result<(), Refusal> {
+    let is_same = |(id, other): &(NodeId, Contact)| {
+        Some(*id) != own && other.name.to_lowercase() == name.to_lowercase()
+    };
+    if contacts(membership).iter().any(is_same) {
+        Err(Refusal::NameTaken(name.to_owned()))
+    } else {
+        Ok(())
+    }
 }
 
 /// Returns a remark if the two clocks differ by more than an hour.
@@ -272,6 +302,7 @@ fn set_standing(
     if membership.voters().all(|voter| voter == member) {
         return Err(Refusal::LastVoter);
     }
+    check_room(membership, standing == Standing::Learner)?;
     Ok(Step::Change(Change::Set(
         member,
         present.incarnation,
@@ -279,15 +310,27 @@ fn set_standing(
     )))
 }
 
-fn transfer(own: NodeId, to: Option<NodeId>, from: Option<NodeId>) -> Step {
+fn transfer(
+    own: NodeId,
+    membership: &Membership,
+    to: Option<NodeId>,
+    from: Option<NodeId>,
+) -> Result<Step, Refusal> {
     let is_fulfilled = match to {
         Some(to) => to == own,
         None => from.is_some_and(|from| from != own),
     };
+    let may_lead = |id: NodeId| id != own && membership.member(id).is_some_and(Member::may_lead);
     if is_fulfilled {
-        Step::Reply(MatchReply::Done)
+        Ok(Step::Reply(MatchReply::Done))
+    } else if to.is_some_and(|to| !may_lead(to)) {
+        Err(Refusal::Impossible(
+            "the member has no vote, so it cannot lead; promote it first".to_owned(),
+        ))
+    } else if !membership.members().any(|(id, _)| may_lead(id)) {
+        Err(Refusal::LastVoter)
     } else {
-        Step::Transfer(to)
+        Ok(Step::Transfer(to))
     }
 }
 
@@ -308,6 +351,7 @@ fn record_contact(
                 .to_owned(),
         ));
     }
+    check_name_is_free(membership, &contact.name, Some(member))?;
     Ok(Step::Change(Change::Record {
         contacts: vec![(member, contact.encode().map_err(impossible)?)],
         annex: None,

@@ -194,6 +194,9 @@ pub enum Refusal {
     /// Nobody else has a vote.
     #[error("no other member has a vote yet, so the match would end; wait until one has")]
     LastVoter,
+    /// The member that asks was removed.
+    #[error("this member was removed from the match")]
+    NotAMember,
     /// The match has no leader, or it did not commit the change in time.
     #[error("no majority of the match answered in time; the request may still take effect")]
     NoQuorum,

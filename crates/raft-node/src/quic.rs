@@ -160,6 +160,8 @@ pub mod code {
     pub const NO_ANSWER: VarInt = VarInt::from_u32(5);
     /// The certificate belongs to no member.
     pub const UNKNOWN_PEER: VarInt = VarInt::from_u32(6);
+    /// The other side was removed from the members, which is committed.
+    pub const REMOVED: VarInt = VarInt::from_u32(7);
 }
 
 /// Why links cannot be started.

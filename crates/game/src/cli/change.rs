@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use raftian_node::cluster::MemberFile;
 use raftian_node::match_request::{MatchReply, MatchRequest};
 use raftian_node::quic::PEER_ANSWER_TIMEOUT;
 use raftian_raft::{NodeId, Standing};
@@ -49,6 +50,12 @@ pub(super) struct LeaveArgs {
 
 pub(super) fn leave(args: &LeaveArgs) -> Result<Exit, Failure> {
     let config = args.member.config()?;
+    let voters = ask_status(&config)?
+        .membership
+        .members
+        .iter()
+        .filter(|member| member.standing == "voter")
+        .count();
     match ask(&config, &AdminRequest::Leave, TIMEOUT)? {
         AdminResponse::Leaving => {}
         other => return Err(unexpected(&other)),
@@ -63,8 +70,29 @@ pub(super) fn leave(args: &LeaveArgs) -> Result<Exit, Failure> {
         }
         std::thread::sleep(POLL);
     }
-    note("the member has ended");
-    Ok(Exit::Success)
+    // The process writes its file at its very end.
+    let has_left = || {
+        let directory = args.member.directory().ok()?;
+        MemberFile::find(&directory).ok()?.map(|file| file.left)
+    };
+    while has_left() == Some(false) && voters > 1 && Instant::now() < deadline {
+        std::thread::sleep(POLL);
+    }
+    match has_left() {
+        Some(false) if voters > 1 => Err(Failure::new(
+            Exit::NoQuorum,
+            "the member has ended, but no majority agreed in time that it leaves: it counts as \
+             vanished",
+        )),
+        Some(false) => {
+            note("nobody else has a vote, so the match is kept on this disk");
+            Ok(Exit::Success)
+        }
+        Some(true) | None => {
+            note("the member has left");
+            Ok(Exit::Success)
+        }
+    }
 }
 
 pub(super) fn remove(args: &NamedArgs) -> Result<Exit, Failure> {

@@ -109,7 +109,9 @@ impl From<StartError> for Failure {
                 | StoreError::Outdated { .. }
                 | StoreError::Lost { .. },
             ) => Exit::Damaged,
-            StartError::Store(StoreError::Foreign { .. } | StoreError::NotAMark { .. })
+            StartError::Store(
+                StoreError::Foreign { .. } | StoreError::NotAMark { .. } | StoreError::InUse { .. },
+            )
             | StartError::Config(_)
             | StartError::Founders { .. }
             | StartError::NoStore { .. }

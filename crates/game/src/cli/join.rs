@@ -9,10 +9,10 @@ use raftian_node::cluster::{
     FirstStart, Identity, KnownMember, MemberFile, check_player_name, identity_in,
 };
 use raftian_node::code::Code;
-use raftian_node::contact::{contacts, local_addresses};
+use raftian_node::contact::{Contact, contacts, local_addresses};
 use raftian_node::fresh_incarnation;
 use raftian_node::match_record::MatchRecord;
-use raftian_node::match_request::{Admitted, JoinRequest, MatchReply};
+use raftian_node::match_request::{Admitted, JoinRequest, MatchReply, Refusal};
 use raftian_node::quic::ask;
 use raftian_node::store::Creation;
 use raftian_node::ticket::{MAX_TICKET, Ticket, TicketMember};
@@ -52,28 +52,33 @@ pub(super) fn run(args: &JoinArgs, log_level: &str) -> Result<Exit, Failure> {
         None => match_directory(&ticket.match_id.to_string())?,
     };
     let present = MemberFile::find(&directory)?.filter(|file| !file.left);
-    if let Some(file) = present {
-        if file.match_id != ticket.match_id {
-            return Err(Failure::new(
-                Exit::Configuration,
-                format!(
-                    "{} holds another match, {}, as member n{}; leave that one first, or choose \
+    if let Some(file) = &present
+        && file.match_id != ticket.match_id
+    {
+        return Err(Failure::new(
+            Exit::Configuration,
+            format!(
+                "{} holds another match, {}, as member n{}; leave that one first, or choose \
                      another directory with --data",
-                    directory.display(),
-                    file.match_name,
-                    file.id
-                ),
-            ));
-        }
-        // With its store the member returns without being admitted again.
-        if file.config(&directory, Vec::new(), None)?.store().exists() {
-            return resume(directory, file, &args.place, log_level);
-        }
+                directory.display(),
+                file.match_name,
+                file.id
+            ),
+        ));
     }
-    let name = args.name.clone().unwrap_or_else(default_name);
+    let present = present.filter(|file| {
+        let store = file.store_directory(&directory).join("raft.redb");
+        store.exists()
+    });
+    let name = match (&args.name, &present) {
+        (Some(name), _) => name.clone(),
+        (None, Some(file)) => file.name.clone(),
+        (None, None) => default_name(),
+    };
     check_player_name(&name)
         .map_err(|reason| Failure::new(Exit::Usage, format!("--name {name:?}: {reason}")))?;
-    let (socket, listen) = bind(args.place.listen, None)?;
+    let last = present.as_ref().map(|file| file.listen);
+    let (socket, listen) = bind(args.place.listen, last)?;
     let identity = identity_in(&directory)?;
     let incarnation = fresh_incarnation();
     let request = |binding: [u8; 32]| JoinRequest {
@@ -95,8 +100,17 @@ pub(super) fn run(args: &JoinArgs, log_level: &str) -> Result<Exit, Failure> {
             .unwrap_or_default()
             .as_secs(),
     };
-    let admitted = request_admission(&identity, &ticket, request)?;
+    let admitted = match (request_admission(&identity, &ticket, request), present) {
+        // The others know whether this player still is a member; if none answers, its store does.
+        (Err(failure), Some(file)) if [Exit::Network, Exit::NoQuorum].contains(&failure.exit) => {
+            drop(socket);
+            return resume(directory, file, &args.place, log_level);
+        }
+        (admitted, _) => admitted?,
+    };
     let id = admitted.id;
+    // A member that joined before keeps its name.
+    let name = Contact::of(&admitted.membership, id).map_or(name, |contact| contact.name);
     let known = contacts(&admitted.membership)
         .into_iter()
         .filter(|(known, _)| *known != id)
@@ -152,6 +166,17 @@ fn find(code: Code) -> Result<Ticket, Failure> {
     })
 }
 
+/// Whether a reply to a request to join decides. A member that is behind does not know the newest
+/// invites, and one that is cut off reaches no leader; another one may.
+fn is_final(answer: &[u8]) -> bool {
+    !matches!(
+        wire::decode_value(answer),
+        Ok(MatchReply::Refused(
+            Refusal::NoInvite(_) | Refusal::NotJoinable | Refusal::NoQuorum
+        ))
+    )
+}
+
 fn read_ticket(text: &str) -> Result<Ticket, Failure> {
     let mut given = text.to_owned();
     if text == "-" {
@@ -187,10 +212,15 @@ fn request_admission(
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Unexpected, error.to_string()))?;
-    let answer = runtime.block_on(ask(identity, ticket, |binding| {
-        // A request within its bounds can be encoded.
-        wire::encode_value(&request(binding)).unwrap_or_default()
-    }))?;
+    let answer = runtime.block_on(ask(
+        identity,
+        ticket,
+        |binding| {
+            // A request within its bounds can be encoded.
+            wire::encode_value(&request(binding)).unwrap_or_default()
+        },
+        is_final,
+    ))?;
     match wire::decode_value(&answer)
         .map_err(|error| Failure::new(Exit::Unexpected, error.to_string()))?
     {

@@ -43,6 +43,13 @@ const PROGRESS_PAUSE: Duration = Duration::from_millis(500);
 /// Pause between two looks at the membership for announcements on the local network.
 const ANNOUNCE_PAUSE: Duration = Duration::from_secs(1);
 
+/// Pause between two lines about a member that waits.
+const WAITING_PAUSE: Duration = Duration::from_secs(5);
+
+const NO_LEADER: &str = "no leader yet: a majority of the voters must run and reach each other. If \
+                         this member was removed, or its disk is new and too few others run, it \
+                         waits in vain: join again with a ticket, or see `raftian recover`";
+
 /// Where a member runs.
 #[derive(Args, Debug)]
 pub(super) struct PlaceArgs {
@@ -101,8 +108,12 @@ enum Event<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         ticket: Option<String>,
     },
+    /// The member cannot take part yet.
+    Waiting { reason: &'a str },
     /// The member has left the match.
     Left,
+    /// The member was removed from the match.
+    Removed,
     /// The member ends; the match is kept on its disk.
     Stopped { reason: &'a str },
 }
@@ -179,10 +190,11 @@ pub(super) fn run(launch: Launch, place: &PlaceArgs, log_level: &str) -> Result<
         socket,
     } = launch;
     let stop_request = watch_signals()?;
-    file.write(&directory)?;
-    set_current(&directory);
     let config = file.config(&directory, local_addresses(file.listen), first_start)?;
     let node = start_node(&config, QuicOptions::new(socket, &config))?;
+    // After the start: a member that runs already must keep its file.
+    file.write(&directory)?;
+    set_current(&directory);
     let control = node.control();
     let member = OwnMember {
         config: config.clone(),
@@ -213,6 +225,16 @@ pub(super) fn run(launch: Launch, place: &PlaceArgs, log_level: &str) -> Result<
         )?
     };
     let mut session = lock(&session);
+    let is_removed = session.control.links().is_removed() && session.leaving.outcome.is_none();
+    if is_removed {
+        file.left = true;
+        file.write(&directory)?;
+        session.reporter.end(&Event::Removed, &directory)?;
+        return Err(Failure::new(
+            Exit::Refused,
+            "this member was removed from the match; join again with a ticket",
+        ));
+    }
     let ending = match session.leaving.outcome.take() {
         Some(MatchReply::Done) => {
             file.left = true;
@@ -292,6 +314,13 @@ impl Session {
     /// Reports progress, and leaves when asked; returns whether the member may end.
     fn step(&mut self, asked: bool) -> bool {
         self.reporter.report(&self.control);
+        if self.control.links().is_removed() {
+            // The others may close the connections before their reply arrives.
+            if self.leaving.reply.is_some() {
+                self.leaving.outcome = Some(MatchReply::Done);
+            }
+            return true;
+        }
         let is_due = self
             .announced
             .is_none_or(|announced| announced.elapsed() >= ANNOUNCE_PAUSE);
@@ -373,13 +402,16 @@ impl Reporter {
         if is_member && is_current {
             self.is_ready = true;
             self.print_ready(&status);
-        } else if self.reported.elapsed() >= PROGRESS_PAUSE && status.last.index.0 > 0 {
+        } else if status.leader.is_some() && self.reported.elapsed() >= PROGRESS_PAUSE {
             self.reported = Instant::now();
             let (applied, of) = (status.applied.0, status.commit.0);
             self.print(
                 &Event::CatchingUp { applied, of },
                 &format!("catching up {applied} of {of}"),
             );
+        } else if self.reported.elapsed() >= WAITING_PAUSE {
+            self.reported = Instant::now();
+            self.print(&Event::Waiting { reason: NO_LEADER }, NO_LEADER);
         }
     }
 
@@ -433,6 +465,8 @@ impl Reporter {
                 "{reason}; continue with `raftian node --data {}`",
                 directory.display()
             )),
+            // Reported as a failure.
+            Event::Removed => {}
             _ => note(&format!("{} has left the match", self.config.name)),
         }
         Ok(())

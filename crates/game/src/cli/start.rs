@@ -90,6 +90,16 @@ pub(super) fn resume(
     place: &PlaceArgs,
     log_level: &str,
 ) -> Result<Exit, Failure> {
+    if file.left {
+        return Err(Failure::new(
+            Exit::Configuration,
+            format!(
+                "{} has left the match; join again with a ticket: raftian join TICKET --data {}",
+                file.name,
+                directory.display()
+            ),
+        ));
+    }
     let (socket, listen) = bind(place.listen, Some(file.listen))?;
     file.listen = listen;
     let launch = Launch {

@@ -89,12 +89,19 @@ fn join_request() -> JoinRequest {
     }
 }
 
+fn stranger() -> Fingerprint {
+    Fingerprint::of(b"a stranger")
+}
+
 #[test]
 fn proof_is_valid_for_one_secret_session_match_and_invite() {
     let membership = founded(None, None);
-    assert_eq!(check(&membership, &join_request(), &[3; 32]), Ok(()));
     assert_eq!(
-        check(&membership, &join_request(), &[4; 32]),
+        check(&membership, &join_request(), (stranger(), &[3; 32])),
+        Ok(())
+    );
+    assert_eq!(
+        check(&membership, &join_request(), (stranger(), &[4; 32])),
         Err(Refusal::WrongSecret(1)),
         "on another connection"
     );
@@ -109,7 +116,10 @@ fn proof_is_valid_for_one_secret_session_match_and_invite() {
             ..join_request()
         };
         let refused = Err(Refusal::WrongSecret(1));
-        assert_eq!(check(&membership, &request, &[3; 32]), refused);
+        assert_eq!(
+            check(&membership, &request, (stranger(), &[3; 32])),
+            refused
+        );
     }
 }
 
@@ -119,7 +129,7 @@ fn request_for_another_match_with_other_rules_or_a_bad_name_is_refused_by_name()
     let refused = |change: fn(&mut JoinRequest)| {
         let mut request = join_request();
         change(&mut request);
-        check(&membership, &request, &[3; 32]).expect_err("refused")
+        check(&membership, &request, (stranger(), &[3; 32])).expect_err("refused")
     };
     assert_eq!(
         refused(|r| r.match_id = MatchId([9; 16])),
@@ -135,7 +145,7 @@ fn request_for_another_match_with_other_rules_or_a_bad_name_is_refused_by_name()
     assert!(name.contains("cannot be used"), "{name}");
     let listed = Membership::new([ADA]).unwrap();
     assert_eq!(
-        check(&listed, &join_request(), &[3; 32]),
+        check(&listed, &join_request(), (stranger(), &[3; 32])),
         Err(Refusal::NotJoinable)
     );
 }
@@ -275,9 +285,22 @@ fn leader_that_is_to_be_removed_transfers_leadership_unless_it_is_the_last_voter
 
 #[test]
 fn transfer_is_fulfilled_by_another_leader() {
-    let membership = founded(None, None);
+    let (_, joining) = fulfil(&founded(None, None), &MatchRequest::Admit(admission("Bo")));
+    let to_bo = MatchRequest::Transfer {
+        to: Some(NodeId(2)),
+        from: Some(ADA),
+    };
+    let refused = refusal(&joining, &to_bo);
+    assert!(matches!(refused, Refusal::Impossible(_)), "it has no vote");
+    let vote = Change::Set(NodeId(2), Incarnation(9), Standing::Voter);
+    let membership = joining.after(&vote).unwrap().left();
     let transfer = |to, from| step(&membership, &MatchRequest::Transfer { to, from });
     let bo = Some(NodeId(2));
+    let alone = MatchRequest::Transfer {
+        to: None,
+        from: Some(ADA),
+    };
+    assert_eq!(refusal(&founded(None, None), &alone), Refusal::LastVoter);
     assert_eq!(transfer(None, Some(ADA)), Step::Transfer(None));
     assert_eq!(transfer(bo, Some(ADA)), Step::Transfer(bo));
     assert_eq!(transfer(None, bo), Step::Reply(MatchReply::Done));
@@ -301,4 +324,41 @@ fn member_records_a_new_address_but_no_new_key() {
         refusal(&after, &request(&moved)),
         Refusal::Impossible(_)
     ));
+}
+
+#[test]
+fn member_needs_no_invite_and_no_spectator_becomes_a_ninth_player() {
+    let mut membership = founded(Some(100), None);
+    let mut request = join_request();
+    request.proof = [0; 32];
+    let ada = contact("Ada").fingerprint;
+    assert_eq!(check(&membership, &request, (ada, &[3; 32])), Ok(()));
+    for number in 2..=MAX_PLAYERS {
+        let player = admission(&format!("P{number}"));
+        membership = fulfil(&membership, &MatchRequest::Admit(player)).1;
+    }
+    let mut spectator = admission("Zoe");
+    spectator.spectates = true;
+    membership = fulfil(&membership, &MatchRequest::Admit(spectator)).1;
+    let member = Contact::find(&membership, contact("Zoe").fingerprint).unwrap();
+    let promote = MatchRequest::SetStanding {
+        member,
+        standing: Standing::Joining,
+    };
+    assert_eq!(refusal(&membership, &promote), Refusal::Full(MAX_PLAYERS));
+}
+
+#[test]
+fn member_cannot_take_the_name_of_another() {
+    let (_, membership) = fulfil(&founded(None, None), &MatchRequest::Admit(admission("Bo")));
+    let mut renamed = contact("Bo");
+    renamed.name = "ADA".to_owned();
+    let request = MatchRequest::Record {
+        member: NodeId(2),
+        contact: renamed,
+    };
+    assert_eq!(
+        refusal(&membership, &request),
+        Refusal::NameTaken("ADA".to_owned())
+    );
 }

@@ -13,6 +13,7 @@ pub struct LinkCounters {
     peers: RwLock<BTreeMap<NodeId, Arc<PeerCounters>>>,
     pub(super) refused_handshakes: AtomicU64,
     pub(super) retried_handshakes: AtomicU64,
+    pub(super) removed: AtomicBool,
     pub(super) refused_requests: AtomicU64,
 }
 
@@ -22,6 +23,7 @@ impl LinkCounters {
             peers: RwLock::default(),
             refused_handshakes: AtomicU64::new(0),
             retried_handshakes: AtomicU64::new(0),
+            removed: AtomicBool::new(false),
             refused_requests: AtomicU64::new(0),
         }
     }
@@ -73,6 +75,11 @@ impl LinkCounters {
     /// were in progress.
     pub fn retried_handshakes(&self) -> u64 {
         self.retried_handshakes.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether another member has reported that this node was removed from the members.
+    pub fn is_removed(&self) -> bool {
+        self.removed.load(Ordering::Relaxed)
     }
 
     /// Returns the number of operator requests that were refused because too many waited.

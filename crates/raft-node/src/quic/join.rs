@@ -85,8 +85,9 @@ pub enum AskError {
     Local(String),
 }
 
-/// Asks the members of `ticket` until one answers the request that `body` makes from the secret of
-/// the connection.
+/// Asks the members of `ticket` until one gives a final answer to the request that `body` makes from
+/// the secret of the connection. If none does, returns the last answer: a member that is behind may
+/// not know yet what another one knows.
 ///
 /// # Errors
 /// [`AskError`].
@@ -94,6 +95,7 @@ pub async fn ask(
     identity: &Identity,
     ticket: &Ticket,
     body: impl Fn([u8; 32]) -> Vec<u8>,
+    is_final: impl Fn(&[u8]) -> bool,
 ) -> Result<Vec<u8>, AskError> {
     let local = |error: &dyn std::error::Error| AskError::Local(error.to_string());
     let v4 = Endpoint::client(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)))
@@ -137,9 +139,11 @@ pub async fn ask(
     }
     let addresses = attempts.len();
     let mut failure = AskError::Unreachable { addresses };
+    let mut provisional = None;
     while let Some(attempt) = attempts.join_next().await {
         match attempt {
             Ok(Ok(connection)) => match exchange(&connection, &body).await {
+                Some(answer) if !is_final(&answer) => provisional = Some(answer),
                 Some(answer) => {
                     connection.close(code::CLOSED, b"");
                     // The close should leave this machine before the process ends.
@@ -153,7 +157,7 @@ pub async fn ask(
             Ok(Err(_)) | Err(_) => {}
         }
     }
-    Err(failure)
+    provisional.ok_or(failure)
 }
 
 async fn endpoint_idle(v4: &Endpoint, v6: Option<&Endpoint>) {

@@ -192,9 +192,26 @@ impl QuicLinks {
     /// # Errors
     /// [`LinkError::Identity`].
     pub fn list(&mut self, id: NodeId, contact: Contact) -> Result<(), LinkError> {
+        // The key of a present member is not also that of another one, whoever claims it.
+        let is_taken = self.peers.iter().any(|(other, peer)| {
+            *other != id
+                && self.members.contains(other)
+                && peer.link.fingerprint() == contact.fingerprint
+        });
+        if is_taken {
+            return Ok(());
+        }
         self.add(id, contact.clone())?;
         self.listed.insert(id, contact);
         Ok(())
+    }
+
+    /// Removes the listed members that `membership` does not contain.
+    pub fn retain_listed(&mut self, membership: &Membership) {
+        let left = |id: &NodeId, _: &mut Contact| !membership.contains(*id);
+        for (id, _) in self.listed.extract_if(.., left).collect::<Vec<_>>() {
+            self.remove(id);
+        }
     }
 
     /// Adds a peer and dials it. A peer that is known gets the addresses.
@@ -215,6 +232,15 @@ impl QuicLinks {
             return Ok(());
         }
         self.remove(id);
+        // A player who left and joined again has the same key under another id.
+        let earlier = self
+            .peers
+            .iter()
+            .find(|(_, peer)| peer.link.fingerprint() == fingerprint)
+            .map(|(id, _)| *id);
+        if let Some(earlier) = earlier {
+            self.remove(earlier);
+        }
         let config = tls::client(&self.identity, Pin::Whole(fingerprint), tls::protocol())?;
         let counters = self.shared.counters.add(id);
         let link = Arc::new(PeerLink::new(id, fingerprint, addresses, counters));
@@ -259,15 +285,17 @@ impl QuicLinks {
             return;
         };
         let Peer { link, tasks, .. } = peer;
-        self.shared
+        let mut links = self
+            .shared
             .links
             .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&link.fingerprint());
+            .unwrap_or_else(PoisonError::into_inner);
+        links.remove(&link.fingerprint());
+        drop(links);
         self.shared.counters.remove(id);
         let close = async move {
             tokio::time::sleep(REMOVED_GRACE).await;
-            link.close(code::UNKNOWN_PEER, b"no longer a member");
+            link.close(code::REMOVED, b"no longer a member");
             for task in tasks {
                 task.abort();
             }
@@ -392,6 +420,13 @@ impl Links for QuicLinks {
 
     /// A member without a readable contact is reached as it was listed.
     fn follow(&mut self, membership: &Membership, is_committed: bool) {
+        // First, since a player who left and joined again has the same key under another id.
+        if is_committed {
+            let removed = |id: &NodeId| !membership.contains(*id);
+            for id in self.members.extract_if(.., removed).collect::<Vec<_>>() {
+                self.remove(id);
+            }
+        }
         for (id, _) in membership.members() {
             self.members.insert(id);
             let contact = Contact::of(membership, id).or_else(|| self.listed.get(&id).cloned());
@@ -399,12 +434,6 @@ impl Links for QuicLinks {
                 && let Err(error) = self.add(id, contact)
             {
                 tracing::error!(member = %id, %error, "cannot connect to a member");
-            }
-        }
-        if is_committed {
-            let removed = |id: &NodeId| !membership.contains(*id);
-            for id in self.members.extract_if(.., removed).collect::<Vec<_>>() {
-                self.remove(id);
             }
         }
     }

@@ -2,6 +2,7 @@
 //! side.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use quinn::{Connection, ConnectionError, RecvStream, VarInt};
 use raftian_raft::Message;
@@ -43,7 +44,7 @@ pub(super) async fn receive(
                     streams.spawn(read_messages(stream, link, guard.id, Arc::clone(shared)));
                 }
                 // Returning drops the set, and with it the readers of the lost connection.
-                Err(reason) => return reason,
+                Err(reason) => return record_end(reason, shared),
             },
             Some(ended) = requests.join_next() => log_panic(ended),
             request = connection.accept_bi() => match request {
@@ -52,10 +53,20 @@ pub(super) async fn receive(
                     let shared = Arc::clone(shared);
                     requests.spawn(answer(send, receive, Handler::Node(from), shared));
                 }
-                Err(reason) => return reason,
+                Err(reason) => return record_end(reason, shared),
             },
         }
     }
+}
+
+/// Records that the peer closed the connection because this node was removed, if it did.
+fn record_end(reason: ConnectionError, shared: &Shared) -> ConnectionError {
+    if let ConnectionError::ApplicationClosed(close) = &reason
+        && close.error_code == code::REMOVED
+    {
+        shared.counters.removed.store(true, Ordering::Relaxed);
+    }
+    reason
 }
 
 /// Logs the panic of a connection's task. Its stream or connection is lost, and the peer opens

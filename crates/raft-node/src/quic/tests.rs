@@ -620,11 +620,7 @@ fn membership_of(configs: &[&NodeConfig]) -> Membership {
         .iter()
         .map(|config| (config.id, Incarnation(1), Standing::Voter));
     let contact = |config: &&NodeConfig| {
-        let contact = Contact {
-            name: config.name.clone(),
-            fingerprint: config.identity.fingerprint(),
-            addresses: vec![config.listen],
-        };
+        let contact = contact_of(config);
         (config.id, contact.encode().expect("a contact"))
     };
     let recorded = Change::Record {
@@ -705,4 +701,43 @@ async fn peer_is_dialled_at_its_recorded_address() {
     a.connected_to(2).await;
     a.links.send(NodeId(2), message_of_term(3));
     assert_eq!(b.receive().await, (NodeId(1), message_of_term(3)));
+}
+
+/// A node that was away gets both changes at once: a player left, and joined again with the same
+/// key as another member.
+#[tokio::test]
+async fn player_who_joined_again_is_linked_under_the_new_id() {
+    let mut nodes = cluster(2).into_iter();
+    let a = nodes.next().expect("n1");
+    let b = nodes.next().expect("n2");
+    let own = a.config.clone();
+    let mut earlier = b.config.clone();
+    earlier.id = NodeId(3);
+    let later = b.config.clone();
+    let mut a = Node::start_on(
+        a.socket,
+        NodeConfig {
+            members: Vec::new(),
+            ..a.config
+        },
+    );
+    a.links.follow(&membership_of(&[&own, &earlier]), true);
+    let _b = Node::start(b);
+    a.connected_to(3).await;
+    a.links.follow(&membership_of(&[&own, &later]), true);
+    a.connected_to(2).await;
+    assert!(a.links.counters().peer(NodeId(3)).is_none());
+    // Contacts from elsewhere do not replace the link of a member.
+    let contact = contact_of(&earlier);
+    a.links.list(NodeId(3), contact).expect("a usable identity");
+    assert!(a.links.counters().peer(NodeId(3)).is_none());
+    a.connected_to(2).await;
+}
+
+fn contact_of(config: &NodeConfig) -> Contact {
+    Contact {
+        name: config.name.clone(),
+        fingerprint: config.identity.fingerprint(),
+        addresses: vec![config.listen],
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use raftian_raft::{Change, Index, NodeId, RoleKind};
+use raftian_raft::{Change, Index, MembershipError, Node, NodeId, RoleKind, Standing};
 use tokio::sync::{mpsc, oneshot};
 
 use super::event_loop::NodeDriver;
@@ -11,11 +11,14 @@ use crate::admission::{self, Step};
 use crate::contact::{self, Contact};
 use crate::match_record::MatchRecord;
 use crate::match_request::{Admission, JoinRequest, MatchReply, MatchRequest, Refusal};
-use crate::quic::{PEER_ANSWER_TIMEOUT, PeerRequest, RequestSource};
+use crate::quic::{ANSWER_TIMEOUT, PEER_ANSWER_TIMEOUT, PeerRequest, RequestSource};
 use crate::wire;
 
 /// Longest time that a request waits here: the asking side gives up a little later.
 const WAIT: Duration = PEER_ANSWER_TIMEOUT.saturating_sub(Duration::from_millis(500));
+
+/// Longest time that a request of the program waits here.
+const PROGRAM_WAIT: Duration = ANSWER_TIMEOUT.saturating_sub(Duration::from_millis(500));
 
 /// Pause before a request that was passed on in vain is tried again, and between two looks at a
 /// request that waits.
@@ -28,14 +31,15 @@ const TRANSFER_RETRY: Duration = Duration::from_secs(1);
 /// A member that was away may not know the members that lead now.
 const ASK_CONTACTS: Duration = Duration::from_secs(1);
 
-/// Pause between two looks at the node's own contact in the membership.
-const RECORD_CONTACT: Duration = Duration::from_secs(2);
+/// Pause between two comparisons of contacts with the membership.
+const CHECK_CONTACTS: Duration = Duration::from_secs(2);
 
 /// A request and how its reply is returned.
 #[derive(Debug)]
 struct Waiting {
     request: MatchRequest,
     respond: Respond,
+    arrived: Instant,
     deadline: Instant,
     /// Earliest time of the next attempt.
     not_before: Instant,
@@ -92,7 +96,8 @@ pub(super) struct MatchRequests {
     contact: Option<Contact>,
     /// When leadership was last transferred for a request.
     transferred: Option<Instant>,
-    contact_checked: Option<Instant>,
+    /// When contacts were last compared with the membership.
+    checked: Option<Instant>,
     /// Last time at which a leader was known, or contacts were asked for.
     led: Instant,
     /// Number of peers asked for contacts.
@@ -108,7 +113,7 @@ impl MatchRequests {
             return_to,
             contact,
             transferred: None,
-            contact_checked: None,
+            checked: None,
             led: Instant::now(),
             asked: 0,
         }
@@ -121,10 +126,16 @@ impl MatchRequests {
 
     fn push(&mut self, request: MatchRequest, respond: Respond) {
         let now = Instant::now();
+        let wait = match respond {
+            // The program answers an operator's tool in time.
+            Respond::Program(_) => PROGRAM_WAIT,
+            Respond::Member(_) | Respond::Joiner(_) | Respond::Nobody => WAIT,
+        };
         self.waiting.push(Waiting {
             request,
             respond,
-            deadline: now + WAIT,
+            arrived: now,
+            deadline: now + wait,
             not_before: now,
         });
     }
@@ -133,7 +144,14 @@ impl MatchRequests {
     /// results belong to this value, and when to look again.
     pub(super) fn serve(&mut self, driver: &mut NodeDriver) -> (usize, Option<Instant>) {
         self.take_arrivals(driver);
-        self.record_own_contact(driver);
+        let is_due = self
+            .checked
+            .is_none_or(|checked| checked.elapsed() >= CHECK_CONTACTS);
+        if is_due {
+            self.checked = Some(Instant::now());
+            self.record_own_contact(driver);
+            drop_former_members(driver);
+        }
         self.ask_for_contacts(driver);
         let now = Instant::now();
         let mut requested = 0;
@@ -180,7 +198,14 @@ impl MatchRequests {
             respond,
         } = request;
         match from {
-            RequestSource::Member(_) => match wire::decode_value::<MatchRequest>(&body) {
+            RequestSource::Member(id) => match wire::decode_value::<MatchRequest>(&body) {
+                // A member that was removed while this node was away may still be connected.
+                Ok(request)
+                    if request != MatchRequest::Contacts
+                        && !driver.node().membership().contains(id) =>
+                {
+                    Respond::Member(respond).send(MatchReply::Refused(Refusal::NotAMember));
+                }
                 Ok(request) => self.push(request, Respond::Member(respond)),
                 Err(error) => Respond::Member(respond).send(unreadable(&error)),
             },
@@ -195,7 +220,8 @@ impl MatchRequests {
                     Err(error) => return respond.send(unreadable(&error)),
                 };
                 let membership = driver.node().membership();
-                if let Err(refusal) = admission::check(membership, &join, &binding) {
+                let checked = admission::check(membership, &join, (fingerprint, &binding));
+                if let Err(refusal) = checked {
                     tracing::info!(%address, name = ?join.name, %refusal, "a player was not admitted");
                     return respond.send(MatchReply::Refused(refusal));
                 }
@@ -244,19 +270,23 @@ impl MatchRequests {
             Step::Change(change) => {
                 // Contacts and the annex change no majority, so they need not wait.
                 let may_change = is_settled || matches!(change, Change::Record { .. });
-                if may_change && let Err(error) = membership.after(&change) {
-                    let refusal = Refusal::Impossible(error.to_string());
-                    waiting.respond.send(MatchReply::Refused(refusal));
-                    return false;
-                }
+                let change = match committable(node, change, now - waiting.arrived) {
+                    Ok(change) => change.filter(|_| may_change),
+                    Err(error) => {
+                        let refusal = Refusal::Impossible(error.to_string());
+                        waiting.respond.send(MatchReply::Refused(refusal));
+                        return false;
+                    }
+                };
                 self.waiting.push(Waiting {
                     not_before: now + RETRY,
                     ..waiting
                 });
-                if may_change {
+                let is_due = change.is_some();
+                if let Some(change) = change {
                     driver.change_membership(change);
                 }
-                may_change
+                is_due
             }
             Step::Transfer(to) => {
                 self.waiting.push(waiting);
@@ -308,13 +338,7 @@ impl MatchRequests {
 
     /// Records the node's own contact if the membership has another one.
     fn record_own_contact(&mut self, driver: &NodeDriver) {
-        let is_due = self
-            .contact_checked
-            .is_none_or(|checked| checked.elapsed() >= RECORD_CONTACT);
-        let Some(contact) = self.contact.as_ref().filter(|_| is_due) else {
-            return;
-        };
-        self.contact_checked = Some(Instant::now());
+        let Some(contact) = &self.contact else { return };
         let node = driver.node();
         let recorded = Contact::of(node.membership(), node.id());
         // Without a contact this node is no member here yet.
@@ -360,6 +384,60 @@ impl MatchRequests {
                 let _stopped = return_to.send(Returned::Contacts(contacts)).is_err();
             }
         });
+    }
+}
+
+/// Returns the change if the voters after it that answered since the request arrived, `elapsed` ago,
+/// can commit it. If they cannot, returns a change that takes the vote of a silent member, after
+/// which they can; `None` to wait for answers.
+///
+/// A change of voters takes effect when it is appended. If too few of the new voters run, nothing is
+/// committed any longer, that change included.
+fn committable(
+    node: &Node,
+    change: Change,
+    elapsed: Duration,
+) -> Result<Option<Change>, MembershipError> {
+    let membership = node.membership();
+    let after = membership.after(&change)?;
+    let is_of_members = matches!(change, Change::Remove(_) | Change::Set(..));
+    let status = node.status();
+    let answers = |id| {
+        id == node.id()
+            || status
+                .peers
+                .iter()
+                .any(|peer| peer.id == id && peer.silent_for < elapsed)
+    };
+    if !is_of_members || after.is_quorum(answers) {
+        return Ok(Some(change));
+    }
+    if elapsed < node.config().max_election_timeout() {
+        return Ok(None);
+    }
+    let silent = membership
+        .members()
+        .filter(|(id, member)| member.standing == Some(Standing::Voter) && !answers(*id));
+    let demotions =
+        silent.map(|(id, member)| Change::Set(id, member.incarnation, Standing::Joining));
+    let mut possible = demotions.filter(|demotion| {
+        membership
+            .after(demotion)
+            .is_ok_and(|after| after.is_quorum(answers))
+    });
+    Ok(possible.next())
+}
+
+/// Disconnects from members that were known from elsewhere and are none, once this node follows a
+/// member as its leader.
+fn drop_former_members(driver: &mut NodeDriver) {
+    let node = driver.node();
+    let membership = node.membership().clone();
+    let follows_member = node
+        .leader()
+        .is_some_and(|leader| membership.contains(leader));
+    if follows_member && membership.contains(node.id()) && !membership.annex().is_empty() {
+        driver.links_mut().retain_listed(&membership);
     }
 }
 
