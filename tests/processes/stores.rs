@@ -1,5 +1,10 @@
 //! Stores that are damaged, lost, old or contradicted.
 
+use std::path::Path;
+
+use redb::{Database, TableDefinition};
+use sha2::{Digest, Sha256};
+
 use crate::cluster::{Cluster, eventually, raftian};
 use crate::healths;
 
@@ -22,6 +27,44 @@ fn damaged_store_is_named_and_refused() {
         words.contains("raft.redb") && words.contains("damaged"),
         "{words}"
     );
+}
+
+/// Gives a store file another schema, as an earlier build wrote it: one byte and a checksum that
+/// covers its key.
+fn set_schema(store: &Path, schema: u8) {
+    let meta: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+    let mut hash = Sha256::new();
+    hash.update(("schema".len() as u64).to_le_bytes());
+    hash.update("schema");
+    hash.update([schema]);
+    let value = [&[schema][..], &hash.finalize()[..8]].concat();
+    let database = Database::create(store).expect("the store is a database");
+    let transaction = database.begin_write().expect("a transaction");
+    {
+        let mut meta = transaction.open_table(meta).expect("the table exists");
+        meta.insert("schema", &value[..])
+            .expect("the table can be written");
+    }
+    transaction.commit().expect("a commit");
+}
+
+#[test]
+fn store_of_another_schema_is_refused() {
+    let mut cluster = Cluster::new(1);
+    cluster.start_all();
+    cluster.order(1, 1);
+    cluster.terminate(1);
+    let store = cluster.store(1);
+    for schema in [3, 4] {
+        set_schema(&store, schema);
+        let output = raftian(&["node", "--config", cluster.config(1)]);
+        let words = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{words}");
+        assert!(
+            words.contains("raft.redb") && words.contains(&format!("has schema {schema},")),
+            "{words}"
+        );
+    }
 }
 
 /// A vote or an acknowledged order must not be lost with the disk that stored it: the member

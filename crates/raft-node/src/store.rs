@@ -17,6 +17,12 @@
 //! is older than the writes this node has acknowledged. It refuses to create a file where one was
 //! lost: see [`RedbStore::guard`].
 //!
+//! Decision: a file of another layout is refused by its number and never converted. Why: all
+//! members of a match run the same wire version, the layout changes with it because values are
+//! stored in wire format, and a match is short, so such a file is of no use to this build. Would
+//! change if: matches outlived the builds that began them, and their members were updated one by
+//! one.
+//!
 //! Decision: each value has a checksum, which covers its place, and the file has none over all
 //! values. Why: an error names the place of a value that was changed, moved, truncated or lost,
 //! even if redb's own checksums are right. An older value, back at its own place, is accepted where
@@ -99,11 +105,7 @@ pub enum StoreError {
         file: PathBuf,
     },
     /// The file is intact but belongs to another node, cluster, schema or incarnation.
-    #[error(
-        "the store {} belongs to {what} {found}, but this node expects {what} {expected}; give \
-         each node its own `data` directory, or move this file away if it is of an old cluster",
-        file.display()
-    )]
+    #[error("the store {} {}", file.display(), foreign(what, found, expected))]
     Foreign {
         /// The file.
         file: PathBuf,
@@ -227,6 +229,20 @@ pub enum StoreError {
         /// Reason, as far as known.
         reason: String,
     },
+}
+
+fn foreign(what: &str, found: &str, expected: &str) -> String {
+    if what == "schema" {
+        format!(
+            "has schema {found}, but this build reads schema {expected}; use the build that wrote \
+             it, or move the file and its mark away if its match is over"
+        )
+    } else {
+        format!(
+            "belongs to {what} {found}, but this node expects {what} {expected}; give each node \
+             its own `data` directory, or move this file away if it is of an old cluster"
+        )
+    }
 }
 
 #[cfg(test)]

@@ -41,8 +41,6 @@ pub struct RedbStore {
     database: Database,
     file: PathBuf,
     owner: Owner,
-    /// Layout of the file.
-    schema: u32,
     incarnation: Incarnation,
     previous_incarnation: Option<Incarnation>,
     log_range: LogRange,
@@ -214,21 +212,6 @@ impl RedbStore {
         Ok(())
     }
 
-    /// Returns whether the file has an earlier layout, which [`RedbStore::convert`] converts.
-    pub fn has_earlier_layout(&self) -> bool {
-        self.schema != SCHEMA
-    }
-
-    /// Converts the file to the present layout, atomically, with this state of the founding.
-    ///
-    /// # Errors
-    /// [`StoreError::NoAccess`] if the file cannot be written; it then keeps its layout.
-    pub fn convert(&mut self, founding: &Founding) -> Result<(), StoreError> {
-        convert(&self.database, founding).map_err(|error| File(&self.file).no_access(error))?;
-        self.schema = SCHEMA;
-        Ok(())
-    }
-
     /// Records the founding of the cluster, durably. Call it before the first [`Store::submit`].
     ///
     /// # Errors
@@ -249,26 +232,6 @@ impl RedbStore {
         Ok(())
     }
 
-    /// Begins another incarnation, durably. Call it before the first [`Store::submit`].
-    ///
-    /// # Errors
-    /// Those of [`Store::submit`].
-    pub fn begin_incarnation(&mut self, incarnation: Incarnation) -> Result<(), StoreError> {
-        assert!(self.completed.is_empty(), "no write was submitted before");
-        self.submit(Write {
-            number: WriteNumber(0),
-            hard_state: None,
-            snapshot: None,
-            start: None,
-            discard: false,
-            incarnation: Some(incarnation),
-            founding: None,
-            entries: Vec::new(),
-        })?;
-        self.completed.clear();
-        Ok(())
-    }
-
     fn restore(
         database: Database,
         file: &Path,
@@ -276,14 +239,13 @@ impl RedbStore {
         cluster: &str,
     ) -> Result<(RedbStore, Restored), StoreError> {
         let place = File(file);
-        let schema = place.identify(&database, node, cluster)?;
+        place.identify(&database, node, cluster)?;
         let (restored, counts) = place.restored(&database)?;
         let previous_incarnation = place.previous_incarnation(&database)?;
         let store = RedbStore {
             database,
             file: file.to_owned(),
             owner: Owner::new(node, cluster),
-            schema,
             incarnation: restored.incarnation,
             previous_incarnation,
             log_range: LogRange::of(&restored),
@@ -523,24 +485,6 @@ fn create(
     database.close().map_err(|error| place.no_access(error))?;
     // The name becomes durable with the sync of the directory, which follows at every opening.
     files.rename(unfinished, path).map_err(no_access)
-}
-
-fn convert(database: &Database, founding: &Founding) -> Result<(), WriteError> {
-    let mut transaction = database.begin_write()?;
-    transaction.set_durability(Durability::Immediate)?;
-    {
-        let mut meta = transaction.open_table(META)?;
-        meta.insert(
-            FOUNDING_KEY,
-            encode_with_checksum(FOUNDING_KEY, founding)?.as_slice(),
-        )?;
-        meta.insert(
-            SCHEMA_KEY,
-            encode_with_checksum(SCHEMA_KEY, &SCHEMA)?.as_slice(),
-        )?;
-    }
-    transaction.commit()?;
-    Ok(())
 }
 
 fn initialise(

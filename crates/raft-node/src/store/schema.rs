@@ -6,12 +6,9 @@ use serde::Serialize;
 use super::checksum::append_checksum;
 use crate::wire;
 
-/// Version of the file's layout. A file of another version is refused, never interpreted, unless it
-/// can be converted: see [`RedbStore::convert`](super::RedbStore::convert).
-pub const SCHEMA: u32 = 4;
-
-/// Earlier version that can be converted: it lacks only the state of the founding.
-pub(super) const CONVERTED_SCHEMA: u32 = 3;
+/// Version of the file's layout. A file of another version is refused, never interpreted or
+/// converted.
+pub const SCHEMA: u32 = 5;
 
 pub(super) const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("meta");
 pub(super) const STATE: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("state");

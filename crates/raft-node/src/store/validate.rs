@@ -8,21 +8,20 @@ use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable};
 use super::StoreError;
 use super::reader::{File, value_place};
 use super::schema::{
-    CLUSTER_KEY, CONVERTED_SCHEMA, Counts, END_KEY, ENTRIES, FOUNDING_KEY, HARD_STATE_KEY,
-    INCARNATION_KEY, META, NODE_KEY, PREVIOUS_INCARNATION_KEY, SCHEMA, SCHEMA_KEY, START_KEY,
-    STATE, WRITES_KEY, entry_place,
+    CLUSTER_KEY, Counts, END_KEY, ENTRIES, FOUNDING_KEY, HARD_STATE_KEY, INCARNATION_KEY, META,
+    NODE_KEY, PREVIOUS_INCARNATION_KEY, SCHEMA, SCHEMA_KEY, START_KEY, STATE, WRITES_KEY,
+    entry_place,
 };
 use super::snapshot::{self, Kept};
 
 impl File<'_> {
-    /// Checks that the file belongs to `node` of `cluster` and has a layout that this build reads,
-    /// and returns the version of that layout.
+    /// Checks that the file has the layout of this build and belongs to `node` of `cluster`.
     pub(super) fn identify(
         self,
         database: &Database,
         node: NodeId,
         cluster: &str,
-    ) -> Result<u32, StoreError> {
+    ) -> Result<(), StoreError> {
         let read = database
             .begin_read()
             .map_err(|error| self.database("the file", error))?;
@@ -31,7 +30,7 @@ impl File<'_> {
             .map_err(|error| self.no_table("meta", error))?;
         // First, because another layout may store every other value differently.
         let schema: u32 = self.value(&meta, "meta", SCHEMA_KEY)?;
-        if ![SCHEMA, CONVERTED_SCHEMA].contains(&schema) {
+        if schema != SCHEMA {
             return Err(self.foreign("schema", schema.to_string(), SCHEMA.to_string()));
         }
         let found: String = self.value(&meta, "meta", CLUSTER_KEY)?;
@@ -43,7 +42,7 @@ impl File<'_> {
             // After the cluster: in another cluster the same id belongs to another node.
             Err(self.foreign("node", found.to_string(), node.to_string()))
         } else {
-            Ok(schema)
+            Ok(())
         }
     }
 
@@ -59,12 +58,7 @@ impl File<'_> {
             .open_table(STATE)
             .map_err(|error| self.no_table("state", error))?;
         let incarnation: Incarnation = self.value(&meta, "meta", INCARNATION_KEY)?;
-        let schema: u32 = self.value(&meta, "meta", SCHEMA_KEY)?;
-        let founding = if schema == SCHEMA {
-            self.value(&meta, "meta", FOUNDING_KEY)?
-        } else {
-            Founding::default()
-        };
+        let founding: Founding = self.value(&meta, "meta", FOUNDING_KEY)?;
         let hard_state: HardState = self.value(&state, "state", HARD_STATE_KEY)?;
         let Kept {
             generation,

@@ -5,9 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use raftian_raft::{
-    Command, Config, Founding, HardState, Incarnation, Index, NodeId, ReadId, Restored, RoleKind,
-};
+use raftian_raft::{Command, Config, Founding, Index, NodeId, ReadId, Restored, RoleKind};
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::match_requests::MatchRequests;
@@ -20,7 +18,7 @@ use crate::driver::Driver;
 use crate::panic_message;
 use crate::quic::{LinkCounters, QuicLinks, ServiceRequest};
 use crate::random_ids::fresh_incarnation;
-use crate::store::{Creation, RedbStore, SCHEMA, WriterThread};
+use crate::store::{Creation, RedbStore, WriterThread};
 use crate::view::{NodeView, Stopped};
 use crate::wire::MAX_CONTENT;
 
@@ -144,7 +142,6 @@ pub(crate) fn open(
     )?;
     record_founding(&options, &mut store, &mut restored)?;
     check_founders(&options, &restored)?;
-    prepare_founding(&options, &mut store, &mut restored)?;
     let notify = Arc::clone(wake);
     let store = WriterThread::start(id, store, Arc::new(move || notify.notify_one()))?;
     // Last of all: from here on peers reach this node.
@@ -192,32 +189,6 @@ fn check_founders(options: &NodeOptions, restored: &Restored) -> Result<(), Star
         founded: names(&recorded),
         listed: names(&listed),
     })
-}
-
-/// Converts a store of the earlier layout, and gives an unused one an incarnation of its own.
-fn prepare_founding(
-    options: &NodeOptions,
-    store: &mut RedbStore,
-    restored: &mut Restored,
-) -> Result<(), StartError> {
-    if store.has_earlier_layout() {
-        // A node that acted before was founded by the members of its file, in their first
-        // incarnations; that layout did not record them.
-        let has_acted = restored.hard_state != HardState::default();
-        if options.raft.founders_agree && has_acted {
-            restored.founding = Founding::Agreed(options.raft.membership.clone());
-        }
-        store.convert(&restored.founding)?;
-        tracing::info!(file = %options.store.display(), "converted the store to layout {SCHEMA}");
-    }
-    // Every unused store had this one in the earlier layout, so it identifies no disk.
-    let is_unused = matches!(&restored.founding, Founding::Pending(record) if record.is_empty());
-    if options.raft.founders_agree && is_unused && restored.incarnation == Incarnation::default() {
-        let incarnation = fresh_incarnation();
-        store.begin_incarnation(incarnation)?;
-        restored.incarnation = incarnation;
-    }
-    Ok(())
 }
 
 fn names(members: &[NodeId]) -> String {

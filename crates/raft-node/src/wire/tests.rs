@@ -55,6 +55,21 @@ fn joint() -> Membership {
         .expect("a joint configuration")
 }
 
+/// A membership with a contact and an annex.
+fn recorded() -> Membership {
+    let founding = Membership::new([NodeId(1)]).expect("a cluster");
+    founding
+        .after(&Change::Record {
+            contacts: vec![(NodeId(1), bytes(&[0xc0, 0xc1]))],
+            annex: Some(bytes(&[0xa0])),
+        })
+        .expect("a member and small records")
+}
+
+fn bytes(bytes: &[u8]) -> Bytes {
+    bytes.into()
+}
+
 fn chunk(bytes: Option<&[u8]>) -> InstallSnapshot {
     InstallSnapshot {
         name: SnapshotName {
@@ -71,7 +86,7 @@ fn chunk(bytes: Option<&[u8]>) -> InstallSnapshot {
     }
 }
 
-/// One message per variant, with its bytes since wire version 5.
+/// One message per variant, with its bytes since wire version 6.
 fn golden() -> Vec<(Message, &'static str)> {
     let message = |term, body| Message {
         sender: Incarnation(7),
@@ -123,11 +138,11 @@ fn golden() -> Vec<(Message, &'static str)> {
                     priority: 1,
                 },
             ),
-            "08000000 05 03 07 00 00 02 07 01",
+            "08000000 06 03 07 00 00 02 07 01",
         ),
         (
             message(3, Body::PreVoteReply { granted: true }),
-            "06000000 05 03 07 00 01 01",
+            "06000000 06 03 07 00 01 01",
         ),
         (
             message(
@@ -138,11 +153,11 @@ fn golden() -> Vec<(Message, &'static str)> {
                     priority: 0,
                 },
             ),
-            "0f000000 05 fb2c01 07 00 02 02 fc70110100 01 00",
+            "0f000000 06 fb2c01 07 00 02 02 fc70110100 01 00",
         ),
         (
             message(3, Body::VoteReply { granted: false }),
-            "06000000 05 03 07 00 03 00",
+            "06000000 06 03 07 00 03 00",
         ),
         (
             message(
@@ -151,60 +166,62 @@ fn golden() -> Vec<(Message, &'static str)> {
                     entry(4, 10, 99, Payload::Empty),
                     entry(4, 11, 100, Payload::Command(command(1, 2, &[0xaa, 0xbb]))),
                     entry(4, 12, 100, Payload::Membership(joint())),
-                    entry(4, 13, 100, Payload::Withheld),
+                    entry(4, 13, 100, Payload::Membership(recorded())),
+                    entry(4, 14, 100, Payload::Withheld),
                 ]),
             ),
-            "3b000000 05 04 07 00 04 03 09 08 01 04 05 06 fbdc05 04 \
+            "4e000000 06 04 07 00 04 03 09 08 01 04 05 06 fbdc05 05 \
              04 0a 63 00 \
              04 0b 64 01 01 02 02 aa bb \
-             04 0c 64 02 04 01 00 00 01 00 02 00 01 02 01 00 03 09 01 00 00 04 00 01 01 00 \
-             04 0d 64 03",
+             04 0c 64 02 04 01 00 00 01 00 02 00 01 02 01 00 03 09 01 00 00 04 00 01 01 00 00 00 \
+             04 0d 64 02 01 01 00 01 00 00 01 01 02 c0 c1 01 a0 \
+             04 0e 64 03",
         ),
         (
             message(4, reply(Some(probe(5, 6)), matched, Some(state))),
-            "10000000 05 04 07 00 05 01 04 05 06 00 0b 01 08 fbfe00",
+            "10000000 06 04 07 00 05 01 04 05 06 00 0b 01 08 fbfe00",
         ),
         (
             message(4, reply(None, conflict, None)),
-            "0b000000 05 04 07 00 05 00 01 09 02 06 00",
+            "0b000000 06 04 07 00 05 00 01 09 02 06 00",
         ),
         (
             message(4, reply(None, AppendResult::Full { up_to: Index(9) }, None)),
-            "09000000 05 04 07 00 05 00 02 09 00",
+            "09000000 06 04 07 00 05 00 02 09 00",
         ),
         (
             message(4, reply(None, AppendResult::Stale, None)),
-            "08000000 05 04 07 00 05 00 03 00",
+            "08000000 06 04 07 00 05 00 03 00",
         ),
         (
             message(4, Body::InstallSnapshot(chunk(Some(&[0xaa, 0xbb])).into())),
-            "21000000 05 04 07 00 06 03 09 fc70110100 fbfe00 63 01 01 00 01 00 00 fb2c01 01 02 aa bb 01 04 05 06",
+            "23000000 06 04 07 00 06 03 09 fc70110100 fbfe00 63 01 01 00 01 00 00 00 00 fb2c01 01 02 aa bb 01 04 05 06",
         ),
         (
             message(4, Body::InstallSnapshot(chunk(None).into())),
-            "1e000000 05 04 07 00 06 03 09 fc70110100 fbfe00 63 01 01 00 01 00 00 fb2c01 00 01 04 05 06",
+            "20000000 06 04 07 00 06 03 09 fc70110100 fbfe00 63 01 01 00 01 00 00 00 00 fb2c01 00 01 04 05 06",
         ),
         (
             message(4, received(SnapshotResult::Received(300))),
-            "0f000000 05 04 07 00 07 01 04 05 06 03 09 00 fb2c01",
+            "0f000000 06 04 07 00 07 01 04 05 06 03 09 00 fb2c01",
         ),
         (
             message(4, received(SnapshotResult::Installed)),
-            "0c000000 05 04 07 00 07 01 04 05 06 03 09 01",
+            "0c000000 06 04 07 00 07 01 04 05 06 03 09 01",
         ),
         (
             message(4, Body::SnapshotReply(stale)),
-            "09000000 05 04 07 00 07 00 03 09 02",
+            "09000000 06 04 07 00 07 00 03 09 02",
         ),
         (
             message(4, received(SnapshotResult::TooLarge { limit: 300 })),
-            "0f000000 05 04 07 00 07 01 04 05 06 03 09 03 fb2c01",
+            "0f000000 06 04 07 00 07 01 04 05 06 03 09 03 fb2c01",
         ),
         (
             message(4, received(SnapshotResult::TooOld { base: Index(8) })),
-            "0d000000 05 04 07 00 07 01 04 05 06 03 09 04 08",
+            "0d000000 06 04 07 00 07 01 04 05 06 03 09 04 08",
         ),
-        (message(4, Body::TimeoutNow), "05000000 05 04 07 00 08"),
+        (message(4, Body::TimeoutNow), "05000000 06 04 07 00 08"),
         (
             message(
                 4,
@@ -212,11 +229,11 @@ fn golden() -> Vec<(Message, &'static str)> {
                     commands: vec![command(u64::MAX, 1, &[1, 2, 3])],
                 },
             ),
-            "14000000 05 04 07 00 09 01 fdffffffffffffffff 01 03 01 02 03",
+            "14000000 06 04 07 00 09 01 fdffffffffffffffff 01 03 01 02 03",
         ),
         (
             message(4, Body::Read { token: 8 }),
-            "06000000 05 04 07 00 0a 08",
+            "06000000 06 04 07 00 0a 08",
         ),
         (
             message(
@@ -226,7 +243,7 @@ fn golden() -> Vec<(Message, &'static str)> {
                     index: Some(Index(9)),
                 },
             ),
-            "08000000 05 04 07 00 0b 08 01 09",
+            "08000000 06 04 07 00 0b 08 01 09",
         ),
         (
             Message {
@@ -239,7 +256,7 @@ fn golden() -> Vec<(Message, &'static str)> {
                     },
                 )
             },
-            "09000000 05 04 07 fb2c01 0b 08 00",
+            "09000000 06 04 07 fb2c01 0b 08 00",
         ),
         (
             message(
@@ -248,7 +265,7 @@ fn golden() -> Vec<(Message, &'static str)> {
                     acknowledged: Index(9),
                 },
             ),
-            "06000000 05 04 07 00 0c 09",
+            "06000000 06 04 07 00 0c 09",
         ),
         (
             message(
@@ -257,7 +274,7 @@ fn golden() -> Vec<(Message, &'static str)> {
                     incarnations: vec![(NodeId(1), Some(Incarnation(7))), (NodeId(2), None)],
                 },
             ),
-            "0b000000 05 00 07 00 0d 02 01 01 07 02 00",
+            "0b000000 06 00 07 00 0d 02 01 01 07 02 00",
         ),
         (
             message(
@@ -266,7 +283,7 @@ fn golden() -> Vec<(Message, &'static str)> {
                     membership: Membership::new([NodeId(1)]).expect("a founder"),
                 },
             ),
-            "0b000000 05 00 07 00 0e 01 01 00 01 00 00",
+            "0d000000 06 00 07 00 0e 01 01 00 01 00 00 00 00",
         ),
     ]
 }
@@ -299,7 +316,9 @@ fn any_membership() -> impl Strategy<Value = Membership> {
         Standing::Learner,
         Standing::Joining,
     ]);
-    prop::collection::vec((any::<u64>(), any::<u64>(), standing), 0..6).prop_map(|members| {
+    let members = prop::collection::vec((any::<u64>(), any::<u64>(), standing), 0..6);
+    let record = prop::option::of(prop::collection::vec(any::<u8>(), 0..40));
+    (members, record.clone(), record).prop_map(|(members, contact, annex)| {
         let founding = Membership::new([NodeId(1), NodeId(2), NodeId(3)]).expect("a cluster");
         let members = members
             .into_iter()
@@ -307,7 +326,13 @@ fn any_membership() -> impl Strategy<Value = Membership> {
         let wanted = members
             .chain([(NodeId(7), Incarnation(0), Standing::Voter)])
             .collect();
-        founding.after(&Change::Replace(wanted)).unwrap_or(founding)
+        let members = founding.after(&Change::Replace(wanted)).unwrap_or(founding);
+        let contact = contact.map(|contact| (NodeId(1), bytes(&contact)));
+        let records = Change::Record {
+            contacts: contact.into_iter().collect(),
+            annex: annex.map(|annex| bytes(&annex)),
+        };
+        members.after(&records).unwrap_or(members)
     })
 }
 
@@ -513,7 +538,10 @@ fn former_witness_round_trips_with_the_members() {
         .after(&Change::Remove(NodeId(3)))
         .expect("a witness can be removed");
     let bytes = encode_value(&without).expect("small");
-    assert_eq!(bytes, hex("03 01 09 01 00 00 02 09 01 00 00 03 09 00 00"));
+    assert_eq!(
+        bytes,
+        hex("03 01 09 01 00 00 02 09 01 00 00 03 09 00 00 00 00")
+    );
     assert_eq!(decode_value(&bytes), Ok(without));
 }
 
@@ -607,6 +635,15 @@ fn largest_messages_of_the_core_fit_a_frame() {
     let crowd = (0..Membership::MAX_MEMBERS as u64).map(|id| NodeId(last - id));
     let crowd = Membership::of(crowd.map(|id| (id, Incarnation(last), Standing::Voter)))
         .expect("a cluster");
+    let contact = bytes(&[7; Membership::MAX_CONTACT]);
+    let records = Change::Record {
+        contacts: crowd
+            .members()
+            .map(|(id, _)| (id, contact.clone()))
+            .collect(),
+        annex: Some(bytes(&[7; Membership::MAX_ANNEX])),
+    };
+    let crowd = crowd.after(&records).expect("the largest records");
     let incarnation = Incarnation(last);
     let fits = |body| {
         let message = Message {
@@ -616,7 +653,7 @@ fn largest_messages_of_the_core_fit_a_frame() {
             body,
         };
         let size = encode_message(&message).expect("it fits a frame").len();
-        assert!(size < MAX_FRAME * 3 / 4, "{size} bytes leave little room");
+        assert!(size < MAX_FRAME * 7 / 8, "{size} bytes leave little room");
     };
 
     let batch = |payload: Payload| {
@@ -693,13 +730,13 @@ fn state_may_exceed_a_frame_but_not_the_snapshot_limit() {
 #[test]
 fn false_length_is_an_error_not_an_allocation() {
     // AppendEntries that claims 2^64 - 1 entries, then nothing.
-    let frame = hex("05 04 00 00 04 03 09 08 00 00 fdffffffffffffffff");
+    let frame = hex("06 04 00 00 04 03 09 08 00 00 fdffffffffffffffff");
     assert!(matches!(
         decode_message(&frame),
         Err(WireError::Malformed { .. })
     ));
     // Forward with one command of 2^32 - 1 bytes, then nothing.
-    let frame = hex("05 04 00 00 09 01 01 01 fcffffffff");
+    let frame = hex("06 04 00 00 09 01 01 01 fcffffffff");
     assert!(matches!(
         decode_message(&frame),
         Err(WireError::Malformed { .. })
