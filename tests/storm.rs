@@ -50,7 +50,7 @@ fn storms(nodes: u64, must_have_met: &[Mark]) {
     }
 }
 
-const ALWAYS_MET: [Mark; 16] = [
+const ALWAYS_MET: [Mark; 18] = [
     Mark::RetriedCall,
     Mark::CrashedWithWritesUnderWay,
     Mark::CutOffFreshLeader,
@@ -58,6 +58,8 @@ const ALWAYS_MET: [Mark; 16] = [
     Mark::AbortedLeadershipTransfer,
     Mark::InstalledSnapshotInPlaceOfItsLog,
     Mark::LeftJointConfiguration,
+    Mark::RecordedContacts,
+    Mark::RecordedContactsDuringChange,
     Mark::RefusedPreVote,
     Mark::RefusedVote,
     Mark::RepeatedMessage,

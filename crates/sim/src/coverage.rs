@@ -36,6 +36,7 @@ macro_rules! marks {
 
 marks! {
     AbortedLeadershipTransfer = "aborted a leadership transfer",
+    AddedMemberWithContact = "added a member with its contact",
     AdoptedFoundingAsFounder = "adopted the founding as a founder",
     AdoptedFoundingAsOutsider = "adopted the founding as an outsider",
     AdoptedFoundingWithNewDisk = "adopted the founding with a new disk",
@@ -119,6 +120,7 @@ marks! {
     ReceivedReadResult = "received a read result",
     ReceivedUpdateResult = "received an update result",
     RecordedContacts = "recorded contacts",
+    RecordedContactsDuringChange = "recorded contacts during a change of members",
     RefusedDamagedStore = "refused a damaged store",
     RefusedLargeSnapshot = "refused a large snapshot",
     RefusedPreVote = "refused a pre-vote",

@@ -68,6 +68,8 @@ pub struct Observation<'a> {
     pub log: &'a [Entry],
     /// Its active membership.
     pub membership: &'a Membership,
+    /// Membership of its newest snapshot, or the founding one without a snapshot.
+    pub base: &'a Membership,
     /// Number of snapshots that replaced its state in this run.
     pub restores: u64,
     /// Entries in its state, from index 1, including those that a snapshot covers.

@@ -23,6 +23,7 @@ mod nemesis;
 mod network;
 mod old_copy;
 mod options;
+mod records;
 mod shrink;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -89,7 +90,7 @@ pub struct Report {
 }
 
 /// Marks that a run of many storms must have counted; one at zero has not been tested.
-pub const RARE: [Mark; 72] = [
+pub const RARE: [Mark; 75] = [
     Mark::AdoptedFoundingAsFounder,
     Mark::AdoptedFoundingAsOutsider,
     Mark::AdoptedFoundingWithNewDisk,
@@ -120,6 +121,7 @@ pub const RARE: [Mark; 72] = [
     Mark::FoundDifferingLog,
     Mark::GaveUpCall,
     Mark::AbortedLeadershipTransfer,
+    Mark::AddedMemberWithContact,
     Mark::ReceivedReadResult,
     Mark::InstalledSnapshotAndKeptItsTail,
     Mark::InstalledSnapshotInPlaceOfItsLog,
@@ -141,6 +143,8 @@ pub const RARE: [Mark; 72] = [
     Mark::PutOldDiskBack,
     Mark::ReadByLease,
     Mark::ReceivedLateMessageOfEarlierLeadership,
+    Mark::RecordedContacts,
+    Mark::RecordedContactsDuringChange,
     Mark::RefusedDamagedStore,
     Mark::RefusedPreVote,
     Mark::RefusedVote,

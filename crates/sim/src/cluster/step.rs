@@ -317,6 +317,9 @@ impl Simulation {
             start: node.log_start().position,
             log,
             membership: node.membership(),
+            base: node
+                .snapshot()
+                .map_or(&node.config().membership, |snapshot| &snapshot.membership),
             restores: host.restores,
             applied: host.applied(),
             effects: host.effects(),

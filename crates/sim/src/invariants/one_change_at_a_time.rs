@@ -32,15 +32,17 @@ impl OneChangeAtATime {
             Payload::Empty | Payload::Command(_) | Payload::Withheld => None,
         };
         let place = (seen.commit.0.saturating_sub(seen.start.index.0) as usize).min(seen.log.len());
-        let before = seen.log[..place].iter().filter_map(membership).next_back();
-        let mut open: Vec<_> = seen.log[place..].iter().filter_map(membership).collect();
+        let committed = seen.log[..place]
+            .iter()
+            .filter_map(membership)
+            .next_back();
+        // A snapshot covers committed entries only.
+        let committed = committed.unwrap_or((seen.start.index, seen.base.clone()));
+        let mut open = vec![committed];
+        open.extend(seen.log[place..].iter().filter_map(membership));
         // Recorded contacts are no change of members.
-        if let Some((_, before)) = before {
-            let same = |(_, next): &&(Index, Membership)| next.has_members_of(&before);
-            let recorded = open.iter().take_while(same).count();
-            open.drain(..recorded);
-        }
         open.dedup_by(|(_, next), (_, one)| next.has_members_of(one));
+        open.remove(0);
         // Other nodes may not yet know that earlier changes are committed. A leader that has
         // committed an entry of its own term does.
         let knows = seen.role == raftian_raft::RoleKind::Leader
@@ -112,6 +114,26 @@ mod tests {
                 .show(|seen| OneChangeAtATime::default().check(seen))
                 .is_err()
         );
+    }
+
+    #[test]
+    fn recorded_contacts_are_no_change_of_members() {
+        let recorded = |membership: Membership, contact: u8| {
+            let contacts = vec![(NodeId(1), (&[contact][..]).into())];
+            let annex = None;
+            let record = raftian_raft::Change::Record { contacts, annex };
+            membership.after(&record).unwrap()
+        };
+        let leader = Sample::leader(1, 1).log(&[1, 1, 1, 1, 1]);
+        let leader = leader
+            .membership(2, recorded(members(&[1]), 1))
+            .membership(3, members(&[1, 2]))
+            .membership(4, recorded(members(&[1, 2]), 2));
+        let check = |leader: Sample| leader.show(|seen| OneChangeAtATime::default().check(seen));
+        assert!(check(leader.clone().commit(1)).is_ok());
+        let next = leader.membership(5, members(&[1, 2, 3]));
+        assert!(check(next.clone().commit(3)).is_ok());
+        assert!(check(next.commit(2)).is_err());
     }
 
     #[test]

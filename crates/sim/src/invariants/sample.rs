@@ -184,6 +184,7 @@ impl Sample {
             start: LogPosition::default(),
             log: &self.log,
             membership: &membership,
+            base: &membership,
             restores: 0,
             applied: &self.applied,
             effects: &self.effects,

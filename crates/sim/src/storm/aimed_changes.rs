@@ -79,7 +79,13 @@ impl Run {
         let Some(new) = new.filter(|_| self.cluster.is_up(old)) else {
             return Some(format!("{old} is cut off with {change:?} and {friend}"));
         };
-        if self.cluster.node(old).membership() != self.cluster.node(new).membership() {
+        let membership = self.cluster.node(new).membership();
+        if !self
+            .cluster
+            .node(old)
+            .membership()
+            .has_members_of(membership)
+        {
             self.counters.count(Mark::DeposedLeaderWithChangeUnderWay);
         }
         let first = self.ask_for_change(new);
@@ -124,8 +130,9 @@ impl Run {
             self.counters
                 .count(Mark::AskedLeaderForChangeBeforeItsFirstCommit);
         }
-        let begun = self.cluster.change_membership(leader, change.clone());
-        Some((change, begun))
+        let requested = self.request_change(leader, change);
+        self.record_after_change(leader);
+        Some(requested)
     }
 
     /// Returns whether a leader has not committed an entry of its own term yet.

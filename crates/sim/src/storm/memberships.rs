@@ -123,6 +123,8 @@ fn may_lead(node: &Node) -> bool {
             .iter()
             .filter_map(|entry| Some((entry.index, changed(entry)?))),
     );
+    // Recorded contacts are no change of members.
+    known.dedup_by(|(_, next), (_, one)| next.has_members_of(one));
     let is_decided = known
         .last()
         .is_some_and(|(index, _)| *index <= node.commit());
@@ -148,12 +150,12 @@ fn may_lead(node: &Node) -> bool {
             .any(|entry| entry.payload == Payload::Withheld)
 }
 
-/// Memberships without duplicates.
+/// Memberships without those that differ in their records only.
 struct Distinct(Vec<Membership>);
 
 impl Distinct {
     fn add(&mut self, membership: &Membership) {
-        if !self.0.contains(membership) {
+        if !self.0.iter().any(|one| one.has_members_of(membership)) {
             self.0.push(membership.clone());
         }
     }

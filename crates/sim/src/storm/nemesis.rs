@@ -108,6 +108,7 @@ impl Run {
             Event::SupersedeTail => self.supersede_tail(),
             Event::LaterTerm => self.later_term_behind_the_leader(),
             Event::OverlapChanges => self.overlap_changes(),
+            Event::RecordContacts => self.record_contacts(),
         }
     }
 
@@ -331,13 +332,16 @@ impl Run {
         if !self.can_bear(leader, &change) {
             return None;
         }
-        let begun = self.cluster.change_membership(leader, change.clone());
+        let (change, begun) = self.request_change(leader, change);
         self.counters.count(if begun.is_ok() {
             Mark::AskedForChangeOfMembers
         } else {
             Mark::WasRefusedChangeOfMembers
         });
-        Some(format!("{leader} is asked for {change:?}: {begun:?}"))
+        let recorded = self.record_after_change(leader);
+        Some(format!(
+            "{leader} is asked for {change:?}: {begun:?}{recorded}"
+        ))
     }
 
     /// Returns whether the memberships of a change can make progress without the lost disks.

@@ -53,6 +53,8 @@ pub(super) struct Options {
     pub(super) lease_reads: bool,
     /// Entries from one state hash to the next, if states are compared.
     pub(super) hash_every: Option<u64>,
+    /// Whether contacts are recorded, and members added with one.
+    pub(super) records: bool,
     /// Whether requests of leaders are kept for replay when the same node leads a later term.
     pub(super) keeps_requests: bool,
     weights: Vec<(Event, f64)>,
@@ -90,6 +92,7 @@ pub(super) enum Event {
     SupersedeTail,
     LaterTerm,
     OverlapChanges,
+    RecordContacts,
 }
 
 /// Draws a value uniform in its logarithm, so that every order of magnitude is equally likely.
@@ -195,6 +198,10 @@ impl Options {
             sometimes(rng_of_changes, 0.000_5, 0.005),
         ));
         let change_fresh_leader = sometimes(rng_of_changes, 0.02, 0.8);
+        // A separate RNG: storms without records stay the same.
+        let rng_of_records = &mut ChaCha8Rng::seed_from_u64(seed.rotate_left(24) ^ (u64::MAX / 19));
+        let record = sometimes(rng_of_records, 0.002, 0.05);
+        weights.push((Event::RecordContacts, record));
         let mut config = settings(rng, membership.clone(), election_timeout, lease_reads);
         let rng_of_log = &mut ChaCha8Rng::seed_from_u64(seed.rotate_left(32) ^ (u64::MAX / 13));
         let is_bounded = config.snapshot_entries.is_some() && rng_of_log.random_bool(0.3);
@@ -246,6 +253,7 @@ impl Options {
             keys: log_uniform(rng, 1.0, 20.0) as u32,
             lease_reads,
             hash_every,
+            records: record > 0.0,
             keeps_requests: replay_earlier > 0.0 || later_term > 0.0,
             weights,
             config,
