@@ -80,6 +80,7 @@
 //! member n1 join n10                 # a learner that becomes a voter once it has kept up
 //! member n1 remove n2                # neither voter nor learner any more
 //! member n1 voters n1 n3 n4 learners n5  # exactly these; joint if more than one voter changes
+//! member n1 contact n4 "a"           # records the contact of n4
 //! compact n1 5                       # snapshot at the applied index; drops entries up to 5
 //! crash n1                           # loses writes that were not synced
 //! restart n1                         # from its disk
@@ -117,6 +118,7 @@
 //! expect commit n1 >= 2
 //! expect applied n1 "x" "y"          # applied commands in order, also from snapshots; may be none
 //! expect config n1 voters n1 n2 outgoing n1 n2 n3 learners n6
+//! expect contact n1 n4 "a"           # contact of n4 as recorded in the log of n1, or `none`
 //! expect read r1 4                   # answered at index 4
 //! expect read r1 >= 4
 //! expect read r1 pending

@@ -32,10 +32,7 @@ impl OneChangeAtATime {
             Payload::Empty | Payload::Command(_) | Payload::Withheld => None,
         };
         let place = (seen.commit.0.saturating_sub(seen.start.index.0) as usize).min(seen.log.len());
-        let committed = seen.log[..place]
-            .iter()
-            .filter_map(membership)
-            .next_back();
+        let committed = seen.log[..place].iter().filter_map(membership).next_back();
         // A snapshot covers committed entries only.
         let committed = committed.unwrap_or((seen.start.index, seen.base.clone()));
         let mut open = vec![committed];

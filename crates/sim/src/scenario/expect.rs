@@ -98,6 +98,15 @@ pub(super) fn check(runner: &Runner, expect: &Expect) -> Result<(), Cause> {
                 configuration(node(runner, *id)?.membership()),
             )
         }
+        Expect::Contact(id, member, wanted) => {
+            let found = node(runner, *id)?.membership().contact(*member);
+            let found = found.map(|contact| String::from_utf8_lossy(contact));
+            same(
+                &format!("the contact of {member} known to {id}"),
+                quoted_or_none(wanted.as_deref()),
+                quoted_or_none(found.as_deref()),
+            )
+        }
         Expect::Read(name, answer) => read(runner, name, answer),
         Expect::Next(id, peer, wanted) => holds(
             *wanted,
@@ -200,6 +209,7 @@ fn check_is_possible(runner: &Runner, expect: &Expect) -> Result<(), Cause> {
         | Expect::Last(id, _)
         | Expect::First(id, _)
         | Expect::Commit(id, _)
+        | Expect::Contact(id, ..)
         | Expect::Config { node: id, .. } => runner.up(*id).map(drop),
         Expect::LogEqual(ids) | Expect::StateEqual(ids) => {
             ids.iter().try_for_each(|id| runner.up(*id).map(drop))
@@ -216,6 +226,10 @@ fn check_is_possible(runner: &Runner, expect: &Expect) -> Result<(), Cause> {
 
 fn name(id: Option<NodeId>) -> String {
     id.map_or("none".to_owned(), |id| id.to_string())
+}
+
+fn quoted_or_none(text: Option<&str>) -> String {
+    text.map_or("none".to_owned(), |text| format!("\"{text}\""))
 }
 
 fn list(items: &[impl Display]) -> String {

@@ -437,6 +437,10 @@ impl Runner {
             script::Change::Learner(id) => Change::Set(*id, incarnation(*id), Standing::Learner),
             script::Change::Witness(id) => Change::Set(*id, incarnation(*id), Standing::Witness),
             script::Change::Remove(id) => Change::Remove(*id),
+            script::Change::Contact(id, contact) => Change::Record {
+                contacts: vec![(*id, contact.as_bytes().into())],
+                annex: None,
+            },
             script::Change::Voters { voters, learners } => {
                 let voters = voters.iter().map(|id| (*id, incarnation(*id), voter(*id)));
                 let learners = learners

@@ -451,7 +451,7 @@ fn language() -> impl Strategy<Value = String> {
         n18446744073709551616 * n1->n2 *->* n1->* -> n->n | >= > # \" \"x\" \"\" as c7#3 c#1 \
         c99999999999999999999#1 0 1 18446744073709551615 99999999999999999999 150ms 2s 5us 1..2 \
         150ms..300ms .. on off none pending voters learners outgoing witness add join learner \
-        remove later append heartbeat é \u{0} \n \n \n";
+        remove contact later append heartbeat é \u{0} \n \n \n";
     let words: Vec<_> = WORDS
         .split(' ')
         .filter(|word| !word.is_empty())
@@ -709,6 +709,7 @@ fn change() -> impl Strategy<Value = Change> {
         node().prop_map(Change::Remove),
         (nodes(1..5, 1), nodes(5..9, 0))
             .prop_map(|(voters, learners)| Change::Voters { voters, learners }),
+        (node(), command()).prop_map(|(member, contact)| Change::Contact(member, contact)),
     ]
 }
 
@@ -772,6 +773,8 @@ fn expect() -> impl Strategy<Value = Expect> {
                 learners
             }
         ),
+        (node(), node(), why())
+            .prop_map(|(node, member, contact)| Expect::Contact(node, member, contact)),
         (link(), kind(), wanted()).prop_map(|(link, kind, count)| Expect::Queued {
             link,
             kind,

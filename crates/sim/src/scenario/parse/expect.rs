@@ -52,6 +52,13 @@ const EXPECTATIONS: &[(&str, Reader)] = &[
     }),
     ("applied", applied),
     ("config", config),
+    ("contact", |words| {
+        Ok(Expect::Contact(
+            words.node()?,
+            words.node()?,
+            contact(words)?,
+        ))
+    }),
     ("read", |words| {
         Ok(Expect::Read(words.name()?, answer(words)?))
     }),
@@ -164,6 +171,15 @@ fn config(words: &mut Lexer<'_>) -> Result<Expect, Wrong> {
         outgoing,
         learners,
     })
+}
+
+/// `"…"`, `none`
+fn contact(words: &mut Lexer<'_>) -> Result<Option<String>, Wrong> {
+    if words.take("none") {
+        Ok(None)
+    } else {
+        words.command().map(Some)
+    }
 }
 
 /// `queued A->B [kind] [>=|<=] N`

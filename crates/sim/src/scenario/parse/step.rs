@@ -103,6 +103,7 @@ enum Verb {
     Witness,
     Remove,
     Voters,
+    Contact,
 }
 
 const VERBS: &[(&str, Verb)] = &[
@@ -112,9 +113,11 @@ const VERBS: &[(&str, Verb)] = &[
     ("witness", Verb::Witness),
     ("remove", Verb::Remove),
     ("voters", Verb::Voters),
+    ("contact", Verb::Contact),
 ];
 
-/// `member nX add|join|learner|witness|remove nY`, `member nX voters nY… [learners nZ…]`
+/// `member nX add|join|learner|witness|remove nY`, `member nX voters nY… [learners nZ…]`,
+/// `member nX contact nY "…"`
 pub(super) fn member(words: &mut Lexer<'_>) -> Result<Step, Wrong> {
     let node = words.node()?;
     let change = match words.one_of("a change of the membership", VERBS)? {
@@ -123,6 +126,7 @@ pub(super) fn member(words: &mut Lexer<'_>) -> Result<Step, Wrong> {
         Verb::Learner => Change::Learner(words.node()?),
         Verb::Witness => Change::Witness(words.node()?),
         Verb::Remove => Change::Remove(words.node()?),
+        Verb::Contact => Change::Contact(words.node()?, words.command()?),
         Verb::Voters => {
             let voters = words.nodes()?;
             let learners = if words.take("learners") {

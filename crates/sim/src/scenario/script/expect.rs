@@ -50,6 +50,8 @@ pub enum Expect {
         /// The learners.
         learners: BTreeSet<NodeId>,
     },
+    /// `contact nX nY "…"|none`: contact of nY in the newest membership of nX.
+    Contact(NodeId, NodeId, Option<String>),
     /// `read NAME …`
     Read(String, Answer),
     /// `next nX nY N`: nextIndex of leader nX for nY.

@@ -186,6 +186,7 @@ impl fmt::Display for Change {
                 clause(f, "voters", voters)?;
                 clause(f, " learners", learners)
             }
+            Change::Contact(node, contact) => write!(f, "contact {node} \"{contact}\""),
         }
     }
 }
@@ -226,6 +227,10 @@ impl fmt::Display for Expect {
                 clause(f, " voters", voters)?;
                 clause(f, " outgoing", outgoing)?;
                 clause(f, " learners", learners)
+            }
+            Expect::Contact(node, member, None) => write!(f, "contact {node} {member} none"),
+            Expect::Contact(node, member, Some(contact)) => {
+                write!(f, "contact {node} {member} \"{contact}\"")
             }
             Expect::Read(name, answer) => write!(f, "read {name} {answer}"),
             Expect::Next(leader, follower, index) => write!(f, "next {leader} {follower} {index}"),

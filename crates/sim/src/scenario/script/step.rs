@@ -181,6 +181,8 @@ pub enum Change {
         /// Learners.
         learners: BTreeSet<NodeId>,
     },
+    /// `contact nX "…"`: records the contact of a member.
+    Contact(NodeId, String),
 }
 
 /// Selection of messages: `A->B [kind] [N]`.
