@@ -593,7 +593,7 @@ fn removed_member_ends_and_joins_again_as_a_new_one() {
     let cy = machines.join("Cy", ada.ticket());
     assert_eq!(cy.id(), 4);
     ada.sees(&["Ada", "Bo", "Cy"]);
-    // It was killed while it left: its file says that it is a member, and the others know better.
+    // Removed while it was down, so its own file still lists it as a member.
     ada.succeed(&["demote", "Cy"]);
     cy.kill();
     ada.succeed(&["remove", "Cy"]);
