@@ -511,7 +511,7 @@ fn match_is_recovered_from_a_copy_under_another_id() {
     ada.wait().expect("a killed child ends");
 }
 
-/// Two voters: a crash cannot be told from a broken link, so the match stops until the other one
+/// Two voters: a crash cannot be distinguished from a broken link, so the match stops until the other one
 /// returns.
 #[test]
 fn match_of_two_stops_when_one_vanishes_and_goes_on_when_it_returns() {

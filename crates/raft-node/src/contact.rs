@@ -1,6 +1,6 @@
 //! Contacts: how a member is recognized and reached, replicated with the membership.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 
 use raftian_raft::{Bytes, Membership, NodeId};
 use serde::{Deserialize, Serialize};
@@ -47,10 +47,10 @@ impl Contact {
 
     /// Returns the member with this certificate.
     pub fn find(membership: &Membership, fingerprint: Fingerprint) -> Option<NodeId> {
-        let has_it = |id: &NodeId| {
-            Contact::of(membership, *id).is_some_and(|contact| contact.fingerprint == fingerprint)
-        };
-        membership.members().map(|(id, _)| id).find(has_it)
+        contacts(membership)
+            .into_iter()
+            .find(|(_, contact)| contact.fingerprint == fingerprint)
+            .map(|(id, _)| id)
     }
 }
 
@@ -58,7 +58,6 @@ impl Contact {
 /// or those of this machine's interfaces if it is bound to all of them. Loopback addresses are
 /// returned only if there are no others.
 pub fn local_addresses(listen: SocketAddr) -> Vec<SocketAddr> {
-    let is_of_its_family = |ip: &IpAddr| listen.is_ipv6() || ip.is_ipv4();
     if !listen.ip().is_unspecified() {
         return vec![listen];
     }
@@ -70,7 +69,7 @@ pub fn local_addresses(listen: SocketAddr) -> Vec<SocketAddr> {
         .iter()
         .filter(|interface| !interface.is_link_local())
         .map(if_addrs::Interface::ip)
-        .filter(is_of_its_family)
+        .filter(|ip| listen.is_ipv6() || ip.is_ipv4())
         .collect();
     if addresses.iter().any(|ip| !ip.is_loopback()) {
         addresses.retain(|ip| !ip.is_loopback());
@@ -81,8 +80,10 @@ pub fn local_addresses(listen: SocketAddr) -> Vec<SocketAddr> {
     if addresses.is_empty() {
         addresses.push(Ipv4Addr::LOCALHOST.into());
     }
-    let with_port = |ip| SocketAddr::new(ip, listen.port());
-    addresses.into_iter().map(with_port).collect()
+    addresses
+        .into_iter()
+        .map(|ip| SocketAddr::new(ip, listen.port()))
+        .collect()
 }
 
 /// Returns the contacts of the members.

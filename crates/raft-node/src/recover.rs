@@ -42,12 +42,12 @@ pub fn recover(
     // The store exists, so this incarnation is not used.
     let unused = Creation::first(creation.incarnation);
     let (_, copy) = RedbStore::open(&old.store(), &old.mark, old.id, &old.cluster, unused)?;
-    let is_withheld = |entry: &Entry| entry.payload == Payload::Withheld;
+    let mut payloads = copy.entries.iter().map(|entry| &entry.payload);
     let has_no_state = copy
         .snapshot
         .as_ref()
         .is_some_and(|snapshot| snapshot.data.is_none());
-    if has_no_state || copy.entries.iter().any(is_withheld) {
+    if has_no_state || payloads.any(|payload| *payload == Payload::Withheld) {
         return Err(RecoverError::Witness);
     }
     let term = copy.hard_state.term;

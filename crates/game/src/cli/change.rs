@@ -21,6 +21,9 @@ const TIMEOUT: Duration = PEER_ANSWER_TIMEOUT.saturating_add(Duration::from_secs
 /// Longest time that a leaving member may take to end.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Longest time from the end of a member's node to that of its process.
+const FILE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Pause between two looks at a leaving member.
 const POLL: Duration = Duration::from_millis(100);
 
@@ -70,43 +73,52 @@ pub(super) fn leave(args: &LeaveArgs) -> Result<Exit, Failure> {
         }
         std::thread::sleep(POLL);
     }
-    // The process writes its file at its very end.
-    let has_left = || {
-        let directory = args.member.directory().ok()?;
-        MemberFile::find(&directory).ok()?.map(|file| file.left)
-    };
-    while has_left() == Some(false) && voters > 1 && Instant::now() < deadline {
-        std::thread::sleep(POLL);
+    if args.member.config.is_some() {
+        note("the member has stopped; members of a cluster from files stay members");
+        return Ok(Exit::Success);
     }
-    match has_left() {
-        Some(false) if voters > 1 => Err(Failure::new(
+    let directory = args.member.directory()?;
+    // The process writes its file at its very end.
+    let deadline = Instant::now() + FILE_TIMEOUT;
+    let has_left = loop {
+        let has_left = MemberFile::find(&directory)?.is_none_or(|file| file.left);
+        if has_left || Instant::now() >= deadline {
+            break has_left;
+        }
+        std::thread::sleep(POLL);
+    };
+    if has_left {
+        note("the member has left");
+        Ok(Exit::Success)
+    } else if voters > 1 {
+        Err(Failure::new(
             Exit::NoQuorum,
-            "the member has ended, but no majority agreed in time that it leaves: it counts as \
-             vanished",
-        )),
-        Some(false) => {
-            note("nobody else has a vote, so the match is kept on this disk");
-            Ok(Exit::Success)
-        }
-        Some(true) | None => {
-            note("the member has left");
-            Ok(Exit::Success)
-        }
+            "the member has ended, but too few members answered to agree that it leaves: it counts \
+             as vanished",
+        ))
+    } else {
+        note("nobody else has a vote, so the match is kept on this disk");
+        Ok(Exit::Success)
     }
 }
 
 pub(super) fn remove(args: &NamedArgs) -> Result<Exit, Failure> {
     let member = find(&args.member, &args.name)?;
     request(&args.member, &MatchRequest::Remove { member })?;
+    note(&format!("{} is removed", args.name));
     Ok(Exit::Success)
 }
 
 pub(super) fn promote(args: &NamedArgs) -> Result<Exit, Failure> {
-    set_standing(args, Standing::Joining)
+    set_standing(args, Standing::Joining)?;
+    note(&format!("{} gets a vote once it keeps up", args.name));
+    Ok(Exit::Success)
 }
 
 pub(super) fn demote(args: &NamedArgs) -> Result<Exit, Failure> {
-    set_standing(args, Standing::Learner)
+    set_standing(args, Standing::Learner)?;
+    note(&format!("{} has no vote any longer", args.name));
+    Ok(Exit::Success)
 }
 
 fn set_standing(args: &NamedArgs, standing: Standing) -> Result<Exit, Failure> {
@@ -122,6 +134,10 @@ pub(super) fn transfer(args: &TransferArgs) -> Result<Exit, Failure> {
     let name = args.name.as_ref();
     let to = name.map(|name| find(&args.member, name)).transpose()?;
     request(&args.member, &MatchRequest::Transfer { to, from: None })?;
+    match name {
+        Some(name) => note(&format!("{name} leads now")),
+        None => note("another member leads now"),
+    }
     Ok(Exit::Success)
 }
 

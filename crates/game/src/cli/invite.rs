@@ -15,6 +15,7 @@ use super::profile::RunningArgs;
 use super::status::ask_status;
 use super::{Exit, Failure};
 use crate::status_document::StatusDocument;
+use crate::terminal::note;
 
 /// Name and version of the JSON schema.
 const SCHEMA: &str = "raftian.invite/1";
@@ -68,6 +69,7 @@ pub(super) fn run(args: &InviteArgs) -> Result<Exit, Failure> {
         Some(InviteCommand::Revoke(revoke)) => {
             let number = revoke.number;
             request(&args.member, &MatchRequest::Revoke { number })?;
+            note(&format!("invite {number} is revoked"));
         }
         None => {
             let document = invite(&args.new, &args.member)
@@ -76,6 +78,10 @@ pub(super) fn run(args: &InviteArgs) -> Result<Exit, Failure> {
                 print_json(&document)?;
             } else {
                 print(&document.ticket)?;
+                let number = document.invite;
+                note(&format!(
+                    "this is invite {number}; `raftian invite revoke {number}` revokes it"
+                ));
             }
         }
     }

@@ -37,7 +37,7 @@ pub(super) struct JoinArgs {
     /// Your name; the default is that of the user.
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Watch only: get no vote.
+    /// Join without a vote: the match never waits for this machine.
     #[arg(long)]
     spectate: bool,
     #[command(flatten)]

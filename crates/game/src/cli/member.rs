@@ -244,8 +244,11 @@ pub(super) fn run(launch: Launch, place: &PlaceArgs, log_level: &str) -> Result<
         Some(MatchReply::Refused(Refusal::LastVoter)) => Event::Stopped {
             reason: "nobody else has a vote, so the match is kept on this disk",
         },
+        None if session.leaving.reply.is_none() => Event::Stopped {
+            reason: "the window has ended without leaving; this member counts as vanished",
+        },
         _ => Event::Stopped {
-            reason: "the others could not agree in time that this member leaves; it stays a member",
+            reason: "too few members answered to agree that this one leaves; it counts as vanished",
         },
     };
     session.reporter.end(&ending, &directory)?;

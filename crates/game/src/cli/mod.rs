@@ -56,7 +56,8 @@ enum Command {
     /// Create the keys and configurations of a new cluster.
     #[command(subcommand)]
     Cluster(cluster::ClusterCommand),
-    /// Found a match that others join, and print a ticket for them.
+    /// Found a match that others join, and print a code and a ticket for them. With --data, continue
+    /// the match in that directory.
     Start(start::StartArgs),
     /// Join a running match with a ticket, or with a code on the local network.
     Join(join::JoinArgs),
@@ -64,7 +65,7 @@ enum Command {
     Discover(discover::DiscoverArgs),
     /// Create an invite and print its ticket, or revoke one.
     Invite(invite::InviteArgs),
-    /// Leave the match: the others play on.
+    /// Leave the match: the others play on. A member of a cluster from files only stops.
     Leave(change::LeaveArgs),
     /// Remove a member from the match.
     Remove(change::NamedArgs),
@@ -72,9 +73,9 @@ enum Command {
     Recover(recover::RecoverArgs),
     /// Check what a match needs of this machine: ports, addresses, local network, clock, disk.
     Doctor(doctor::DoctorArgs),
-    /// Let a member vote.
+    /// Let a member vote, as soon as it keeps up.
     Promote(change::NamedArgs),
-    /// Take a member's vote away: it only watches.
+    /// Take a member's vote away.
     Demote(change::NamedArgs),
     /// Transfer leadership to another member.
     Transfer(change::TransferArgs),

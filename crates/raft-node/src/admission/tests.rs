@@ -89,19 +89,19 @@ fn join_request() -> JoinRequest {
     }
 }
 
-fn stranger() -> Fingerprint {
-    Fingerprint::of(b"a stranger")
+fn outsider() -> Fingerprint {
+    Fingerprint::of(b"an outsider")
 }
 
 #[test]
 fn proof_is_valid_for_one_secret_session_match_and_invite() {
     let membership = founded(None, None);
     assert_eq!(
-        check(&membership, &join_request(), (stranger(), &[3; 32])),
+        check(&membership, &join_request(), (outsider(), &[3; 32])),
         Ok(())
     );
     assert_eq!(
-        check(&membership, &join_request(), (stranger(), &[4; 32])),
+        check(&membership, &join_request(), (outsider(), &[4; 32])),
         Err(Refusal::WrongSecret(1)),
         "on another connection"
     );
@@ -117,7 +117,7 @@ fn proof_is_valid_for_one_secret_session_match_and_invite() {
         };
         let refused = Err(Refusal::WrongSecret(1));
         assert_eq!(
-            check(&membership, &request, (stranger(), &[3; 32])),
+            check(&membership, &request, (outsider(), &[3; 32])),
             refused
         );
     }
@@ -129,7 +129,7 @@ fn request_for_another_match_with_other_rules_or_a_bad_name_is_refused_by_name()
     let refused = |change: fn(&mut JoinRequest)| {
         let mut request = join_request();
         change(&mut request);
-        check(&membership, &request, (stranger(), &[3; 32])).expect_err("refused")
+        check(&membership, &request, (outsider(), &[3; 32])).expect_err("refused")
     };
     assert_eq!(
         refused(|r| r.match_id = MatchId([9; 16])),
@@ -145,7 +145,7 @@ fn request_for_another_match_with_other_rules_or_a_bad_name_is_refused_by_name()
     assert!(name.contains("cannot be used"), "{name}");
     let listed = Membership::new([ADA]).unwrap();
     assert_eq!(
-        check(&listed, &join_request(), (stranger(), &[3; 32])),
+        check(&listed, &join_request(), (outsider(), &[3; 32])),
         Err(Refusal::NotJoinable)
     );
 }

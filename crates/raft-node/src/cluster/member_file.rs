@@ -163,15 +163,13 @@ impl MemberFile {
             reason: error.to_string(),
         })?;
         let new = directory.join("member.toml.new");
-        let prepare = || {
-            fs::create_dir_all(directory)?;
-            match fs::remove_file(&new) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                Ok(()) | Err(_) => {}
+        fs::create_dir_all(directory).map_err(|error| unwritable(&path, &error))?;
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(unwritable(&new, &error));
             }
-            Ok(())
-        };
-        prepare().map_err(|error| unwritable(&path, &error))?;
+            Ok(()) | Err(_) => {}
+        }
         // Readable by its owner only: it contains the secret of an invite.
         write_new(&new, &text, true)?;
         fs::rename(&new, &path).map_err(|error| unwritable(&path, &error))

@@ -97,9 +97,8 @@ pub async fn ask(
     body: impl Fn([u8; 32]) -> Vec<u8>,
     is_final: impl Fn(&[u8]) -> bool,
 ) -> Result<Vec<u8>, AskError> {
-    let local = |error: &dyn std::error::Error| AskError::Local(error.to_string());
     let v4 = Endpoint::client(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)))
-        .map_err(|error| local(&error))?;
+        .map_err(|error| AskError::Local(error.to_string()))?;
     // A machine may have no IPv6.
     let v6 = Endpoint::client(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))).ok();
     let mut attempts = JoinSet::new();
@@ -123,7 +122,7 @@ pub async fn ask(
                 Pin::Start(member.fingerprint),
                 tls::join_protocol(),
             )
-            .map_err(|error| local(&error))?;
+            .map_err(|error| AskError::Local(error.to_string()))?;
             let turn = NEXT_ADDRESS * u32::try_from(attempts.len()).unwrap_or(u32::MAX);
             attempts.spawn(async move {
                 tokio::time::sleep(turn).await;

@@ -1,4 +1,4 @@
-//! Floods of packets from strangers.
+//! Floods of packets from outsiders.
 
 use super::*;
 
@@ -41,11 +41,11 @@ async fn operator_and_members_connect_during_a_flood_of_first_packets() {
     let b = nodes.next().expect("n2");
     let (config, to) = (a.config.clone(), a.config.listen);
     let packets = first_packets(2 * FLOOD as usize).await;
-    let stranger = UdpSocket::bind("127.0.0.2:0").expect("a port");
+    let attacker = UdpSocket::bind("127.0.0.2:0").expect("a port");
     let flood = tokio::spawn(async move {
         for packet in packets.iter().cycle() {
             // The node may be gone at the end of the test.
-            let _gone = stranger.send_to(packet, to).is_err();
+            let _gone = attacker.send_to(packet, to).is_err();
             tokio::time::sleep(Duration::from_secs(1) / FLOOD).await;
         }
     });
