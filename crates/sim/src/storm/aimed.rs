@@ -423,8 +423,11 @@ impl Run {
         };
         let mut voters: Vec<_> = self.cluster.ids().filter(sound).collect();
         let quorum = membership.voters().count() / 2 + 1;
-        // In a quorum of two, either node could lead.
-        if voters.len() < quorum || quorum < 3 {
+        let may_demote = core
+            .iter()
+            .any(|id| self.cluster.host(*id).config().vanish_after.is_some());
+        // In a quorum of two, either node could lead; so could they once a silent voter is demoted.
+        if voters.len() < quorum || quorum < 3 || may_demote {
             return Ok(());
         }
         let mut group = Vec::new();

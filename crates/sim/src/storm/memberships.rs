@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use raftian_raft::{Body, Entry, Index, Membership, Message, Node, NodeId, Payload, Standing};
+use raftian_raft::{
+    Body, Change, Entry, Index, Membership, Message, Node, NodeId, Payload, RoleKind, Standing,
+};
 
 use super::Run;
-use crate::cluster::{Envelope, Simulation};
+use crate::cluster::{Envelope, Host, Simulation};
 
 impl Run {
     /// As [`Simulation::memberships`], plus those in old messages that the storm may still replay.
@@ -21,7 +23,7 @@ impl Run {
 
 impl Simulation {
     /// Returns every membership that a node uses, or would use after a restart, a truncation, a
-    /// write, or a message in flight.
+    /// write, a message in flight, or the demotion of a silent voter.
     pub(super) fn memberships(&self) -> Vec<Membership> {
         let mut all = Distinct(Vec::new());
         for host in self.hosts() {
@@ -50,7 +52,31 @@ impl Simulation {
         }
         self.queued()
             .for_each(|envelope| all.add_message(&envelope.message));
+        self.demotions()
+            .iter()
+            .for_each(|membership| all.add(membership));
         all.0
+    }
+
+    /// Returns every membership that a leader may adopt next because a voter is silent
+    /// ([`Config::vanish_after`](raftian_raft::Config::vanish_after)). The answers that allow the
+    /// demotion may be of voters that are lost by now, and a voter that was demoted does not replace
+    /// them.
+    fn demotions(&self) -> Vec<Membership> {
+        let leaders = self
+            .hosts()
+            .filter_map(Host::node)
+            .filter(|node| node.role() == RoleKind::Leader && node.config().vanish_after.is_some());
+        let mut all = Vec::new();
+        for membership in leaders.map(|node| node.membership().left()) {
+            for (id, member) in membership.members() {
+                if member.standing == Some(Standing::Voter) {
+                    let demote = Change::Set(id, member.incarnation, Standing::Joining);
+                    all.extend(membership.after(&demote));
+                }
+            }
+        }
+        all
     }
 
     /// Returns whether a node of `group` can win an election while only `group` answers: it may
