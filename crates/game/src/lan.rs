@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use mdns_sd::{ResolvedService, ServiceDaemon, ServiceEvent, ServiceInfo};
+use mdns_sd::{IfKind, ResolvedService, ServiceDaemon, ServiceEvent, ServiceInfo};
 use raftian_node::cluster::Fingerprint;
 use raftian_node::code::Hint;
 use raftian_node::match_record::MatchRecord;
@@ -17,6 +17,9 @@ use raftian_raft::{Membership, Standing};
 
 /// Type of the service.
 const SERVICE: &str = "_raftian._udp.local.";
+
+/// Time to wait for further members of a match after the first.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// Announces one member. The announcement ends when this value is dropped.
 pub(crate) struct Announcer {
@@ -46,25 +49,25 @@ pub(crate) struct LanMatch {
 }
 
 impl Announcer {
-    /// Prepares the announcements of the member with this certificate; `None` if its port can be
-    /// reached from this machine only.
+    /// Prepares the announcements of the member with this certificate. One whose port can be reached
+    /// from this machine only is announced on this machine only.
     ///
     /// # Errors
     /// If mDNS cannot be used, with the reason.
-    pub(crate) fn new(
-        fingerprint: Fingerprint,
-        listen: SocketAddr,
-    ) -> Result<Option<Self>, String> {
-        if listen.ip().is_loopback() {
-            return Ok(None);
-        }
+    pub(crate) fn new(fingerprint: Fingerprint, listen: SocketAddr) -> Result<Self, String> {
         let daemon = ServiceDaemon::new().map_err(|error| error.to_string())?;
-        Ok(Some(Announcer {
+        if listen.ip().is_loopback() {
+            daemon
+                .disable_interface(IfKind::All)
+                .and_then(|()| daemon.enable_interface(IfKind::LoopbackV4))
+                .map_err(|error| error.to_string())?;
+        }
+        Ok(Announcer {
             daemon,
             fingerprint,
             listen,
             announced: None,
-        }))
+        })
     }
 
     /// Announces the match as `membership` describes it. No-op if nothing changed.
@@ -79,15 +82,24 @@ impl Announcer {
         let fingerprint = short(self.fingerprint);
         let host = format!("raftian-{fingerprint}.local.");
         let pairs: Vec<_> = properties.iter().collect();
+        let is_loopback = self.listen.ip().is_loopback();
+        let address = if is_loopback { "127.0.0.1" } else { "" };
         let info = ServiceInfo::new(
             SERVICE,
             &fingerprint,
             &host,
-            "",
+            address,
             self.listen.port(),
             &pairs[..],
         );
-        let registered = info.and_then(|info| self.daemon.register(info.enable_addr_auto()));
+        let info = info.map(|info| {
+            if is_loopback {
+                info
+            } else {
+                info.enable_addr_auto()
+            }
+        });
+        let registered = info.and_then(|info| self.daemon.register(info));
         if let Err(error) = registered {
             tracing::warn!(%error, "the match is not announced on the local network");
         }
@@ -131,28 +143,31 @@ fn properties(
     properties
 }
 
-/// Listens to announcements for `time`, or until `is_last` returns true for one. Announcements that
-/// this build cannot read are left out.
+/// Listens to announcements for `time`, or for [`GRACE`] after one for which `is_wanted` returns
+/// true. Announcements that this build cannot read are left out.
 ///
 /// # Errors
 /// If mDNS cannot be used, with the reason.
 pub(crate) fn browse(
     time: Duration,
-    mut is_last: impl FnMut(&LanMatch) -> bool,
+    is_wanted: impl Fn(&LanMatch) -> bool,
 ) -> Result<Vec<LanMatch>, String> {
     let daemon = ServiceDaemon::new().map_err(|error| error.to_string())?;
     let events = daemon.browse(SERVICE).map_err(|error| error.to_string())?;
-    let deadline = Instant::now() + time;
+    // Members that listen on this machine only announce themselves there.
+    daemon
+        .enable_interface(IfKind::LoopbackV4)
+        .map_err(|error| error.to_string())?;
+    let mut deadline = Instant::now() + time;
     let mut found = BTreeMap::new();
     while let Ok(event) = events.recv_deadline(deadline) {
         match event {
             ServiceEvent::ServiceResolved(service) => {
                 if let Some(announced) = read(&service) {
-                    let is_last = is_last(&announced);
-                    found.insert(service.fullname.clone(), announced);
-                    if is_last {
-                        break;
+                    if is_wanted(&announced) {
+                        deadline = deadline.min(Instant::now() + GRACE);
                     }
+                    found.insert(service.fullname.clone(), announced);
                 }
             }
             ServiceEvent::ServiceRemoved(_, fullname) => drop(found.remove(&fullname)),

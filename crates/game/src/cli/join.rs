@@ -15,7 +15,7 @@ use raftian_node::match_record::MatchRecord;
 use raftian_node::match_request::{Admitted, JoinRequest, MatchReply, Refusal};
 use raftian_node::quic::ask;
 use raftian_node::store::Creation;
-use raftian_node::ticket::{MAX_TICKET, Ticket, TicketMember};
+use raftian_node::ticket::{MAX_TICKET, MatchId, Ticket, TicketMember};
 use raftian_node::wire::{self, WIRE_VERSION};
 
 use super::discover::no_mdns;
@@ -100,7 +100,17 @@ pub(super) fn run(args: &JoinArgs, log_level: &str) -> Result<Exit, Failure> {
             .unwrap_or_default()
             .as_secs(),
     };
-    let admitted = match (request_admission(&identity, &ticket, request), present) {
+    let mut admitted = request_admission(&identity, &ticket, request);
+    let mut elsewhere = ticket.clone();
+    // The members that it names may have left, and others be near.
+    if admitted
+        .as_ref()
+        .is_err_and(|failure| failure.exit == Exit::Network)
+        && find_members(&mut elsewhere)
+    {
+        admitted = request_admission(&identity, &elsewhere, request);
+    }
+    let admitted = match (admitted, present) {
         // The others know whether this player still is a member; if none answers, its store does.
         (Err(failure), Some(file)) if [Exit::Network, Exit::NoQuorum].contains(&failure.exit) => {
             drop(socket);
@@ -140,8 +150,8 @@ pub(super) fn run(args: &JoinArgs, log_level: &str) -> Result<Exit, Failure> {
 /// Finds the match with this code on the local network.
 fn find(code: Code) -> Result<Ticket, Failure> {
     let has_it = |found: &LanMatch| found.code.is_some_and(|(hint, _)| hint == code.hint());
-    let found = browse(CODE_TIMEOUT, has_it).map_err(no_mdns)?;
-    let Some(found) = found.into_iter().find(|found| has_it(found)) else {
+    let all = browse(CODE_TIMEOUT, has_it).map_err(no_mdns)?;
+    let Some(found) = all.iter().find(|found| has_it(found)) else {
         return Err(Failure::new(
             Exit::Network,
             "no match with this code is announced on the local network; check the code, or join \
@@ -162,8 +172,26 @@ fn find(code: Code) -> Result<Ticket, Failure> {
         match_id: found.match_id,
         invite,
         secret: code.secret(),
-        members: vec![TicketMember::new(&found.fingerprint, found.addresses)],
+        members: announcers(&all, found.match_id),
     })
+}
+
+/// Members that announce the match.
+fn announcers(all: &[LanMatch], match_id: MatchId) -> Vec<TicketMember> {
+    all.iter()
+        .filter(|found| found.match_id == match_id)
+        .map(|found| TicketMember::new(&found.fingerprint, found.addresses.clone()))
+        .collect()
+}
+
+/// Replaces the members of a ticket by those that announce its match on the local network; returns
+/// whether there are any.
+fn find_members(ticket: &mut Ticket) -> bool {
+    let is_same = |found: &LanMatch| found.match_id == ticket.match_id;
+    // Without mDNS the members in the ticket are all that is known.
+    let all = browse(CODE_TIMEOUT, is_same).unwrap_or_default();
+    ticket.members = announcers(&all, ticket.match_id);
+    !ticket.members.is_empty()
 }
 
 /// Whether a reply to a request to join decides. A member that is behind does not know the newest

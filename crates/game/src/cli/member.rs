@@ -258,7 +258,7 @@ pub(super) fn run(launch: Launch, place: &PlaceArgs, log_level: &str) -> Result<
 /// Prepares the announcements of a member. The match works without them.
 fn announcer(config: &NodeConfig) -> Option<Announcer> {
     match Announcer::new(config.identity.fingerprint(), config.listen) {
-        Ok(announcer) => announcer,
+        Ok(announcer) => Some(announcer),
         Err(error) => {
             tracing::warn!(%error, "the match is not announced on the local network");
             None
