@@ -3,6 +3,7 @@
 mod cluster;
 mod matches;
 mod orders;
+mod player;
 mod programs;
 mod stores;
 
