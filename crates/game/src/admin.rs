@@ -122,7 +122,8 @@ pub struct AdminService {
     orders: BTreeMap<u64, TrackedOrder>,
     /// Requests whose response is withheld, with ticket and deadline.
     held: Vec<(u64, Instant, ServiceRequest)>,
-    /// Requests about the match that the node has not replied to.
+    /// Requests about the match that the node has not replied to. Bounded by the tools' connections
+    /// ([`MAX_CLIENTS`](raftian_node::quic::MAX_CLIENTS)).
     asked: Vec<(Receiver<MatchReply>, ServiceRequest)>,
     /// A tool asked the member to leave.
     leave: Arc<AtomicBool>,

@@ -191,7 +191,7 @@ pub enum Refusal {
     /// The match has its maximum number of invites.
     #[error("the match has {0} invites; revoke one first")]
     TooManyInvites(usize),
-    /// Nobody else has a vote.
+    /// There is no other voter.
     #[error("no other member has a vote yet, so the match would end; wait until one has")]
     LastVoter,
     /// The member that asks was removed.

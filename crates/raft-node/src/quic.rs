@@ -115,7 +115,8 @@ pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// commit.
 pub const PEER_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Time for which the connections of a removed member stay open: it is told of its removal.
+/// Time for which the connections of a removed member stay open, so that it receives the reply to
+/// a request for its own removal.
 pub const REMOVED_GRACE: Duration = Duration::from_secs(1);
 
 /// Silence after which a connection is lost. Elections react much earlier; this only cleans up.

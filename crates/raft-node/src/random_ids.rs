@@ -15,7 +15,7 @@ pub fn fresh_incarnation() -> Incarnation {
     Incarnation((fresh_seed() >> 11).max(1))
 }
 
-/// Returns bytes that nobody can guess, for secrets and ids that other machines must not repeat.
+/// Returns 128 cryptographically random bits, for secrets and globally unique ids.
 ///
 /// # Errors
 /// If the system returns no random numbers.

@@ -45,7 +45,7 @@ struct NewInviteArgs {
 
 #[derive(Subcommand, Debug)]
 enum InviteCommand {
-    /// Revoke an invite: its ticket admits nobody any longer.
+    /// Revoke an invite: its ticket is no longer accepted.
     Revoke(RevokeArgs),
 }
 

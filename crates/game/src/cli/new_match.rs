@@ -70,7 +70,7 @@ impl NewMatch {
     }
 }
 
-/// Returns bytes that nobody can guess.
+/// Returns cryptographically random bytes.
 pub(super) fn random() -> Result<[u8; 16], Failure> {
     fresh_secret().map_err(|error| Failure::new(Exit::Unexpected, error))
 }

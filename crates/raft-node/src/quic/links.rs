@@ -192,7 +192,7 @@ impl QuicLinks {
     /// # Errors
     /// [`LinkError::Identity`].
     pub fn list(&mut self, id: NodeId, contact: Contact) -> Result<(), LinkError> {
-        // The key of a present member is not also that of another one, whoever claims it.
+        // The certificate of a present member identifies no other one, even if a peer reports so.
         let is_taken = self.peers.iter().any(|(other, peer)| {
             *other != id
                 && self.members.contains(other)

@@ -89,7 +89,10 @@ enum Returned {
 /// The requests that wait at one node.
 #[derive(Debug)]
 pub(super) struct MatchRequests {
+    /// Bounded by the connections: each has a limit of requests, and every request expires.
     waiting: Vec<Waiting>,
+    /// Unbounded because a full queue would lose requests. It holds no more than were passed
+    /// on, and those are bounded like `waiting`.
     returned: mpsc::UnboundedReceiver<Returned>,
     return_to: mpsc::UnboundedSender<Returned>,
     /// The node's own contact, if it is to be recorded.
@@ -387,9 +390,9 @@ impl MatchRequests {
     }
 }
 
-/// Returns the change if the voters after it that answered since the request arrived, `elapsed` ago,
-/// can commit it. If they cannot, returns a change that takes the vote of a silent member, after
-/// which they can; `None` to wait for answers.
+/// Returns the change if the voters after it that answered since the request arrived,
+/// `elapsed` ago, can commit it. If they cannot, returns a change that takes the vote of a silent
+/// member, after which they can; `None` to wait for answers.
 ///
 /// A change of voters takes effect when it is appended. If too few of the new voters run, nothing is
 /// committed any longer, that change included.
