@@ -117,7 +117,7 @@ impl Cluster {
                 .iter()
                 .filter_map(|committed| match committed {
                     Committed::Entry(entry) => match &entry.payload {
-                        Payload::Command(command) => Some(command.sequence),
+                        Payload::Command { command, .. } => Some(command.sequence),
                         Payload::Empty | Payload::Membership(_) | Payload::Withheld => None,
                     },
                     Committed::Snapshot(_) => panic!("these tests take no snapshots"),
@@ -333,7 +333,7 @@ fn inline_node_joins_threaded_nodes_and_frees_its_port() {
             }
             let here = applied.iter().any(|committed| {
                 matches!(committed, Committed::Entry(entry)
-                    if matches!(&entry.payload, Payload::Command(command) if command.sequence == round))
+                    if matches!(&entry.payload, Payload::Command { command, .. } if command.sequence == round))
             });
             here && [1, 2].iter().all(|id| cluster.commands(*id).contains(&round))
         });

@@ -128,7 +128,10 @@ impl Pair {
                         sequence: index,
                         bytes: vec![0x5a; bytes].into(),
                     };
-                    let payload = Payload::Command(command);
+                    let payload = Payload::Command {
+                        command,
+                        member: NodeId(1),
+                    };
                     Entry {
                         term: Term(1),
                         index: Index(index),

@@ -118,7 +118,10 @@ impl EntryStore {
             term: Term(1),
             index: Index(self.written),
             stamp: Stamp(0),
-            payload: Payload::Command(command),
+            payload: Payload::Command {
+                command,
+                member: NodeId(1),
+            },
         };
         let write = LogWrite {
             number: WriteNumber(self.written),

@@ -90,7 +90,7 @@ impl Cluster {
         let mut taken = Vec::new();
         loop {
             self.nodes[proposer].take_committed(64, &mut taken);
-            let mine = |payload: &Payload| matches!(payload, Payload::Command(c) if c.sequence == self.sequence);
+            let mine = |payload: &Payload| matches!(payload, Payload::Command { command: c, .. } if c.sequence == self.sequence);
             if taken
                 .iter()
                 .any(|taken| matches!(taken, Committed::Entry(entry) if mine(&entry.payload)))

@@ -118,7 +118,10 @@ fn write(commands: &mut Commands, before: u64, count: u64) -> Write {
             term: Term(1),
             index: Index(index),
             stamp: Stamp(index),
-            payload: Payload::Command(command),
+            payload: Payload::Command {
+                command,
+                member: NodeId(1),
+            },
         }
     };
     let entries = (before * count + 1..=(before + 1) * count)

@@ -133,7 +133,7 @@ impl Host {
             }
             work.others.events.clear();
             for entry in work.apply {
-                if let Payload::Command(command) = &entry.payload {
+                if let Payload::Command { command, .. } = &entry.payload {
                     self.tally.apply(&command.bytes);
                 }
             }

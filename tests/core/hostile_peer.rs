@@ -37,7 +37,10 @@ fn command() -> impl Strategy<Value = Command> {
 fn entry() -> impl Strategy<Value = Entry> {
     let payload = prop_oneof![
         3 => Just(Payload::Empty),
-        3 => command().prop_map(Payload::Command),
+        3 => (command(), number()).prop_map(|(command, member)| Payload::Command {
+            command,
+            member: NodeId(member),
+        }),
         1 => membership().prop_map(Payload::Membership),
         1 => Just(Payload::Withheld),
     ];

@@ -37,7 +37,7 @@ impl Mark {
     pub(crate) fn of(entry: &Entry) -> Self {
         let what = match &entry.payload {
             Payload::Empty => 0,
-            Payload::Command(command) => command.sequence,
+            Payload::Command { command, .. } => command.sequence,
             Payload::Membership(membership) => key(membership) | 1 << 32,
             Payload::Withheld => Self::FORGOTTEN,
         };

@@ -7,7 +7,7 @@ use bevy_ecs::prelude::*;
 use bevy_ecs::schedule::ScheduleLabel;
 use raftian_node::driver as node;
 use raftian_node::panic_message;
-use raftian_raft::{Command, Entry, Index, Payload, Verdict};
+use raftian_raft::{Command, Entry, Index, NodeId, Payload, Verdict};
 
 use crate::command::{AnyCommand, CommandRegistry, EntryInfo, ReplicatedCommand};
 use crate::node::{AppliedLog, RaftNode};
@@ -91,7 +91,7 @@ fn apply_entry(world: &mut World, entry: &Entry) -> Result<(), String> {
         "entries must be applied in log order without gaps"
     );
     match &entry.payload {
-        Payload::Command(command) => apply_command(world, entry, command)?,
+        Payload::Command { command, member } => apply_command(world, entry, command, *member)?,
         // Membership is handled by the core, and a witness has no app to apply commands.
         Payload::Empty | Payload::Membership(_) | Payload::Withheld => {}
     }
@@ -103,7 +103,12 @@ fn apply_entry(world: &mut World, entry: &Entry) -> Result<(), String> {
     Ok(())
 }
 
-fn apply_command(world: &mut World, entry: &Entry, command: &Command) -> Result<(), String> {
+fn apply_command(
+    world: &mut World,
+    entry: &Entry,
+    command: &Command,
+    member: NodeId,
+) -> Result<(), String> {
     let Command {
         client,
         sequence,
@@ -113,6 +118,7 @@ fn apply_command(world: &mut World, entry: &Entry, command: &Command) -> Result<
         index: entry.index,
         term: entry.term,
         stamp: entry.stamp,
+        member,
         client: *client,
         sequence: *sequence,
     };

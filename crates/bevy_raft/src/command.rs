@@ -7,7 +7,7 @@ use std::fmt::Debug;
 use bevy_app::App;
 use bevy_ecs::prelude::*;
 use raftian_node::wire::{self, WireError};
-use raftian_raft::{Bytes, ClientId, Index, Stamp, Term};
+use raftian_raft::{Bytes, ClientId, Index, NodeId, Stamp, Term};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -34,7 +34,10 @@ pub struct EntryInfo {
     pub term: Term,
     /// Game clock at which its leader appended it.
     pub stamp: Stamp,
-    /// Client that proposed it.
+    /// Member that proposed it. The leader knows it from the connection, so it cannot be forged by
+    /// another member.
+    pub member: NodeId,
+    /// Client that proposed it: one run of a program.
     pub client: ClientId,
     /// Sequence number of the command within its client.
     pub sequence: u64,

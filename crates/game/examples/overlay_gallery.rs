@@ -314,6 +314,7 @@ impl Made {
             role,
             leader: (!stands && !alone).then_some(id(BO)),
             commit: Index(member.commit),
+            leader_commit: Index(member.commit),
             applied: Index(
                 member
                     .commit
@@ -367,11 +368,13 @@ impl Made {
             let order = Order::Attack {
                 city: CityId((index % 5) as u8 + 1),
             };
-            Payload::Command(Command {
+            let command = Command {
                 client: ClientId(0xada0 + index % 3),
                 sequence: index,
                 bytes: encoded(&order).into(),
-            })
+            };
+            let member = NodeId(index % 3 + 1);
+            Payload::Command { command, member }
         };
         Entry {
             term: Term(if index > PAST { 7 } else { 6 }),

@@ -1,11 +1,13 @@
 //! Entries of the replicated log.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 
 use crate::membership::Membership;
-use crate::types::{ClientId, Index, LogPosition, Stamp, Term};
+use crate::types::{ClientId, Index, LogPosition, NodeId, Stamp, Term};
 
 /// One entry of the replicated log (section 5.3), with the leader's game clock.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -30,7 +32,13 @@ pub enum Payload {
     /// 5.4.2, and 8).
     Empty,
     /// A command of the game.
-    Command(Command),
+    Command {
+        /// The command.
+        command: Command,
+        /// Member that submitted it to the leader. The leader knows it from the connection, so no
+        /// member can submit a command in another one's name.
+        member: NodeId,
+    },
     /// The members from here on. A node uses the newest membership in its log, committed or not
     /// (section 6).
     Membership(Membership),
@@ -74,7 +82,7 @@ impl Entry {
     /// The command, if the entry holds one.
     pub(crate) fn command(&self) -> Option<&Command> {
         match &self.payload {
-            Payload::Command(command) => Some(command),
+            Payload::Command { command, .. } => Some(command),
             Payload::Empty | Payload::Membership(_) | Payload::Withheld => None,
         }
     }
@@ -84,7 +92,7 @@ impl Entry {
         Self::OVERHEAD
             + match &self.payload {
                 Payload::Empty | Payload::Withheld => 0,
-                Payload::Command(command) => command.bytes.len(),
+                Payload::Command { command, .. } => command.bytes.len(),
                 Payload::Membership(membership) => {
                     membership.members().len() * Self::OVERHEAD + membership.recorded_bytes()
                 }
@@ -98,6 +106,9 @@ impl Entry {
 pub struct Bytes(Place);
 
 /// Storage of bytes. Equal bytes are stored alike: the length alone decides.
+///
+/// Decision: shared bytes are behind two pointers. Why: a thin pointer keeps an entry within a
+/// cache line, and long commands are rare. Would change if: long commands became common.
 #[derive(Clone)]
 enum Place {
     /// Inline, at most [`Bytes::SHORT`] bytes.
@@ -105,13 +116,13 @@ enum Place {
         len: u8,
         bytes: [u8; Bytes::SHORT],
     },
-    Shared(Arc<[u8]>),
+    Shared(Arc<Box<[u8]>>),
 }
 
 impl Bytes {
-    /// Largest inline length: with its own length byte and the tag, an inline value fits into the
-    /// space that the shared form needs for pointer, length and tag.
-    const SHORT: usize = 22;
+    /// Largest inline length: with its own length byte and the tag, an inline value fits into two
+    /// machine words.
+    const SHORT: usize = 14;
 }
 
 impl core::ops::Deref for Bytes {
@@ -131,9 +142,13 @@ impl Default for Bytes {
     }
 }
 
-impl From<alloc::vec::Vec<u8>> for Bytes {
-    fn from(bytes: alloc::vec::Vec<u8>) -> Self {
-        bytes.as_slice().into()
+impl From<Vec<u8>> for Bytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        if bytes.len() <= Self::SHORT {
+            bytes.as_slice().into()
+        } else {
+            Bytes(Place::Shared(Arc::new(bytes.into_boxed_slice())))
+        }
     }
 }
 
@@ -145,7 +160,7 @@ impl From<&[u8]> for Bytes {
                 here[..bytes.len()].copy_from_slice(bytes);
                 Place::Here { len, bytes: here }
             }
-            _ => Place::Shared(bytes.into()),
+            _ => Place::Shared(Arc::new(bytes.into())),
         })
     }
 }
@@ -173,6 +188,7 @@ impl fmt::Debug for Bytes {
 #[cfg(feature = "serde")]
 mod serde_bytes {
     use super::Bytes;
+    use alloc::vec::Vec;
     use core::fmt;
     use serde::de::{Error, Visitor};
 
@@ -199,7 +215,7 @@ mod serde_bytes {
                     Ok(bytes.into())
                 }
 
-                fn visit_byte_buf<E: Error>(self, bytes: alloc::vec::Vec<u8>) -> Result<Bytes, E> {
+                fn visit_byte_buf<E: Error>(self, bytes: Vec<u8>) -> Result<Bytes, E> {
                     Ok(bytes.into())
                 }
             }
@@ -224,7 +240,7 @@ mod tests {
                     bytes == Bytes::from(&all[..]),
                     matches!(bytes.0, Place::Here { .. })
                 ),
-                (false, len <= 22)
+                (false, len <= 14)
             );
         }
     }
@@ -269,7 +285,13 @@ mod tests {
             bytes: Bytes::from(&[7_u8; 100][..]),
         };
         assert_eq!(size(Payload::Empty), Entry::OVERHEAD);
-        assert_eq!(size(Payload::Command(command)), Entry::OVERHEAD + 100);
+        assert_eq!(
+            size(Payload::Command {
+                command,
+                member: NodeId(1)
+            }),
+            Entry::OVERHEAD + 100
+        );
         let members = Membership::new((1..=3).map(crate::types::NodeId)).unwrap();
         assert_eq!(size(Payload::Membership(members)), 4 * Entry::OVERHEAD);
     }

@@ -103,7 +103,7 @@ impl Log {
                 self.adopt(entry.index, membership)
             }
             Payload::Withheld => self.withheld = Some(entry.index),
-            Payload::Membership(_) | Payload::Empty | Payload::Command(_) => {}
+            Payload::Membership(_) | Payload::Empty | Payload::Command { .. } => {}
         }
     }
 

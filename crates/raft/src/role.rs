@@ -29,6 +29,8 @@ pub(crate) struct KnownLeader {
     pub(crate) incarnation: Incarnation,
     /// When its last message arrived.
     pub(crate) last_contact: Moment,
+    /// Its commit index according to its messages, for display only.
+    pub(crate) commit: Index,
 }
 
 /// A follower's state.

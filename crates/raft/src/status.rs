@@ -21,6 +21,10 @@ pub struct Status {
     pub leader: Option<NodeId>,
     /// Commit index.
     pub commit: Index,
+    /// The leader's commit index as far as this node knows it, at least its own. A leader counts up
+    /// to its first entry: once that is committed, its log contains everything that was committed
+    /// before (section 5.4.2).
+    pub leader_commit: Index,
     /// Highest index reported as applied.
     pub applied: Index,
     /// Its last entry.

@@ -206,6 +206,9 @@ impl Simulation {
             sequence,
             bytes: bytes.into(),
         };
+        self.invariants
+            .commands_name_members
+            .proposed(at, command.client, sequence);
         let before = self.host(at).refused.len();
         self.input(at, |driver| driver.propose(vec![command]));
         self.host(at)

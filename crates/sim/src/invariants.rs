@@ -6,6 +6,7 @@
 //! of [`Invariants`] and is called in [`Invariants::check`].
 
 mod applied_is_durable;
+mod commands_name_members;
 mod commit_goes_forward;
 mod committed_on_majority;
 mod durable_before_promised;
@@ -32,6 +33,7 @@ use raftian_raft::{
 };
 
 pub use applied_is_durable::AppliedIsDurable;
+pub use commands_name_members::CommandsNameMembers;
 pub use commit_goes_forward::CommitGoesForward;
 pub use committed_on_majority::CommittedOnMajority;
 pub use durable_before_promised::DurableBeforePromised;
@@ -183,6 +185,8 @@ pub struct Invariants {
     one_change_at_a_time: OneChangeAtATime,
     one_founding: OneFounding,
     pub(crate) snapshots_agree: SnapshotsAgree,
+    /// The caller reports every proposal to this property.
+    pub(crate) commands_name_members: CommandsNameMembers,
     /// The caller reports every read to this property.
     pub(crate) reads_see_commits: ReadsSeeCommits,
 }
@@ -209,6 +213,7 @@ impl Invariants {
         self.one_change_at_a_time.check(seen)?;
         self.one_founding.check(seen)?;
         self.snapshots_agree.check(seen)?;
+        self.commands_name_members.check(seen)?;
         self.reads_see_commits.check(seen)
     }
 

@@ -143,6 +143,7 @@ pub(super) mod tests {
             role: RoleKind::Follower,
             leader: None,
             commit: Index(0),
+            leader_commit: Index(0),
             applied: Index(0),
             last: LogPosition::default(),
             durable: Index(0),

@@ -215,7 +215,7 @@ impl Invariants {
 fn identity(entry: &Entry) -> Identity {
     let kind = match &entry.payload {
         Payload::Empty => EntryKind::Nothing,
-        Payload::Command(command) => EntryKind::Command(command.client, command.sequence),
+        Payload::Command { command, .. } => EntryKind::Command(command.client, command.sequence),
         Payload::Membership(_) => EntryKind::Members,
         Payload::Withheld => EntryKind::Withheld,
     };

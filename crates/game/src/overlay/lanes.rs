@@ -229,7 +229,7 @@ fn paint_entry(painter: &Painter, cell: Rect, entry: &Entry, fate: Fate, strengt
     let label = match &entry.payload {
         Payload::Empty => "–".to_owned(),
         Payload::Membership(_) => "M".to_owned(),
-        Payload::Command(_) | Payload::Withheld => entry.term.0.to_string(),
+        Payload::Command { .. } | Payload::Withheld => entry.term.0.to_string(),
     };
     if label.len() as f32 * 6.0 <= cell.width() {
         painter.text(
@@ -381,7 +381,7 @@ fn describe(ui: &mut Ui, entry: &Entry, fate: Fate, screen: &Screen) {
             ui.label("Empty entry with which a new leader commits the earlier ones");
             weak(ui, format!("stamp {} ms", entry.stamp.0));
         }
-        Payload::Command(command) => {
+        Payload::Command { command, .. } => {
             let text = match screen.commands {
                 Some(registry) => registry.describe(&command.bytes),
                 None => format!("{} bytes", command.bytes.len()),

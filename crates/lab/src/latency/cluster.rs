@@ -282,7 +282,7 @@ impl<N: Nodes> Cluster<N> {
             // An order counts as displayed only at the node where it was clicked.
             for committed in &taken {
                 if let Committed::Entry(entry) = committed
-                    && let Payload::Command(command) = &entry.payload
+                    && let Payload::Command { command, .. } = &entry.payload
                     && self
                         .pending
                         .get(&command.sequence)

@@ -211,7 +211,7 @@ impl Node {
             TraceEvent::Committed(entries) => {
                 for entry in entries {
                     self.committed.entry(entry.index).or_insert(now);
-                    if let Payload::Command(command) = &entry.payload {
+                    if let Payload::Command { command, .. } = &entry.payload {
                         self.places.entry(command.sequence).or_insert(entry.index);
                     }
                 }
@@ -251,7 +251,10 @@ mod tests {
             sequence: 7,
             bytes: Bytes::from(b"x".as_slice()),
         };
-        let payload = Payload::Command(command.clone());
+        let payload = Payload::Command {
+            command: command.clone(),
+            member: NodeId(1),
+        };
         let entry = Entry {
             term: Term(1),
             index: Index(3),

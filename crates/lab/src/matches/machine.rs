@@ -125,7 +125,9 @@ impl Machine {
             return;
         }
         let order = |entry: &raftian_raft::Entry| match &entry.payload {
-            raftian_raft::Payload::Command(command) => Some((command.client, command.sequence)),
+            raftian_raft::Payload::Command { command, .. } => {
+                Some((command.client, command.sequence))
+            }
             _ => None,
         };
         if last > noted_last {

@@ -32,7 +32,7 @@ impl State {
     /// Applies the next entry, with a planted bug if one is set.
     pub(super) fn apply(&mut self, entry: &Entry, plant: Option<Plant>) -> Applied {
         self.index = entry.index;
-        let Payload::Command(command) = &entry.payload else {
+        let Payload::Command { command, .. } = &entry.payload else {
             return Applied::Nothing;
         };
         let client = command.client;
@@ -106,7 +106,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use raftian_raft::{Command, Stamp, Term};
+    use raftian_raft::{Command, NodeId, Stamp, Term};
 
     #[test]
     fn state_survives_save_and_restore() {
@@ -121,7 +121,10 @@ mod tests {
                 term: Term(1),
                 index: Index(index),
                 stamp: Stamp(0),
-                payload: Payload::Command(command),
+                payload: Payload::Command {
+                    command,
+                    member: NodeId(1),
+                },
             };
             state.apply(&entry, None);
         }

@@ -316,7 +316,7 @@ impl Cluster {
             node.take_committed(1_000, &mut taken);
             sequences.extend(taken.drain(..).filter_map(|committed| match committed {
                 Committed::Entry(entry) => match entry.payload {
-                    Payload::Command(command) => Some(command.sequence),
+                    Payload::Command { command, .. } => Some(command.sequence),
                     Payload::Empty | Payload::Membership(_) | Payload::Withheld => None,
                 },
                 Committed::Snapshot(_) => None,

@@ -117,7 +117,10 @@ fn entry(index: u64, term: u64) -> Entry {
         term: Term(term),
         index: Index(index),
         stamp: Stamp(index * 10),
-        payload: Payload::Command(command),
+        payload: Payload::Command {
+            command,
+            member: NodeId(1),
+        },
     }
 }
 

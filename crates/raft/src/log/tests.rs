@@ -183,7 +183,7 @@ impl Naive {
             .iter()
             .filter_map(|entry| match &entry.payload {
                 Payload::Membership(membership) => Some((entry.index.0, membership.clone())),
-                Payload::Empty | Payload::Withheld | Payload::Command(_) => None,
+                Payload::Empty | Payload::Withheld | Payload::Command { .. } => None,
             });
         let founding = Membership::new([crate::types::NodeId(1)]).unwrap();
         core::iter::once((0, founding))
@@ -310,7 +310,8 @@ proptest! {
                 sequence: index,
                 bytes: alloc::vec![7; *size].into(),
             };
-            Entry { payload: Payload::Command(command), ..entry(index, 1) }
+            let member = crate::types::NodeId(1);
+            Entry { payload: Payload::Command { command, member }, ..entry(index, 1) }
         });
         let log = restore(entries.collect()).unwrap();
         let (batch, sum) = log.batch(Index(from), count, bytes);

@@ -92,7 +92,7 @@ impl Node {
             Body::InstallSnapshot(part) => self.on_install_snapshot(from, term, *part),
             Body::SnapshotReply(reply) => self.on_snapshot_reply(from, term, reply),
             Body::TimeoutNow => self.on_timeout_now(from, term),
-            Body::Forward { commands } => self.on_forward(commands),
+            Body::Forward { commands } => self.on_forward(from, commands),
             Body::Read { token } => self.on_read(from, token),
             Body::ReadReply { token, index } => self.on_read_reply(term, token, index),
             Body::LostEntries { acknowledged } => self.on_lost_entries(from, term, acknowledged),

@@ -36,6 +36,13 @@ impl Node {
             return self.ignore(from, "another node leads its term");
         }
         self.round_trip = round_trip;
+        if let Role::Follower(Follower {
+            leader: Some(leader),
+            ..
+        }) = &mut self.role
+        {
+            leader.commit = leader.commit.max(commit);
+        }
         if let Some(mine) = self.contradiction(previous) {
             return self.ignore_contradiction(from, mine, previous);
         }
@@ -119,10 +126,18 @@ impl Node {
         // Must precede the draw: the adaptive timeout depends on the number of failed campaigns.
         self.end_campaigning();
         let election_deadline = self.draw_election_deadline();
+        let commit = match &self.role {
+            Role::Follower(Follower {
+                leader: Some(leader),
+                ..
+            }) => leader.commit,
+            _ => Index(0),
+        };
         let leader = KnownLeader {
             id: from,
             incarnation: self.incarnation_of(from),
             last_contact: self.now,
+            commit,
         };
         self.role = Role::Follower(Follower {
             leader: Some(leader),

@@ -151,6 +151,7 @@ fn hash_role(role: &Role, hasher: &mut impl Hasher) {
                      id,
                      incarnation,
                      last_contact: _,
+                     commit: _,
                  }| (id, incarnation),
             );
             known.hash(hasher);

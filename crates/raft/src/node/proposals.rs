@@ -19,7 +19,7 @@ impl Node {
             Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => Some(self.leader()),
         };
         match to_leader {
-            None => self.append_commands(commands, true),
+            None => self.append_commands(commands, self.config.id),
             Some(Some(leader)) => self.forward(leader, commands),
             Some(None) => {
                 let refused = commands
@@ -32,16 +32,17 @@ impl Node {
 
     /// Appends commands that another node forwarded. Refused ones are dropped, since their proposer
     /// retries. A node that does not lead drops them all, so that no command is forwarded twice.
-    pub(super) fn on_forward(&mut self, commands: Vec<Command>) {
+    pub(super) fn on_forward(&mut self, from: NodeId, commands: Vec<Command>) {
         if matches!(self.role, Role::Leader(_)) {
-            self.append_commands(commands, false);
+            self.append_commands(commands, from);
         }
     }
 
-    /// Appends commands to the leader's log. A command that is already there and uncommitted is
-    /// dropped: it is a retry, and its proposer gets the result of the first copy. Refusals are
-    /// reported if `report` is set.
-    fn append_commands(&mut self, commands: Vec<Command>, report: bool) {
+    /// Appends commands of `member` to the leader's log. A command that is already there and
+    /// uncommitted is dropped: it is a retry, and its proposer gets the result of the first copy.
+    /// Refusals of this node's own commands are reported.
+    fn append_commands(&mut self, commands: Vec<Command>, member: NodeId) {
+        let report = member == self.config.id;
         // Once for all commands: it may walk over every uncommitted entry.
         let full = self.is_log_full();
         let Role::Leader(leader) = &mut self.role else {
@@ -89,7 +90,7 @@ impl Node {
                 term,
                 index,
                 stamp,
-                payload: Payload::Command(command),
+                payload: Payload::Command { command, member },
             };
             leader.uncommitted_bytes += entry.size();
             self.log.push(entry);

@@ -363,7 +363,7 @@ impl<'a> Sender<'a> {
 /// Returns the entry as a witness stores it, without its command.
 fn withheld(entry: &Entry) -> Entry {
     let payload = match &entry.payload {
-        Payload::Command(_) | Payload::Withheld => Payload::Withheld,
+        Payload::Command { .. } | Payload::Withheld => Payload::Withheld,
         Payload::Empty => Payload::Empty,
         // A witness votes and counts majorities, so it needs every membership.
         Payload::Membership(membership) => Payload::Membership(membership.clone()),

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::Node;
 use crate::progress::{Flow, Progress};
-use crate::role::Role;
+use crate::role::{Follower, Role};
 use crate::status::{FlowKind, PeerStatus, Status};
 use crate::types::NodeId;
 
@@ -38,6 +38,14 @@ impl Node {
             role: self.role.kind(),
             leader: self.leader(),
             commit: self.commit,
+            leader_commit: self.commit.max(match &self.role {
+                Role::Leader(leader) => leader.first_of_term,
+                Role::Follower(Follower {
+                    leader: Some(leader),
+                    ..
+                }) => leader.commit,
+                _ => self.commit,
+            }),
             applied: self.apply_state.applied,
             last: self.log.last(),
             durable: self.disk.durable(),

@@ -53,7 +53,7 @@ impl CommittedLog {
         };
         let mut done: BTreeSet<(ClientId, u64)> = BTreeSet::new();
         for entry in &self.entries[..count] {
-            let Payload::Command(command) = &entry.payload else {
+            let Payload::Command { command, .. } = &entry.payload else {
                 continue;
             };
             // Called for its effect on the sessions; the set below detects duplicates.

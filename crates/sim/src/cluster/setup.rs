@@ -111,7 +111,10 @@ impl Setup {
             .entries
             .get_mut(place)
             .expect("the log has an entry at this index");
-        entry.payload = Payload::Command(command);
+        entry.payload = Payload::Command {
+            command,
+            member: NodeId(id),
+        };
         self
     }
 

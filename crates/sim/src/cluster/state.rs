@@ -49,7 +49,7 @@ impl State {
     /// Applies the next committed entry. A command takes effect once, even if it was committed
     /// several times.
     pub(super) fn apply(&mut self, entry: Entry) {
-        if let Payload::Command(command) = &entry.payload
+        if let Payload::Command { command, .. } = &entry.payload
             && self.sessions.admit(command.client, command.sequence) == Verdict::Apply
         {
             self.hash = hash_effect(self.hash, command);
@@ -98,7 +98,7 @@ impl State {
         let sessions =
             Sessions::restore(saved.sessions).expect("a snapshot holds sessions that were saved");
         let effect = |index: &Index| match &saved.applied[index.0 as usize - 1].payload {
-            Payload::Command(command) => command.clone(),
+            Payload::Command { command, .. } => command.clone(),
             Payload::Empty | Payload::Membership(_) | Payload::Withheld => {
                 panic!("only commands take effect")
             }
@@ -117,7 +117,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use raftian_raft::{Stamp, Term};
+    use raftian_raft::{NodeId, Stamp, Term};
 
     fn entry(index: u64, client: u64, sequence: u64) -> Entry {
         let command = Command {
@@ -129,7 +129,10 @@ mod tests {
             term: Term(1),
             index: Index(index),
             stamp: Stamp(0),
-            payload: Payload::Command(command),
+            payload: Payload::Command {
+                command,
+                member: NodeId(1),
+            },
         }
     }
 

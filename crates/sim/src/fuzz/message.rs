@@ -241,7 +241,10 @@ fn part(choices: &mut Choices<'_>, node: &Node, term: Term) -> InstallSnapshot {
 pub(super) fn payload(choices: &mut Choices<'_>) -> Payload {
     match choices.of(8) {
         0..=2 => Payload::Empty,
-        3..=5 => Payload::Command(command(choices)),
+        3..=5 => Payload::Command {
+            command: command(choices),
+            member: NodeId(choices.number()),
+        },
         6 => Payload::Membership(membership(choices)),
         _ => Payload::Withheld,
     }

@@ -102,7 +102,10 @@ fn writes() -> Vec<Write> {
             term: Term(term),
             index: Index(index),
             stamp: Stamp(index),
-            payload: Payload::Command(command),
+            payload: Payload::Command {
+                command,
+                member: NodeId(1),
+            },
         }
     };
     let snapshot = |index: u64, term: u64, size: usize| Snapshot {

@@ -97,7 +97,7 @@ impl LogMatching {
 fn same(one: &Entry, other: &Entry) -> bool {
     let forgotten = |a: &Entry, b: &Entry| {
         a.payload == Payload::Withheld
-            && matches!(b.payload, Payload::Command(_))
+            && matches!(b.payload, Payload::Command { .. })
             && a.stamp == b.stamp
     };
     one == other

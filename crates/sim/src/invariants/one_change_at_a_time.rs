@@ -29,7 +29,7 @@ impl OneChangeAtATime {
         }
         let membership = |entry: &'_ Entry| match &entry.payload {
             Payload::Membership(membership) => Some((entry.index, membership.clone())),
-            Payload::Empty | Payload::Command(_) | Payload::Withheld => None,
+            Payload::Empty | Payload::Command { .. } | Payload::Withheld => None,
         };
         let place = (seen.commit.0.saturating_sub(seen.start.index.0) as usize).min(seen.log.len());
         let committed = seen.log[..place].iter().filter_map(membership).next_back();

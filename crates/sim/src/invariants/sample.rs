@@ -67,11 +67,13 @@ impl Sample {
 
     /// Makes the entry at `index` this command.
     pub(super) fn command(mut self, index: usize, client: u64, sequence: u64, text: &str) -> Self {
-        self.log[index - 1].payload = Payload::Command(Command {
+        let command = Command {
             client: ClientId(client),
             sequence,
             bytes: text.as_bytes().into(),
-        });
+        };
+        let member = NodeId(1);
+        self.log[index - 1].payload = Payload::Command { command, member };
         self
     }
 

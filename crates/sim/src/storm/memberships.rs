@@ -206,6 +206,6 @@ impl Distinct {
 fn changed(entry: &Entry) -> Option<&Membership> {
     match &entry.payload {
         Payload::Membership(membership) => Some(membership),
-        Payload::Empty | Payload::Command(_) | Payload::Withheld => None,
+        Payload::Empty | Payload::Command { .. } | Payload::Withheld => None,
     }
 }

@@ -172,11 +172,13 @@ fn entry(rng: &mut ChaCha8Rng, index: u64, term: Term, size: Size) -> Entry {
         Size::Large => 6000,
     };
     let bytes = bytes(rng, most);
-    let payload = Payload::Command(Command {
+    let command = Command {
         client: ClientId(7),
         sequence: index,
         bytes: bytes.into(),
-    });
+    };
+    let member = NodeId(1);
+    let payload = Payload::Command { command, member };
     Entry {
         term,
         index: Index(index),

@@ -23,7 +23,7 @@ fn change_layout(disk: &Disk, schema: u32) {
 
 #[test]
 fn store_of_another_layout_is_refused_by_its_number() {
-    for schema in [0, 3, 4, SCHEMA + 1] {
+    for schema in [0, 3, 4, 5, SCHEMA + 1] {
         let disk = Disk::holding(written_disk());
         change_layout(&disk, schema);
         let error = disk.open().map(drop).expect_err("another layout");

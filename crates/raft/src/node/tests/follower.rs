@@ -307,7 +307,10 @@ fn candidate_addresses_each_member_by_its_incarnation() {
 /// An append of `count` commands of 10 bytes each.
 fn commands(previous: LogPosition, count: u64) -> Body {
     let entry = |index| {
-        let payload = Payload::Command(command(index, 10));
+        let payload = Payload::Command {
+            command: command(index, 10),
+            member: NodeId(1),
+        };
         Entry {
             term: TERM,
             index: Index(index),

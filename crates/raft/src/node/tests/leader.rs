@@ -423,6 +423,26 @@ fn uncommitted_command_is_not_appended_again() {
     assert_eq!(last(&mut node), 7, "the sessions filter committed commands");
 }
 
+/// The leader knows the origin from the connection; the message has no field for it.
+#[test]
+fn entry_names_the_member_that_submitted_its_command() {
+    let mut node = leader(three(Standing::Voter), |_| {});
+    propose(&mut node, [1]);
+    let forward = Body::Forward {
+        commands: vec![command(2, 10)],
+    };
+    receive(&mut node, 2, forward);
+    let members: Vec<_> = node
+        .entries_from(Index(1))
+        .iter()
+        .filter_map(|entry| match &entry.payload {
+            Payload::Command { command, member } => Some((command.sequence, *member)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(members, [(1, NodeId(1)), (2, NodeId(2))]);
+}
+
 /// Entries of earlier terms contain commands too.
 #[test]
 fn new_leader_recognises_uncommitted_commands_in_its_log() {
@@ -430,7 +450,10 @@ fn new_leader_recognises_uncommitted_commands_in_its_log() {
         term: TERM,
         index: Index(index),
         stamp: Stamp(0),
-        payload: Payload::Command(command(index, 10)),
+        payload: Payload::Command {
+            command: command(index, 10),
+            member: NodeId(1),
+        },
     };
     let hard_state = HardState {
         term: TERM,

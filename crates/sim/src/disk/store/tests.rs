@@ -18,7 +18,10 @@ fn entry(index: u64, term: u64) -> Entry {
         term: Term(term),
         index: Index(index),
         stamp: Stamp(index),
-        payload: Payload::Command(command),
+        payload: Payload::Command {
+            command,
+            member: NodeId(1),
+        },
     }
 }
 

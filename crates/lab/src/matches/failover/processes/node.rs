@@ -124,7 +124,7 @@ fn write_events(lines: impl Iterator<Item = ChildEvent>) -> Result<(), ProcessEr
 /// Client and sequence number of an entry, if it is a command.
 fn order(entry: &Entry) -> Option<(ClientId, u64)> {
     match &entry.payload {
-        Payload::Command(command) => Some((command.client, command.sequence)),
+        Payload::Command { command, .. } => Some((command.client, command.sequence)),
         _ => None,
     }
 }
