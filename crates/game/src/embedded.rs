@@ -12,10 +12,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bevy::prelude::*;
-use raftian_node::cluster::{self, ClusterError, Founders, NodeConfig};
+use raftian_node::cluster::{self, ClusterError, NodeConfig};
 use raftian_node::quic::QuicOptions;
-use raftian_node::{NodeControl, NodeHandle, NodeOptions, StartError, fresh_seed};
-use raftian_raft::{Config, MembershipError, NodeId};
+use raftian_node::{NodeControl, NodeHandle, NodeOptions, StartError};
+use raftian_raft::{MembershipError, NodeId};
 
 use crate::cluster_view::{AppliedState, ClusterView, Fault, FaultKind, MemberView};
 use crate::headless;
@@ -69,33 +69,6 @@ struct Background {
     thread: JoinHandle<()>,
 }
 
-/// Limit of entries without a snapshot: 64 MiB. Snapshots are taken after `snapshot_entries`
-/// orders, which are short, so only a stalled program reaches the limit, such as one behind a
-/// window that the system does not draw.
-const MAX_LOG_BYTES: usize = 64 * 1024 * 1024;
-
-/// Silence after which a player's member loses its vote, until it returns.
-const VANISH_AFTER: Duration = Duration::from_secs(10);
-
-/// Options for the consensus core of the member `config`.
-///
-/// # Errors
-/// If the cluster has no members.
-pub fn raft_config(config: &NodeConfig) -> Result<Config, MembershipError> {
-    let mut raft = Config::new(config.id, config.founders()?, fresh_seed());
-    raft.election_timeout = config.timing.election;
-    raft.heartbeat = config.timing.heartbeat;
-    raft.snapshot_entries = Some(config.snapshot_entries);
-    raft.max_log_bytes = Some(MAX_LOG_BYTES);
-    // Who belongs to a match that was created from files is its operator's decision.
-    if matches!(config.founding, Founders::Recorded { .. }) {
-        raft.vanish_after = Some(VANISH_AFTER);
-    }
-    // The log kept behind a snapshot is no longer than the distance between two snapshots.
-    raft.snapshot_keep = raft.snapshot_keep.min(config.snapshot_entries);
-    Ok(raft)
-}
-
 /// Options with which the node of `config` starts over `links`.
 ///
 /// # Errors
@@ -104,7 +77,7 @@ pub fn node_options(
     config: &NodeConfig,
     links: QuicOptions,
 ) -> Result<NodeOptions, MembershipError> {
-    Ok(NodeOptions::new(config, raft_config(config)?, links))
+    Ok(NodeOptions::new(config, config.raft_config()?, links))
 }
 
 /// Starts the node of `config` over `links`.

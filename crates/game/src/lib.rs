@@ -15,7 +15,6 @@ pub mod display;
 pub mod embedded;
 pub mod frame_cap;
 pub mod headless;
-mod lan;
 mod match_directory;
 #[cfg(feature = "client")]
 pub mod overlay;

@@ -19,10 +19,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use raftian_raft::{Membership, MembershipError, NodeId, Standing};
+use raftian_raft::{Config, Membership, MembershipError, NodeId, Standing};
 
 use crate::contact::Contact;
-use crate::random_ids::fresh_incarnation;
+use crate::random_ids::{fresh_incarnation, fresh_seed};
 use crate::store::Creation;
 
 pub use generate::{NewCluster, default_member_name, generate};
@@ -41,6 +41,14 @@ pub const SNAPSHOT_ENTRIES: u64 = 4096;
 /// Maximum length of a cluster or member name, in characters: 32. It must fit a table in the game
 /// and a line of a log.
 pub const MAX_NAME: usize = 32;
+
+/// Limit of entries without a snapshot: 64 MiB. Snapshots are taken after `snapshot_entries`
+/// orders, which are short, so only a stalled program reaches the limit, such as one behind a
+/// window that the system does not draw.
+const MAX_LOG_BYTES: usize = 64 * 1024 * 1024;
+
+/// Silence after which a player's member loses its vote, until it returns.
+const VANISH_AFTER: Duration = Duration::from_secs(10);
 
 /// Configuration of one node.
 #[derive(Clone, Debug)]
@@ -318,6 +326,25 @@ impl NodeConfig {
                 Membership::new(self.members.iter().map(|member| member.id))
             }
         }
+    }
+
+    /// Returns the settings of the consensus core for this member.
+    ///
+    /// # Errors
+    /// If the cluster has no members.
+    pub fn raft_config(&self) -> Result<Config, MembershipError> {
+        let mut raft = Config::new(self.id, self.founders()?, fresh_seed());
+        raft.election_timeout = self.timing.election;
+        raft.heartbeat = self.timing.heartbeat;
+        raft.snapshot_entries = Some(self.snapshot_entries);
+        raft.max_log_bytes = Some(MAX_LOG_BYTES);
+        // Who belongs to a match that was created from files is its operator's decision.
+        if matches!(self.founding, Founders::Recorded { .. }) {
+            raft.vanish_after = Some(VANISH_AFTER);
+        }
+        // The log kept behind a snapshot is no longer than the distance between two snapshots.
+        raft.snapshot_keep = raft.snapshot_keep.min(self.snapshot_entries);
+        Ok(raft)
     }
 
     /// Validates the values of the configuration, beyond its syntax; errors name `file`.

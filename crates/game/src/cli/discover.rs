@@ -5,12 +5,13 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use clap::Args;
+use raftian_node::lan::{LanMatch, browse};
+use raftian_node::player::PlayerError;
 use raftian_node::wire::WIRE_VERSION;
 use serde::Serialize;
 
 use super::output::{failed, print, print_json, seconds};
 use super::{Exit, Failure};
-use crate::lan::{LanMatch, browse};
 
 /// Name and version of the JSON schema.
 const SCHEMA: &str = "raftian.discover/1";
@@ -65,7 +66,7 @@ pub(super) fn run(args: &DiscoverArgs) -> Result<Exit, Failure> {
 
 fn discover(args: &DiscoverArgs) -> Result<DiscoverDocument, Failure> {
     let time = Duration::from_secs_f64(args.timeout);
-    let found = browse(time, |_| false).map_err(no_mdns)?;
+    let found = browse(time, |_| false).map_err(PlayerError::Discovery)?;
     let mut matches: BTreeMap<_, Vec<LanMatch>> = BTreeMap::new();
     for announced in found {
         matches
@@ -89,14 +90,6 @@ fn discover(args: &DiscoverArgs) -> Result<DiscoverDocument, Failure> {
         ok: true,
         matches: documents.collect(),
     })
-}
-
-/// Failure of a command that needs mDNS.
-pub(super) fn no_mdns(reason: String) -> Failure {
-    Failure::new(
-        Exit::Network,
-        format!("the local network cannot be searched by mDNS: {reason}; join with a ticket"),
-    )
 }
 
 impl DiscoverDocument {

@@ -8,14 +8,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use raftian_node::contact::local_addresses;
+use raftian_node::lan::browse;
+use raftian_node::player::DEFAULT_PORT;
 use serde::Serialize;
 
-use super::member::PORT;
 use super::output::{print, print_json};
 use super::profile::RunningArgs;
 use super::status::ask_status;
 use super::{Exit, Failure};
-use crate::lan::browse;
 
 /// Name and version of the JSON schema.
 const SCHEMA: &str = "raftian.doctor/1";
@@ -97,18 +97,21 @@ fn check(name: &'static str, result: Result<String, String>) -> Check {
 }
 
 fn port() -> Result<String, String> {
-    let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, PORT));
+    let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, DEFAULT_PORT));
     match UdpSocket::bind(address) {
-        Ok(_) => Ok(format!("UDP {PORT} is free")),
+        Ok(_) => Ok(format!("UDP {DEFAULT_PORT} is free")),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Ok(format!(
-            "UDP {PORT} is in use, perhaps by a match; another one takes another port"
+            "UDP {DEFAULT_PORT} is in use, perhaps by a match; another one takes another port"
         )),
-        Err(error) => Err(format!("UDP {PORT} cannot be opened: {error}")),
+        Err(error) => Err(format!("UDP {DEFAULT_PORT} cannot be opened: {error}")),
     }
 }
 
 fn addresses() -> Result<String, String> {
-    let found = local_addresses(SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, PORT)));
+    let found = local_addresses(SocketAddr::from((
+        std::net::Ipv6Addr::UNSPECIFIED,
+        DEFAULT_PORT,
+    )));
     let text: Vec<_> = found
         .iter()
         .map(|address| address.ip().to_string())

@@ -5,6 +5,7 @@ use std::process::{ExitCode, Termination};
 use raftian_node::StartError;
 use raftian_node::cluster::ClusterError;
 use raftian_node::match_request::Refusal;
+use raftian_node::player::PlayerError;
 use raftian_node::quic::AskError;
 use raftian_node::quic::client::ClientError;
 use raftian_node::store::StoreError;
@@ -131,6 +132,28 @@ impl From<AskError> for Failure {
             _ => Exit::Unexpected,
         };
         Failure::new(exit, error.to_string())
+    }
+}
+
+impl From<PlayerError> for Failure {
+    fn from(error: PlayerError) -> Self {
+        let message = error.to_string();
+        let exit = match error {
+            PlayerError::Files(cause) => Failure::from(cause).exit,
+            PlayerError::Start(cause) => Failure::from(cause).exit,
+            PlayerError::Ask(cause) => Failure::from(cause).exit,
+            PlayerError::Refused(refusal) => exit_of(&refusal),
+            PlayerError::Name { .. } => Exit::Usage,
+            PlayerError::Occupied { .. } | PlayerError::Empty { .. } | PlayerError::Left { .. } => {
+                Exit::Configuration
+            }
+            PlayerError::Listen { .. } | PlayerError::Discovery(_) | PlayerError::UnknownCode => {
+                Exit::Network
+            }
+            PlayerError::ForeignProtocol { .. } | PlayerError::UnexpectedReply => Exit::Version,
+            _ => Exit::Unexpected,
+        };
+        Failure { exit, message }
     }
 }
 

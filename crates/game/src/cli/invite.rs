@@ -4,12 +4,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Subcommand};
 use raftian_node::cluster::Fingerprint;
+use raftian_node::fresh_secret;
 use raftian_node::match_request::{MatchReply, MatchRequest};
 use raftian_node::ticket::{MatchId, Secret, Ticket, TicketMember};
 use serde::Serialize;
 
 use super::change::request;
-use super::new_match::random;
 use super::output::{failed, print, print_json};
 use super::profile::RunningArgs;
 use super::status::ask_status;
@@ -89,7 +89,8 @@ pub(super) fn run(args: &InviteArgs) -> Result<Exit, Failure> {
 }
 
 fn invite(args: &NewInviteArgs, member: &RunningArgs) -> Result<InviteDocument, Failure> {
-    let secret = Secret(random()?);
+    let secret = fresh_secret().map_err(|error| Failure::new(Exit::Unexpected, error))?;
+    let secret = Secret(secret);
     let expires = args.expires.map(|validity| {
         let end = SystemTime::now() + validity;
         end.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()

@@ -9,7 +9,6 @@ mod invite;
 mod join;
 mod member;
 mod members;
-mod new_match;
 mod node;
 mod order;
 mod output;

@@ -9,7 +9,7 @@ use raftian_node::{NodeHandle, Stopped};
 
 use super::member::PlaceArgs;
 use super::output::print;
-use super::profile::{RunningArgs, member_in};
+use super::profile::RunningArgs;
 use super::signals::watch_signals;
 use super::start::resume;
 use super::{Exit, Failure};
@@ -29,8 +29,7 @@ pub(super) struct NodeArgs {
 pub(super) fn run(args: &NodeArgs, log_level: &str) -> Result<Exit, Failure> {
     let Some(config) = &args.member.config else {
         let directory = args.member.directory()?;
-        let file = member_in(&directory)?;
-        return resume(directory, file, &PlaceArgs::headless(args.json), log_level);
+        return resume(directory, &PlaceArgs::headless(args.json), log_level);
     };
     let stop_request = watch_signals()?;
     let (node, member) = start(config)?;

@@ -4,9 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use etcetera::base_strategy::{BaseStrategy, choose_base_strategy};
 use raftian_node::cluster::{MemberFile, NodeConfig, NodeFile};
-use raftian_raft::NodeId;
+use raftian_node::player::MatchFolders;
 
 use super::{Exit, Failure};
 
@@ -15,9 +14,6 @@ const PROGRAM: &str = "raftian";
 
 /// File that names the directory of the match that was started last.
 const CURRENT: &str = "current";
-
-/// Digits of a match id that distinguish the matches of one user.
-const SHORT: usize = 8;
 
 /// Selects a running member.
 #[derive(Args, Debug)]
@@ -70,28 +66,10 @@ pub(super) fn member_in(directory: &Path) -> Result<MemberFile, Failure> {
     })
 }
 
-/// Directory of a match in the user's data folder.
-pub(super) fn match_directory(match_id: &str) -> Result<PathBuf, Failure> {
-    let folders = choose_base_strategy().map_err(|error| {
-        Failure::new(
-            Exit::Configuration,
-            format!("this user has no folder for data: {error}; name one with --data DIR"),
-        )
-    })?;
-    let short: String = match_id.chars().take(SHORT).collect();
-    Ok(folders.data_dir().join(PROGRAM).join("matches").join(short))
-}
-
-/// Path of the rollback guard of a member: in the user's state folder, so that it is not copied or
-/// restored together with the member's directory. Beside that directory if there is no such folder.
-pub(super) fn mark(directory: &Path, match_id: &str, id: NodeId) -> PathBuf {
-    let name = format!("{match_id}-{id}.mark");
-    let state = choose_base_strategy().ok().map(|folders| {
-        let state = folders.state_dir().unwrap_or_else(|| folders.data_dir());
-        state.join(PROGRAM)
-    });
-    let state = state.unwrap_or_else(|| directory.parent().unwrap_or(Path::new(".")).to_owned());
-    state.join("marks").join(name)
+/// Folders of the user's matches.
+pub(super) fn folders() -> Result<MatchFolders, Failure> {
+    MatchFolders::of_user(PROGRAM)
+        .map_err(|error| Failure::new(Exit::Configuration, format!("{error} with --data DIR")))
 }
 
 /// Remembers the directory of the match that was started last.
@@ -113,6 +91,5 @@ fn current() -> Option<PathBuf> {
 }
 
 fn current_file() -> Option<PathBuf> {
-    let folders = choose_base_strategy().ok()?;
-    Some(folders.data_dir().join(PROGRAM).join(CURRENT))
+    Some(folders().ok()?.data().join(CURRENT))
 }

@@ -6,13 +6,14 @@ use clap::Args;
 use raftian_node::cluster::MemberFile;
 use raftian_node::contact::{Contact, local_addresses};
 use raftian_node::fresh_incarnation;
+use raftian_node::player::{MatchFolders, NewMatch};
 use raftian_node::recover::{RecoverError, recover};
 use raftian_node::store::Creation;
 use raftian_raft::NodeId;
 
-use super::new_match::NewMatch;
-use super::profile::{RunningArgs, mark, member_in, set_current};
+use super::profile::{RunningArgs, folders, member_in, set_current};
 use super::{Exit, Failure};
+use crate::replication::RULES;
 use crate::terminal::note;
 
 #[derive(Args, Debug)]
@@ -51,7 +52,9 @@ pub(super) fn run(args: &RecoverArgs) -> Result<Exit, Failure> {
     let id = NodeId(old.id);
     let mut new = old.clone();
     new.match_id = drawn.id;
-    new.mark = mark(&directory, &drawn.id.to_string(), id);
+    let beside = directory.parent().unwrap_or(&directory);
+    let folders = folders().unwrap_or_else(|_| MatchFolders::inside(beside));
+    new.mark = folders.guard(drawn.id, id);
     new.left = false;
     new.known.clear();
     let incarnation = fresh_incarnation();
@@ -60,7 +63,7 @@ pub(super) fn run(args: &RecoverArgs) -> Result<Exit, Failure> {
         fingerprint: old_config.identity.fingerprint(),
         addresses: local_addresses(old.listen),
     };
-    let membership = drawn.membership(&old.match_name, (id, incarnation), &contact)?;
+    let membership = drawn.membership((&old.match_name, RULES), (id, incarnation), &contact)?;
     new.invite = Some(drawn.ticket_invite());
     new.code = drawn.code;
     let new_config = new.config(&directory, Vec::new(), None)?;

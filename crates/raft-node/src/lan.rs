@@ -4,15 +4,16 @@
 //! the member proves the key that was announced.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use crate::cluster::Fingerprint;
+use crate::code::Hint;
+use crate::match_record::MatchRecord;
+use crate::ticket::MatchId;
+use crate::wire::WIRE_VERSION;
 use mdns_sd::{IfKind, ResolvedService, ServiceDaemon, ServiceEvent, ServiceInfo};
-use raftian_node::cluster::Fingerprint;
-use raftian_node::code::Hint;
-use raftian_node::match_record::MatchRecord;
-use raftian_node::ticket::MatchId;
-use raftian_node::wire::WIRE_VERSION;
 use raftian_raft::{Membership, Standing};
 
 /// Type of the service.
@@ -21,8 +22,8 @@ const SERVICE: &str = "_raftian._udp.local.";
 /// Time to wait for further members of a match after the first.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Announces one member. The announcement ends when this value is dropped.
-pub(crate) struct Announcer {
+/// Announces one member of a match. The announcement ends when this value is dropped.
+pub struct Announcer {
     daemon: ServiceDaemon,
     fingerprint: Fingerprint,
     listen: SocketAddr,
@@ -31,21 +32,21 @@ pub(crate) struct Announcer {
 
 /// A match that a member announces.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct LanMatch {
+pub struct LanMatch {
     /// Its id.
-    pub(crate) match_id: MatchId,
+    pub match_id: MatchId,
     /// Its name.
-    pub(crate) name: String,
+    pub name: String,
     /// Number of its players.
-    pub(crate) players: usize,
+    pub players: usize,
     /// Wire version of its members.
-    pub(crate) protocol: u8,
+    pub protocol: u8,
     /// Hint of its code and the number of the code's invite, if it has a code.
-    pub(crate) code: Option<(Hint, u32)>,
+    pub code: Option<(Hint, u32)>,
     /// Certificate of the member that announces it.
-    pub(crate) fingerprint: Fingerprint,
+    pub fingerprint: Fingerprint,
     /// Addresses of that member.
-    pub(crate) addresses: Vec<SocketAddr>,
+    pub addresses: Vec<SocketAddr>,
 }
 
 impl Announcer {
@@ -54,7 +55,7 @@ impl Announcer {
     ///
     /// # Errors
     /// If mDNS cannot be used, with the reason.
-    pub(crate) fn new(fingerprint: Fingerprint, listen: SocketAddr) -> Result<Self, String> {
+    pub fn new(fingerprint: Fingerprint, listen: SocketAddr) -> Result<Self, String> {
         let daemon = ServiceDaemon::new().map_err(|error| error.to_string())?;
         if listen.ip().is_loopback() {
             daemon
@@ -71,7 +72,7 @@ impl Announcer {
     }
 
     /// Announces the match as `membership` describes it. No-op if nothing changed.
-    pub(crate) fn announce(&mut self, membership: &Membership) {
+    pub fn announce(&mut self, membership: &Membership) {
         // A match without a code is not for the local network.
         let record = MatchRecord::of(membership).filter(|record| record.code.is_some());
         let Some(record) = record else { return };
@@ -148,7 +149,7 @@ fn properties(
 ///
 /// # Errors
 /// If mDNS cannot be used, with the reason.
-pub(crate) fn browse(
+pub fn browse(
     time: Duration,
     is_wanted: impl Fn(&LanMatch) -> bool,
 ) -> Result<Vec<LanMatch>, String> {
@@ -194,7 +195,7 @@ fn read(service: &ResolvedService) -> Option<LanMatch> {
         .collect();
     addresses.sort();
     let name = property("name")?;
-    raftian_node::cluster::check_player_name(name).ok()?;
+    crate::cluster::check_player_name(name).ok()?;
     Some(LanMatch {
         match_id: MatchId::try_from(property("match")?.to_owned()).ok()?,
         name: name.to_owned(),
@@ -211,5 +212,13 @@ fn is_link_local(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => ip.is_link_local(),
         IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    }
+}
+
+impl fmt::Debug for Announcer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Announcer")
+            .field("listen", &self.listen)
+            .finish_non_exhaustive()
     }
 }

@@ -1,14 +1,13 @@
 //! A new match of one member, with the invites of its first ticket and of its code.
 
-use raftian_node::code::Code;
-use raftian_node::contact::Contact;
-use raftian_node::fresh_secret;
-use raftian_node::match_record::{Invite, MatchRecord};
-use raftian_node::ticket::{MatchId, Secret};
 use raftian_raft::{Incarnation, Membership, NodeId};
 
-use super::{Exit, Failure};
-use crate::replication::RULES;
+use super::PlayerError;
+use crate::code::Code;
+use crate::contact::Contact;
+use crate::match_record::{Invite, MatchRecord};
+use crate::random_ids::fresh_secret;
+use crate::ticket::{MatchId, Secret};
 
 /// Number of the invite in the first ticket.
 const TICKET_INVITE: u32 = 1;
@@ -17,16 +16,23 @@ const TICKET_INVITE: u32 = 1;
 const CODE_INVITE: u32 = 2;
 
 /// Identity and secrets of a new match.
-pub(super) struct NewMatch {
-    pub(super) id: MatchId,
-    pub(super) secret: Secret,
-    /// None for a match that is not announced on the local network.
-    pub(super) code: Option<Code>,
+#[derive(Clone, Debug)]
+pub struct NewMatch {
+    /// Its id.
+    pub id: MatchId,
+    /// Secret of the first ticket.
+    pub secret: Secret,
+    /// Its code; `None` for a match that is not announced on the local network.
+    pub code: Option<Code>,
 }
 
 impl NewMatch {
     /// Draws a match; one that is `announced` gets a code.
-    pub(super) fn draw(announced: bool) -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    /// If the system returns no random numbers.
+    pub fn draw(announced: bool) -> Result<Self, PlayerError> {
+        let random = || fresh_secret().map_err(PlayerError::Random);
         let [a, b, c, d, e, ..] = random()?;
         Ok(NewMatch {
             id: MatchId(random()?),
@@ -35,18 +41,22 @@ impl NewMatch {
         })
     }
 
-    /// The invite in the ticket, for the member's file.
-    pub(super) fn ticket_invite(&self) -> (u32, Secret) {
+    /// The invite in the first ticket, for the founder's file.
+    pub fn ticket_invite(&self) -> (u32, Secret) {
         (TICKET_INVITE, self.secret.clone())
     }
 
-    /// Returns the founding membership: the one voter `id`, with its contact.
-    pub(super) fn membership(
+    /// Returns the founding membership: the one voter `id`, with its contact. `name` is that of the
+    /// match.
+    ///
+    /// # Errors
+    /// None for names and rules within their bounds.
+    pub fn membership(
         &self,
-        name: &str,
+        (name, rules): (&str, &str),
         (id, incarnation): (NodeId, Incarnation),
         contact: &Contact,
-    ) -> Result<Membership, Failure> {
+    ) -> Result<Membership, PlayerError> {
         let mut invites = vec![(TICKET_INVITE, self.secret.key())];
         invites.extend(self.code.map(|code| (CODE_INVITE, code.secret().key())));
         let invites = invites.into_iter().map(|(number, key)| Invite {
@@ -58,19 +68,12 @@ impl NewMatch {
         let record = MatchRecord {
             id: self.id,
             name: name.to_owned(),
-            rules: RULES.to_owned(),
+            rules: rules.to_owned(),
             next_member: id.0 + 1,
             next_invite: CODE_INVITE + 1,
             code: self.code.map(|code| (code.hint(), CODE_INVITE)),
             invites: invites.collect(),
         };
-        record.founding(id, incarnation, contact).map_err(|error| {
-            Failure::new(Exit::Unexpected, format!("cannot found the match: {error}"))
-        })
+        Ok(record.founding(id, incarnation, contact)?)
     }
-}
-
-/// Returns cryptographically random bytes.
-pub(super) fn random() -> Result<[u8; 16], Failure> {
-    fresh_secret().map_err(|error| Failure::new(Exit::Unexpected, error))
 }
