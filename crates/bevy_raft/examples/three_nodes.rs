@@ -28,7 +28,6 @@ fn add(entry: Res<CommittedEntry>, mut sum: ResMut<Sum>) {
 fn main() {
     let mut cluster = test_app::TestCluster::new(3, |app| {
         app.add_replicated_command::<Add>()
-            .init_resource::<Sum>()
             .add_replicated_state::<Sum>();
         app.add_systems(ApplyCommitted, add);
         app.add_observer(

@@ -8,12 +8,19 @@ use bevy_ecs::schedule::ScheduleLabel;
 use raftian_node::driver as node;
 use raftian_node::panic_message;
 use raftian_raft::{Command, Entry, Index, NodeId, Payload, Verdict};
+use rand::SeedableRng;
+use rand::rngs::ChaCha8Rng;
+use sha2::{Digest, Sha256};
 
-use crate::command::{AnyCommand, CommandRegistry, EntryInfo, ReplicatedCommand};
+use crate::command::{
+    Announcement, AnyCommand, CommandRegistry, EntryInfo, ProposalId, ReplicatedCommand,
+};
 use crate::node::{AppliedLog, RaftNode};
 use crate::propose::{Outbox, Outcome, ProposalOutcome};
-use crate::state;
+use crate::reset;
+use crate::state::{self, StateRegistry};
 use crate::status::RaftStatus;
+use crate::ticks::{self, Tick};
 
 /// Maximum number of entries applied in one frame. More than ten thousand a second at 60 frames;
 /// the rest stays in the node.
@@ -47,6 +54,29 @@ impl CommittedEntry {
     pub fn info(&self) -> Option<EntryInfo> {
         self.current.as_ref().map(|(info, _)| *info)
     }
+
+    /// The tick, if the entry is one; see
+    /// [`RaftPlugin::with_ticks`](crate::RaftPlugin::with_ticks).
+    pub fn tick(&self) -> Option<Tick> {
+        self.command::<Tick>().copied()
+    }
+
+    /// Returns a generator of random numbers for this entry: the same on every machine, another one
+    /// for every entry. Nobody can predict it before the leader has appended the entry; the leader
+    /// can, and a leader that cheats can choose among entries. `None` outside [`ApplyCommitted`].
+    pub fn rng(&self) -> Option<ChaCha8Rng> {
+        let info = self.info()?;
+        let mut seed = Sha256::new();
+        seed.update(b"bevy_raft entry");
+        let origin = [info.member.0, info.client.0, info.sequence];
+        for number in [info.index.0, info.term.0, info.stamp.0]
+            .into_iter()
+            .chain(origin)
+        {
+            seed.update(number.to_be_bytes());
+        }
+        Some(ChaCha8Rng::from_seed(seed.finalize().into()))
+    }
 }
 
 /// Takes committed entries from the node and applies them.
@@ -56,6 +86,23 @@ pub(crate) fn apply_committed(world: &mut World, mut taken: Local<Vec<node::Comm
     };
     taken.clear();
     node.get().take_committed(APPLY_BUDGET, &mut taken);
+    if taken.is_empty() {
+        note_current(world);
+        return state::snapshot_if_due(world);
+    }
+    let has_delivered = std::mem::replace(&mut node.has_delivered, true);
+    // It delivers its log from the beginning, so the state must be that of the beginning.
+    if !has_delivered && world.resource::<AppliedLog>().index > Index(0) {
+        reset::reset_state(world);
+    }
+    if let Some(name) = world.resource::<StateRegistry>().missing(world) {
+        taken.clear();
+        let reason = format!(
+            "the resource of the registered state {name:?} is not in the world; it must not be removed"
+        );
+        tracing::error!(reason, "stopping this node");
+        return world.resource_mut::<RaftNode>().stop(reason);
+    }
     for committed in taken.drain(..) {
         let applied = match committed {
             node::Committed::Entry(entry) => apply_entry(world, &entry),
@@ -76,7 +123,22 @@ pub(crate) fn apply_committed(world: &mut World, mut taken: Local<Vec<node::Comm
     let applied = world.resource::<AppliedLog>().index;
     // `status::refresh` ran before these entries were applied.
     world.resource_mut::<RaftStatus>().applied = applied;
+    note_current(world);
     state::snapshot_if_due(world);
+}
+
+/// Notes that the app has applied everything that was committed when it began to take part.
+fn note_current(world: &mut World) {
+    let log = world.resource::<AppliedLog>();
+    let status = world.resource::<RaftStatus>();
+    let is_current = status.leader().is_some()
+        && status.view.as_ref().is_some_and(|view| {
+            let commit = view.status.leader_commit;
+            commit > Index(0) && log.index >= commit
+        });
+    if is_current && !log.is_current {
+        world.resource_mut::<AppliedLog>().is_current = true;
+    }
 }
 
 /// Applies one entry.
@@ -85,11 +147,13 @@ pub(crate) fn apply_committed(world: &mut World, mut taken: Local<Vec<node::Comm
 /// The reason why the node must stop.
 fn apply_entry(world: &mut World, entry: &Entry) -> Result<(), String> {
     let index = entry.index;
-    let expected = world.resource::<AppliedLog>().index.next();
-    assert_eq!(
-        index, expected,
-        "entries must be applied in log order without gaps"
-    );
+    let applied = world.resource::<AppliedLog>().index;
+    if index != applied.next() {
+        return Err(format!(
+            "the node delivered {index} after {applied}: AppliedLog is not that of this node. Move \
+             both together, or attach a node that has just started"
+        ));
+    }
     match &entry.payload {
         Payload::Command { command, member } => apply_command(world, entry, command, *member)?,
         // Membership is handled by the core, and a witness has no app to apply commands.
@@ -137,17 +201,18 @@ fn apply_command(
     if verdict == Verdict::Repeat {
         // Ours and still pending: the command is part of a restored snapshot, or was applied by the
         // app from which this one took over its state.
-        if let Some(id) = proposal {
-            world.trigger(ProposalOutcome {
-                id,
-                outcome: Outcome::Committed(info),
-            });
-        }
-        return Ok(());
+        return settle(world, proposal, info);
     }
     let decoded = world.resource::<CommandRegistry>().decode(bytes);
     match decoded {
         Ok((codec, command)) => {
+            // A tick that is not the next one has no effect, on any machine.
+            let is_stale = command
+                .downcast_ref::<Tick>()
+                .is_some_and(|tick| !ticks::count(world, *tick));
+            if is_stale {
+                return settle(world, proposal, info);
+            }
             world.resource_mut::<CommittedEntry>().current = Some((info, command));
             run_schedule(world).map_err(|panic| {
                 let command = world.resource::<CommandRegistry>().describe(bytes);
@@ -165,8 +230,13 @@ fn apply_command(
                     .view
                     .as_ref()
                     .map_or(Index(0), |view| view.status.commit);
-                let catching_up = commit.0.saturating_sub(info.index.0) > CATCHING_UP;
-                (codec.announce)(world, &command, info, proposal, catching_up);
+                let announcement = Announcement {
+                    entry: info,
+                    proposal,
+                    catching_up: commit.0.saturating_sub(info.index.0) > CATCHING_UP,
+                    replayed: !world.resource::<AppliedLog>().is_current,
+                };
+                (codec.announce)(world, &command, announcement);
             }
         }
         // The bytes are the same on every machine, so every machine of this build skips them.
@@ -180,6 +250,11 @@ fn apply_command(
             )
         }
     }
+    settle(world, proposal, info)
+}
+
+/// Reports that this app's proposal is committed.
+fn settle(world: &mut World, proposal: Option<ProposalId>, info: EntryInfo) -> Result<(), String> {
     if let Some(id) = proposal {
         world.trigger(ProposalOutcome {
             id,
@@ -197,6 +272,7 @@ fn run_schedule(world: &mut World) -> Result<(), String> {
     let handler = world.remove_resource::<FallbackErrorHandler>();
     world.insert_resource(FallbackErrorHandler(bevy_ecs::error::panic));
     let ran = world.schedule_scope(ApplyCommitted, |world, schedule| {
+        build(world, schedule)?;
         catch_unwind(AssertUnwindSafe(|| schedule.run(world)))
             .map_err(|panic| panic_message(&*panic))
     });
@@ -206,4 +282,16 @@ fn run_schedule(world: &mut World) -> Result<(), String> {
         None => drop(world.remove_resource::<FallbackErrorHandler>()),
     }
     ran
+}
+
+/// Builds [`ApplyCommitted`] if systems were added; returns what is wrong with their order.
+pub(crate) fn build(world: &mut World, schedule: &mut Schedule) -> Result<(), String> {
+    match schedule.initialize(world) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!(
+            "the systems of ApplyCommitted have no definite order; order them with before(), after() \
+             or chain(). {}",
+            error.to_string(schedule.graph(), world)
+        )),
+    }
 }

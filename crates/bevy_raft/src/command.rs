@@ -56,8 +56,11 @@ pub struct Committed<C: ReplicatedCommand> {
     pub entry: EntryInfo,
     /// Its proposal, if this app made it.
     pub proposal: Option<ProposalId>,
-    /// This app is replaying missed entries.
+    /// More than [`CATCHING_UP`](crate::CATCHING_UP) entries wait to be applied.
     pub catching_up: bool,
+    /// The command was committed before this app took part, or before its node started: there is
+    /// no news in it for a player.
+    pub replayed: bool,
 }
 
 /// Registers replicated commands.
@@ -93,7 +96,16 @@ pub(crate) struct Codec {
     name: &'static str,
     decode: fn(&[u8]) -> Result<AnyCommand, WireError>,
     describe: fn(&[u8]) -> Option<String>,
-    pub(crate) announce: fn(&mut World, &AnyCommand, EntryInfo, Option<ProposalId>, bool),
+    pub(crate) announce: fn(&mut World, &AnyCommand, Announcement),
+}
+
+/// Data of a [`Committed`] besides the command.
+#[derive(Clone, Copy)]
+pub(crate) struct Announcement {
+    pub(crate) entry: EntryInfo,
+    pub(crate) proposal: Option<ProposalId>,
+    pub(crate) catching_up: bool,
+    pub(crate) replayed: bool,
 }
 
 /// Length of the tag before an encoded command, in bytes.
@@ -109,14 +121,15 @@ impl CommandRegistry {
                     .ok()
                     .map(|command| format!("{command:?}"))
             },
-            announce: |world, command, entry, proposal, catching_up| {
+            announce: |world, command, announcement| {
                 // The codec was found by `C`'s tag, so the type always matches.
                 if let Some(command) = command.downcast_ref::<C>() {
                     world.trigger(Committed {
                         command: command.clone(),
-                        entry,
-                        proposal,
-                        catching_up,
+                        entry: announcement.entry,
+                        proposal: announcement.proposal,
+                        catching_up: announcement.catching_up,
+                        replayed: announcement.replayed,
                     });
                 }
             },
@@ -144,6 +157,11 @@ impl CommandRegistry {
         let mut bytes = tag(C::NAME).to_le_bytes().to_vec();
         bytes.extend(wire::encode_value(command)?);
         Ok(bytes.into())
+    }
+
+    /// Names of the commands.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.codecs.values().map(|codec| codec.name)
     }
 
     pub(crate) fn knows<C: ReplicatedCommand>(&self) -> bool {

@@ -30,12 +30,26 @@
 //!
 //! let mut cluster = test_app::TestCluster::new(3, |app| {
 //!     app.add_replicated_command::<Add>().add_systems(ApplyCommitted, add);
-//!     app.init_resource::<Sum>().add_replicated_state::<Sum>();
+//!     app.add_replicated_state::<Sum>();
 //! });
 //! cluster.elect();
 //! cluster.app(1).world_mut().propose(Add(5));
 //! cluster.run_until(|apps| apps.iter().all(|app| app.world().resource::<Sum>().0 == 5));
 //! ```
+//!
+//! # A match
+//! [`RaftPlugin::default`] begins without a match. [`MatchExt::start_match`] founds one,
+//! [`MatchExt::join_match`] joins one by a ticket or a code, [`MatchExt::resume_match`] continues
+//! after the program has ended, and [`MatchExt::leave_match`] leaves. Each returns at once: stores
+//! are opened, members asked and nodes stopped on other threads. [`MatchState`] is a Bevy state,
+//! [`CurrentMatch`] has the ticket, the progress and the reason of a failure, [`Members`] shows who
+//! is there. [`ChangeExt::change_match`] invites, removes, promotes and demotes members and
+//! transfers leadership. A program whose registered names differ from those of the match
+//! ([`rules`]) is refused with both lists. The example `players` is a whole program.
+//!
+//! Nothing of one match reaches the next: when a match begins, proposals come from a new client,
+//! the applied log is empty, and the registered states are the initial ones. What had no outcome
+//! got one when the match before ended.
 //!
 //! # How a command travels
 //! [`propose`](ProposeExt::propose) puts it in the outbox; [`RaftSystems::Propose`] submits it to
@@ -43,7 +57,16 @@
 //! the node, drops repeats, runs the [`ApplyCommitted`] schedule, and then triggers
 //! [`Committed<C>`] and, on the machine that proposed it, [`ProposalOutcome`]. An unanswered
 //! command is resubmitted under the same name and applied once. A proposal stays pending until its
-//! outcome is certain; only a node that stops for good leaves it [`Unknown`](Outcome::Unknown).
+//! outcome is certain; only a node that stops for good, and a match that is left, leave it
+//! [`Unknown`](Outcome::Unknown). [`EntryInfo::member`] is the member that a command came from; the
+//! leader knows it from the connection. [`Committed::replayed`] marks commands of the past, which
+//! need no sound.
+//!
+//! # Reads, ticks, chance
+//! [`ReadExt::read`] reports when the state contains everything that was committed before.
+//! [`RaftPlugin::with_ticks`] makes the leader append [`Tick`]s, so that the world goes on without
+//! orders and stands still without a quorum. [`CommittedEntry::rng`] is a generator of random
+//! numbers that is the same on every machine.
 //!
 //! # Snapshots
 //! State that is registered with [`add_replicated_state`](AddReplicatedState::add_replicated_state)
@@ -51,11 +74,11 @@
 //! commands were applied); the log before that is dropped. A machine that was away for too long, or
 //! restarts, receives the state at the snapshot's position between two entries, and
 //! [`StateRestored`] is triggered: everything derived from the state must be derived again. A
-//! proposal whose command arrives inside a snapshot also gets its outcome, because it is resubmitted
-//! and recognised as a repeat. A snapshot that this build cannot read stops the node, with the
-//! reason in `NodeView::stopped`. A system of [`ApplyCommitted`] that panics or returns an error
-//! also stops it; other machines are not affected, and after a restart the node stops at the same
-//! entry.
+//! proposal whose command arrives inside a snapshot also gets its outcome, because it is
+//! resubmitted and recognised as a repeat. A snapshot that this build cannot read stops the node,
+//! with the reason in `NodeView::stopped`. A system of [`ApplyCommitted`] that panics or returns an
+//! error also stops it; other machines are not affected, and after a restart the node stops at the
+//! same entry.
 //!
 //! After every [`STATE_HASH_EVERY`]th entry machines compare hashes of that state. A machine that
 //! differs from the others, because of a bug or faulty memory, receives their state.
@@ -75,39 +98,69 @@
 //! machines at the next restart or hash, and so does a superfluous one; and the same types serve
 //! saved games. Would change if: a state became too large to serialize within a frame.
 //!
-//! **The node has its own thread.** Decision: [`RaftPlugin::new`] takes a node with its own thread;
-//! [`RaftPlugin::in_schedule`] pumps one within the frames. Why: frames stop when a window is
-//! hidden, elections must not. The second is for tests and for study.
+//! **The state of a match has no fields.** Decision: [`MatchState`] names the state, and
+//! [`CurrentMatch`] holds progress and reasons. Why: a Bevy state is entered and left as a whole,
+//! so progress in it would run `OnExit` and `OnEnter` for every entry. Would change if: Bevy's
+//! states could change their data without a transition.
+//!
+//! **The plugin makes the initial state.** Decision: a replicated state has a
+//! [`FromWorld`](bevy_ecs::world::FromWorld), and the plugin inserts and resets it. Why: a state
+//! that was never inserted, or kept from another match, made machines differ. Would change if: a
+//! state could not be made without data from elsewhere; then that data must be a command.
+//!
+//! **The node has its own thread.** Decision: matches and [`RaftPlugin::new`] use a node with its
+//! own thread; [`RaftPlugin::in_schedule`] pumps one within the frames. Why: frames stop when a
+//! window is hidden, elections must not. The second is for tests and for study.
 
 mod apply;
 mod command;
+mod matches;
+mod members;
 mod node;
 mod plugin;
 mod propose;
+mod reads;
+mod requests;
+mod reset;
 mod retry;
 mod state;
 mod status;
 pub mod test_app;
+mod ticks;
 
 pub use apply::{APPLY_BUDGET, ApplyCommitted, CATCHING_UP, CommittedEntry};
 pub use command::{
     AddReplicatedCommand, CommandRegistry, Committed, EntryInfo, ProposalId, ReplicatedCommand,
 };
+pub use matches::{CurrentMatch, JoinMatch, MatchExt, MatchFailed, MatchState, StartMatch, rules};
+pub use members::{MemberInfo, Members};
 pub use node::{AppliedLog, RaftClock, RaftNode};
 pub use plugin::{RaftPlugin, RaftSystems};
 pub use propose::{
     MAX_PENDING, Outbox, Outcome, PendingProposal, ProposalOutcome, ProposeExt, Rejection,
 };
+pub use reads::{MAX_READS, ReadError, ReadExt, ReadOutcome, ReadRequest};
+pub use requests::{ChangeDone, ChangeError, ChangeExt, ChangeId, ChangeOutcome, MatchChange};
 pub use retry::{MAX_REFUSED_RETRY, MAX_RETRY, MIN_RETRY, REFUSED_RETRY};
 pub use state::{AddReplicatedState, ReplicatedState, STATE_HASH_EVERY, StateRestored};
 pub use status::{RaftRole, RaftStatus, has_quorum, is_leader};
+pub use ticks::{Tick, Ticks};
+
+pub use raftian_node::cluster::Fingerprint;
+pub use raftian_node::code::Code;
+pub use raftian_node::match_request::Refusal;
+pub use raftian_node::player::{Ended, MatchFolders};
+pub use raftian_node::ticket::{MatchId, Ticket};
+pub use raftian_raft::{ClientId, Index, NodeId, Stamp, Standing, Term};
+pub use {raftian_node, raftian_raft};
 
 /// The items that most games need.
 pub mod prelude {
     pub use crate::{
-        AddReplicatedCommand, AddReplicatedState, ApplyCommitted, Committed, CommittedEntry,
-        Outcome, ProposalId, ProposalOutcome, ProposeExt, RaftPlugin, RaftRole, RaftStatus,
-        RaftSystems, ReplicatedCommand, ReplicatedState, StateRestored, has_quorum, is_leader,
-        test_app,
+        AddReplicatedCommand, AddReplicatedState, ApplyCommitted, ChangeDone, ChangeExt,
+        ChangeOutcome, Committed, CommittedEntry, CurrentMatch, JoinMatch, MatchChange, MatchExt,
+        MatchFailed, MatchState, Members, Outcome, ProposalId, ProposalOutcome, ProposeExt,
+        RaftPlugin, RaftRole, RaftStatus, RaftSystems, ReadExt, ReadOutcome, ReplicatedCommand,
+        ReplicatedState, StartMatch, StateRestored, has_quorum, is_leader, test_app,
     };
 }

@@ -6,13 +6,18 @@ use bevy_ecs::prelude::*;
 use raftian_node::{Clock, Replica};
 use raftian_raft::{Index, Moment, Responses, Sessions};
 
-/// The node attached to this app. Remove the resource to detach it, insert one to attach another;
-/// keep [`AppliedLog`] and the game's own replicated state with the node they belong to.
+/// The node attached to this app. [`MatchExt`](crate::MatchExt) attaches and detaches it. An app
+/// that does so itself removes or inserts this resource. A node that has delivered entries to one
+/// app and goes on in another must be moved together with [`AppliedLog`] and the registered states;
+/// for a node that has just started, the plugin resets them.
 #[derive(Resource)]
 pub struct RaftNode {
     replica: Mutex<Box<dyn Replica>>,
     /// Responses of the node that no system has taken yet.
     responses: Responses,
+    /// Whether entries were taken from the node. One that has delivered nothing yet begins with the
+    /// first entry, or with a snapshot.
+    pub(crate) has_delivered: bool,
 }
 
 impl RaftNode {
@@ -21,6 +26,7 @@ impl RaftNode {
         RaftNode {
             replica: Mutex::new(Box::new(node)),
             responses: Responses::default(),
+            has_delivered: false,
         }
     }
 
@@ -46,9 +52,10 @@ impl RaftNode {
 }
 
 /// Clock with which the app pumps its node.
-#[derive(Resource, Clone, Copy, Debug)]
+#[derive(Resource, Clone, Copy, Debug, Default)]
 pub enum RaftClock {
     /// The app does not pump it: the node has its own thread and clock.
+    #[default]
     Elsewhere,
     /// Real time.
     Real(Clock),
@@ -66,4 +73,6 @@ pub struct AppliedLog {
     /// Highest index ever applied. An entry that is reapplied after a repair is not announced
     /// again.
     pub(crate) announced: Index,
+    /// Whether everything that was committed when this app began to take part is applied.
+    pub(crate) is_current: bool,
 }

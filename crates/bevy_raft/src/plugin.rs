@@ -1,32 +1,44 @@
 //! The plugin: resources, system sets and their order.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use bevy_app::prelude::*;
 use bevy_ecs::prelude::*;
 use bevy_ecs::schedule::{LogLevel, ScheduleBuildSettings, SingleThreadedExecutor};
 use bevy_state::app::{AppExtStates, StatesPlugin};
 use raftian_node::Replica;
+use raftian_node::player::MatchFolders;
 use raftian_raft::ClientId;
 
 use crate::apply::{self, ApplyCommitted, CommittedEntry};
-use crate::command::CommandRegistry;
+use crate::command::{AddReplicatedCommand, CommandRegistry};
+use crate::matches::{self, CurrentMatch, MatchState, Session};
+use crate::members::{MemberProgress, Members};
 use crate::node::{AppliedLog, RaftClock, RaftNode};
 use crate::propose::{self, Outbox};
-use crate::state::StateRegistry;
+use crate::reads::{self, Reads};
+use crate::requests::{self, Requests};
+use crate::state::{AddReplicatedState, StateRegistry};
 use crate::status::{self, RaftRole, RaftStatus};
+use crate::ticks::{self, Tick, Ticker, Ticks};
 
-/// Connects an app to its node. Must be added after `DefaultPlugins` or `StatesPlugin`, if the app
+/// Connects an app to a match. Must be added after `DefaultPlugins` or `StatesPlugin`, if the app
 /// has them.
+///
+/// [`RaftPlugin::default`] begins without a match; [`MatchExt`](crate::MatchExt) starts, joins and
+/// leaves one.
+#[derive(Default)]
 pub struct RaftPlugin {
     node: Mutex<Option<RaftNode>>,
     clock: RaftClock,
-    client: ClientId,
+    client: Option<ClientId>,
+    folders: Option<MatchFolders>,
+    ticks: Option<Duration>,
 }
 
 impl RaftPlugin {
-    /// A node that runs on its own thread, such as a [`NodeHandle`](raftian_node::NodeHandle). The
-    /// default.
+    /// A node that runs on its own thread, such as a [`NodeHandle`](raftian_node::NodeHandle).
     pub fn new(node: impl Replica + 'static) -> Self {
         Self::attached(RaftNode::new(node))
     }
@@ -36,8 +48,7 @@ impl RaftPlugin {
     pub fn attached(node: RaftNode) -> Self {
         RaftPlugin {
             node: Mutex::new(Some(node)),
-            clock: RaftClock::Elsewhere,
-            client: raftian_node::fresh_client_id(),
+            ..RaftPlugin::default()
         }
     }
 
@@ -49,11 +60,27 @@ impl RaftPlugin {
         }
     }
 
-    /// Uses this client id instead of a fresh one. It must never have been used before in the same
-    /// log.
+    /// Uses this client id instead of a fresh one, until the next match begins. It must never have
+    /// been used before in the same log.
     #[must_use]
     pub fn with_client(mut self, client: ClientId) -> Self {
-        self.client = client;
+        self.client = Some(client);
+        self
+    }
+
+    /// Keeps the files of matches in these folders. The default is a folder of the user, named
+    /// after the executable.
+    #[must_use]
+    pub fn with_folders(mut self, folders: MatchFolders) -> Self {
+        self.folders = Some(folders);
+        self
+    }
+
+    /// Makes the leader append a [`Tick`] every `interval`, as long as there is a quorum. All
+    /// machines of a match must do so. A tick is stored by every member like any command.
+    #[must_use]
+    pub fn with_ticks(mut self, interval: Duration) -> Self {
+        self.ticks = Some(interval);
         self
     }
 }
@@ -61,12 +88,13 @@ impl RaftPlugin {
 /// Sets in which the plugin's systems run.
 #[derive(SystemSet, Clone, PartialEq, Eq, Hash, Debug)]
 pub enum RaftSystems {
-    /// `PreUpdate`: pumps the node, if the app does that, and updates [`RaftStatus`] and
-    /// [`RaftRole`].
+    /// `PreUpdate`: pumps the node, if the app does that, and updates [`RaftStatus`],
+    /// [`RaftRole`], [`MatchState`] and [`Members`].
     Receive,
-    /// `PreUpdate`, after `Receive`: applies committed entries.
+    /// `PreUpdate`, after `Receive`: applies committed entries and reports the outcomes of reads
+    /// and changes.
     Apply,
-    /// `PostUpdate`: submits new and unanswered proposals to the node.
+    /// `PostUpdate`: submits new and unanswered proposals and reads to the node.
     Propose,
 }
 
@@ -81,15 +109,25 @@ impl Plugin for RaftPlugin {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        app.insert_resource(node.expect("RaftPlugin must be built only once"));
+        app.insert_resource(Session::new(self.folders.clone(), node.is_some()));
+        if let Some(node) = node {
+            app.insert_resource(node);
+        }
         app.insert_resource(self.clock);
-        app.insert_resource(Outbox::new(self.client));
+        let client = self.client.unwrap_or_else(raftian_node::fresh_client_id);
+        app.insert_resource(Outbox::new(client));
+        app.init_resource::<CurrentMatch>()
+            .init_resource::<Members>()
+            .init_resource::<MemberProgress>()
+            .init_resource::<Reads>()
+            .init_resource::<Requests>();
         app.init_resource::<AppliedLog>()
             .init_resource::<RaftStatus>()
             .init_resource::<CommandRegistry>();
         app.init_resource::<StateRegistry>();
         app.init_resource::<CommittedEntry>()
-            .init_state::<RaftRole>();
+            .init_state::<RaftRole>()
+            .init_state::<MatchState>();
 
         app.init_schedule(ApplyCommitted)
             .edit_schedule(ApplyCommitted, |schedule| {
@@ -113,22 +151,49 @@ impl Plugin for RaftPlugin {
         app.add_systems(
             PreUpdate,
             (
-                (pump.run_if(pumped), status::refresh)
+                (pump.run_if(pumped), status::refresh, matches::advance)
                     .chain()
                     .in_set(RaftSystems::Receive),
-                apply::apply_committed.in_set(RaftSystems::Apply),
+                (
+                    apply::apply_committed,
+                    reads::report_reads.run_if(reads::has_reads),
+                    requests::report_changes.run_if(requests::has_requests),
+                )
+                    .chain()
+                    .in_set(RaftSystems::Apply),
             ),
         );
         app.add_systems(
             PostUpdate,
             (
+                ticks::propose_ticks.run_if(resource_exists::<Ticker>),
                 propose::submit_proposals.run_if(propose::has_pending),
+                reads::submit_reads.run_if(reads::has_reads),
                 // Pumped again, so that the proposals of this frame leave with this frame.
                 pump.run_if(pumped),
             )
                 .chain()
                 .in_set(RaftSystems::Propose),
         );
+        if let Some(interval) = self.ticks {
+            app.add_replicated_command::<Tick>()
+                .add_replicated_state::<Ticks>()
+                .insert_resource(Ticker::new(interval))
+                .add_observer(ticks::settle);
+        }
+    }
+
+    /// # Panics
+    /// If systems of [`ApplyCommitted`] touch the same data and have no definite order.
+    fn cleanup(&self, app: &mut App) {
+        let built = app
+            .world_mut()
+            .schedule_scope(ApplyCommitted, |world, schedule| {
+                apply::build(world, schedule)
+            });
+        if let Err(reason) = built {
+            panic!("{reason}");
+        }
     }
 }
 

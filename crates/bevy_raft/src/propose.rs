@@ -11,6 +11,7 @@ use raftian_raft::{
 };
 
 use crate::command::{CommandRegistry, EntryInfo, ProposalId, ReplicatedCommand};
+use crate::matches;
 use crate::node::RaftNode;
 use crate::retry::{self, CommitLatency};
 
@@ -35,10 +36,10 @@ pub enum Outcome {
     Committed(EntryInfo),
     /// It was not committed and never will be.
     Rejected(Rejection),
-    /// The node stopped for good before the outcome was known: the command may have been committed,
-    /// or may still be committed by the other members.
+    /// The node stopped for good, or the app left the match, before the outcome was known: the
+    /// command may have been committed, or may still be committed by the other members.
     Unknown {
-        /// Reason why the node stopped.
+        /// Why the node stopped, or the match ended here.
         reason: String,
     },
 }
@@ -62,10 +63,13 @@ pub enum Rejection {
         /// Its encoded size in bytes.
         bytes: usize,
     },
-    /// The node had stopped before the proposal was submitted.
-    #[error("the node has stopped: {reason}")]
+    /// The app takes part in no match.
+    #[error("there is no match; start or join one")]
+    NoMatch,
+    /// The node had stopped, or the match had ended here, before the proposal was submitted.
+    #[error("it was not submitted: {reason}")]
     Stopped {
-        /// Reason why the node stopped.
+        /// Why the node stopped, or the match ended here.
         reason: String,
     },
 }
@@ -109,7 +113,10 @@ fn accept<C: ReplicatedCommand>(world: &mut World, id: ProposalId, command: &C) 
     } else {
         Err(Rejection::NotRegistered(C::NAME))
     };
-    let result = result.and_then(|bytes| world.resource_mut::<Outbox>().add(id, bytes));
+    let takes_part = matches::takes_part(world);
+    let result = result
+        .and_then(|bytes| takes_part.then_some(bytes).ok_or(Rejection::NoMatch))
+        .and_then(|bytes| world.resource_mut::<Outbox>().add(id, bytes));
     // Triggered and not returned, so that a proposal's outcome arrives in one way only.
     if let Err(rejection) = result {
         world.trigger(ProposalOutcome {
@@ -267,8 +274,9 @@ impl Outbox {
         too_large
     }
 
-    /// Removes all pending proposals and returns their outcomes, because the node has stopped.
-    fn abandon(&mut self, reason: &str) -> Vec<(ProposalId, Outcome)> {
+    /// Removes all pending proposals and returns their outcomes, because the node has stopped or
+    /// the match has ended here.
+    pub(crate) fn abandon(&mut self, reason: &str) -> Vec<(ProposalId, Outcome)> {
         let outcome = |proposal: PendingProposal| {
             let reason = reason.to_owned();
             let outcome = match proposal.submitted {

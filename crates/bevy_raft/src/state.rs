@@ -28,7 +28,10 @@ const LAYOUT: u8 = 1;
 /// Snapshots contain its serde form. That must be the same for equal states, so it must not iterate
 /// a hash map; and anything that does not follow from the commands (entities, times, settings of
 /// this machine) must not be part of it.
-pub trait ReplicatedState: Resource + Serialize + DeserializeOwned {
+///
+/// [`Default`] or [`FromWorld`] makes the state with which every match begins, the same on every
+/// machine.
+pub trait ReplicatedState: Resource + FromWorld + Serialize + DeserializeOwned {
     /// Name in snapshots, with a version: "game.realm/1". Must change when the serde form or the
     /// meaning changes: a snapshot with another name is refused instead of misread.
     const NAME: &'static str;
@@ -43,9 +46,9 @@ pub trait ReplicatedState: Resource + Serialize + DeserializeOwned {
 /// Registers replicated state.
 pub trait AddReplicatedState {
     /// Adds `S` to the state that snapshots contain and that machines compare. All state changed by
-    /// committed commands must be registered, identically on every machine of a match, and must be
-    /// in the world before the first of them is applied. Without any registered state the plugin
-    /// neither takes nor restores snapshots.
+    /// committed commands must be registered, identically on every machine of a match. The plugin
+    /// inserts the resource if it is missing, and resets it when a match begins. Without any
+    /// registered state the plugin neither takes nor restores snapshots.
     ///
     /// # Panics
     /// If another state has the same name.
@@ -54,6 +57,7 @@ pub trait AddReplicatedState {
 
 impl AddReplicatedState for App {
     fn add_replicated_state<S: ReplicatedState>(&mut self) -> &mut Self {
+        self.init_resource::<S>();
         self.world_mut()
             .get_resource_or_init::<StateRegistry>()
             .register::<S>();
@@ -91,6 +95,8 @@ struct Codec {
     read: fn(&[u8]) -> Result<AnyState, WireError>,
     put: fn(&mut World, AnyState),
     hash: fn(&World) -> Option<u64>,
+    init: fn(&mut World),
+    is_present: fn(&World) -> bool,
 }
 
 impl StateRegistry {
@@ -105,12 +111,41 @@ impl StateRegistry {
                 }
             },
             hash: |world| world.get_resource::<S>().map(S::hash),
+            init: |world| {
+                let initial = S::from_world(world);
+                world.insert_resource(initial);
+            },
+            is_present: World::contains_resource::<S>,
         };
         assert!(
             self.codecs.insert(S::NAME, codec).is_none(),
             "two states have the name {:?}: rename one",
             S::NAME
         );
+    }
+
+    /// Names of the states, in order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.codecs.keys().copied()
+    }
+
+    /// Whether a state is registered.
+    pub(crate) fn is_used(&self) -> bool {
+        !self.codecs.is_empty()
+    }
+
+    /// Functions that set the states to those with which a match begins.
+    pub(crate) fn initializers(&self) -> Vec<fn(&mut World)> {
+        self.codecs.values().map(|codec| codec.init).collect()
+    }
+
+    /// Name of a registered state that is not in the world.
+    pub(crate) fn missing(&self, world: &World) -> Option<&'static str> {
+        let mut missing = self
+            .codecs
+            .iter()
+            .filter(|(_, codec)| !(codec.is_present)(world));
+        missing.next().map(|(name, _)| *name)
     }
 }
 

@@ -29,12 +29,15 @@ pub struct TestCluster {
     now: Moment,
     stopped: Vec<bool>,
     settings: Settings,
+    plugin: Customize,
     set_up: Box<dyn FnMut(&mut App)>,
     /// Number of apps started so far: each is another client.
     started: u64,
 }
 
 type Settings = Box<dyn Fn(&mut Config)>;
+
+type Customize = Box<dyn Fn(RaftPlugin) -> RaftPlugin>;
 
 impl TestCluster {
     /// Creates `size` headless apps, each with its own node in its schedule; `set_up` adds the game
@@ -55,6 +58,19 @@ impl TestCluster {
         settings: impl Fn(&mut Config) + 'static,
         set_up: impl FnMut(&mut App) + 'static,
     ) -> Self {
+        Self::with_plugin(size, settings, |plugin| plugin, set_up)
+    }
+
+    /// The same with a plugin that `plugin` changes, for example by [`RaftPlugin::with_ticks`].
+    ///
+    /// # Panics
+    /// If `size` is not a possible cluster size, or the settings are invalid.
+    pub fn with_plugin(
+        size: u64,
+        settings: impl Fn(&mut Config) + 'static,
+        plugin: impl Fn(RaftPlugin) -> RaftPlugin + 'static,
+        set_up: impl FnMut(&mut App) + 'static,
+    ) -> Self {
         let mut cluster = TestCluster {
             apps: Vec::new(),
             disks: (0..size).map(|_| Disk::default()).collect(),
@@ -62,6 +78,7 @@ impl TestCluster {
             now: Moment(0),
             stopped: vec![false; size as usize],
             settings: Box::new(settings),
+            plugin: Box::new(plugin),
             set_up: Box::new(set_up),
             started: 0,
         };
@@ -88,7 +105,7 @@ impl TestCluster {
         let mut app = App::new();
         app.add_plugins(TaskPoolPlugin::default());
         let plugin = RaftPlugin::in_schedule(node, RaftClock::Manual(self.now));
-        app.add_plugins(plugin.with_client(ClientId(self.started)));
+        app.add_plugins((self.plugin)(plugin.with_client(ClientId(self.started))));
         (self.set_up)(&mut app);
         app.finish();
         app.cleanup();

@@ -21,6 +21,13 @@ impl ReplicatedCommand for Order {
     const NAME: &'static str = "raftian.order/1";
 }
 
+impl Default for ReplicatedRealm {
+    /// The realm with which a match begins.
+    fn default() -> Self {
+        ReplicatedRealm(Realm::new_classic(CITIES))
+    }
+}
+
 impl ReplicatedState for ReplicatedRealm {
     const NAME: &'static str = "raftian.realm/1";
 
@@ -54,7 +61,6 @@ impl OwnState {
 pub fn plugin(app: &mut App) {
     app.add_plugins(projection::plugin)
         .add_replicated_command::<Order>()
-        .insert_resource(ReplicatedRealm(Realm::new_classic(CITIES)))
         .add_replicated_state::<ReplicatedRealm>()
         .init_resource::<LastEffect>()
         .insert_resource(OwnState::founding())
@@ -135,6 +141,14 @@ mod tests {
             .iter(app.world())
             .find(|(shown, _)| shown.0 == CityId(city))
             .map_or(0, |(_, health)| health.0)
+    }
+
+    #[test]
+    fn rules_name_everything_that_is_replicated() {
+        let cluster = TestCluster::new(1, |app| {
+            app.add_plugins(plugin);
+        });
+        assert_eq!(bevy_raft::rules(cluster.apps()[0].world()), RULES);
     }
 
     /// Members at the same index are compared from the first frame on.

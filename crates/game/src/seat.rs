@@ -5,8 +5,6 @@ use bevy_raft::{AppliedLog, RaftNode};
 use raftian_node::NodeHandle;
 
 use crate::projection::ReplicatedRealm;
-use crate::realm::Realm;
-use crate::replication::CITIES;
 
 /// A member's node with the state its log was applied to. The three belong together: the node
 /// delivers the entries after `log`, and `realm` is the result of applying `log`.
@@ -26,7 +24,7 @@ impl Seat {
         Seat {
             node: RaftNode::new(node),
             log: AppliedLog::default(),
-            realm: ReplicatedRealm(Realm::new_classic(CITIES)),
+            realm: ReplicatedRealm::default(),
         }
     }
 
@@ -37,8 +35,11 @@ impl Seat {
         // The plugin's systems require the resource even without a seat.
         world.insert_resource(AppliedLog::default());
         let realm = world.get_resource::<ReplicatedRealm>().cloned();
-        let realm = realm.unwrap_or_else(|| ReplicatedRealm(Realm::new_classic(CITIES)));
-        Some(Seat { node, log, realm })
+        Some(Seat {
+            node,
+            log,
+            realm: realm.unwrap_or_default(),
+        })
     }
 
     /// Inserts the seat into an app, replacing its current one.

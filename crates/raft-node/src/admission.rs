@@ -124,6 +124,8 @@ pub fn next_step(
         MatchRequest::Transfer { to, from } => transfer(own, membership, *to, *from),
         MatchRequest::Record { member, contact } => record_contact(membership, *member, contact),
         MatchRequest::Contacts => Ok(Step::Reply(MatchReply::Contacts(contacts(membership)))),
+        // Answered from the leader's status; the membership shows no progress.
+        MatchRequest::Progress => Ok(Step::Reply(MatchReply::Progress(Vec::new()))),
     };
     step.unwrap_or_else(|refusal| Step::Reply(MatchReply::Refused(refusal)))
 }

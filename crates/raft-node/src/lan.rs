@@ -1,7 +1,7 @@
 //! Matches on the local network: members announce them by mDNS (RFC 6762, RFC 6763).
 //!
-//! An announcement is no proof of anything: whoever joins by it proves its invite to the member, and
-//! the member proves the key that was announced.
+//! An announcement is no proof of anything: whoever joins by it proves its invite to the member,
+//! and the member proves the key that was announced.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -50,8 +50,8 @@ pub struct LanMatch {
 }
 
 impl Announcer {
-    /// Prepares the announcements of the member with this certificate. One whose port can be reached
-    /// from this machine only is announced on this machine only.
+    /// Prepares the announcements of the member with this certificate. One whose port can be
+    /// reached from this machine only is announced on this machine only.
     ///
     /// # Errors
     /// If mDNS cannot be used, with the reason.
@@ -144,8 +144,8 @@ fn properties(
     properties
 }
 
-/// Listens to announcements for `time`, or for [`GRACE`] after one for which `is_wanted` returns
-/// true. Announcements that this build cannot read are left out.
+/// Listens to announcements for `time`, or for half a second after one for which `is_wanted`
+/// returns true. Announcements that this build cannot read are left out.
 ///
 /// # Errors
 /// If mDNS cannot be used, with the reason.

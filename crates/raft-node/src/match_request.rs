@@ -6,7 +6,7 @@
 
 use std::net::SocketAddr;
 
-use raftian_raft::{Incarnation, Membership, NodeId, Standing};
+use raftian_raft::{Incarnation, Index, Membership, NodeId, Standing};
 use serde::{Deserialize, Serialize};
 
 use crate::contact::Contact;
@@ -62,6 +62,8 @@ pub enum MatchRequest {
     },
     /// Returns the contacts of the members as far as the asked member knows them.
     Contacts,
+    /// Returns the last entries in the logs of the members as far as the leader knows them.
+    Progress,
 }
 
 /// A player to be admitted.
@@ -114,6 +116,8 @@ pub enum MatchReply {
     Done,
     /// Contacts of members.
     Contacts(Vec<(NodeId, Contact)>),
+    /// Last entries in the logs of members.
+    Progress(Vec<(NodeId, Index)>),
     /// The asked member does not lead.
     NotLeader,
     /// The request cannot be fulfilled.

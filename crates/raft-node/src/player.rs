@@ -21,6 +21,7 @@ use crate::quic::{AskError, QuicOptions};
 use crate::random_ids::fresh_incarnation;
 use crate::store::Creation;
 use crate::thread::{NodeHandle, NodeOptions, StartError};
+use crate::ticket::TicketError;
 
 pub use folders::{MatchFolders, NoFolder};
 pub use join::{Invitation, join};
@@ -113,6 +114,12 @@ pub enum PlayerError {
     /// The node cannot be started.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// The text is neither a ticket nor a code.
+    #[error(transparent)]
+    Invitation(#[from] TicketError),
+    /// There is no folder for the files of matches.
+    #[error(transparent)]
+    Folders(#[from] NoFolder),
     /// No member answers.
     #[error(transparent)]
     Ask(#[from] AskError),

@@ -3,6 +3,7 @@
 use raftian_raft::{Change, Command, Moment, NodeId, ReadId, Responses, StateHash, TakenSnapshot};
 
 use crate::driver::Committed;
+use crate::thread::NodeControl;
 use crate::view::NodeView;
 
 /// A member of the cluster as the program above it sees it: commands go in, committed entries come
@@ -80,6 +81,11 @@ pub trait Replica: Send {
 
     /// Returns the node's visible state.
     fn view(&self) -> NodeView;
+
+    /// Returns a remote control of a node that runs on its own thread.
+    fn control(&self) -> Option<NodeControl> {
+        None
+    }
 }
 
 /// Why a node did not accept a request of its program.

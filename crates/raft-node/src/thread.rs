@@ -381,4 +381,8 @@ impl Replica for NodeHandle {
     fn view(&self) -> NodeView {
         self.control.view()
     }
+
+    fn control(&self) -> Option<NodeControl> {
+        Some(self.control.clone())
+    }
 }

@@ -1,8 +1,8 @@
 //! Tickets: one line of text that lets a player join a running match through any member it names.
 //!
 //! # Format
-//! Base32 (RFC 4648, without padding; case, blanks and dashes do not matter) of these bytes, numbers
-//! big-endian:
+//! Base32 (RFC 4648, without padding; case, blanks and dashes do not matter) of these bytes,
+//! numbers big-endian:
 //!
 //! | bytes | content |
 //! |---|---|
@@ -25,10 +25,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 use data_encoding::{BASE32_NOPAD, HEXLOWER_PERMISSIVE};
+use raftian_raft::Membership;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::cluster::Fingerprint;
+use crate::contact::contacts;
+use crate::match_record::MatchRecord;
 
 /// Version of the format.
 pub const VERSION: u8 = 1;
@@ -94,6 +97,22 @@ pub enum TicketError {
     },
 }
 
+impl Ticket {
+    /// Returns a ticket with the invite `number` for the match with this membership; `None` if
+    /// players cannot join it.
+    pub fn of(membership: &Membership, number: u32, secret: Secret) -> Option<Self> {
+        let members = contacts(membership)
+            .into_iter()
+            .map(|(_, contact)| TicketMember::new(&contact.fingerprint, contact.addresses));
+        Some(Ticket {
+            match_id: MatchRecord::of(membership)?.id,
+            invite: number,
+            secret,
+            members: members.collect(),
+        })
+    }
+}
+
 impl TicketMember {
     /// Whether `fingerprint` is the one of this member.
     pub fn is(&self, fingerprint: &Fingerprint) -> bool {
@@ -112,9 +131,9 @@ impl TicketMember {
 }
 
 impl fmt::Display for Ticket {
-    /// Writes the ticket as one line of at most [`MAX_TICKET`] characters. To fit, the last addresses
-    /// of each member are left out, and then the last members. Members without an address, and those
-    /// beyond [`MAX_MEMBERS`], are left out as well.
+    /// Writes the ticket as one line of at most [`MAX_TICKET`] characters. To fit, the last
+    /// addresses of each member are left out, and then the last members. Members without an
+    /// address, and those beyond [`MAX_MEMBERS`], are left out as well.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let reachable = self.members.iter().filter(|one| !one.addresses.is_empty());
         let members: Vec<_> = reachable.take(MAX_MEMBERS).cloned().collect();

@@ -3,16 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use raftian_raft::{Membership, NodeId};
+use raftian_raft::NodeId;
 use tokio::sync::oneshot::Receiver;
 use tokio::sync::oneshot::error::TryRecvError;
 
 use crate::cluster::{ClusterError, MemberFile, NodeConfig};
-use crate::contact::contacts;
 use crate::lan::Announcer;
 use crate::match_request::{MatchReply, MatchRequest, Refusal};
 use crate::thread::NodeControl;
-use crate::ticket::{Secret, Ticket, TicketMember};
+use crate::ticket::Ticket;
 
 /// Longest time that a leaving member waits for the commitment of its removal.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -130,20 +129,7 @@ impl LocalMember {
     pub fn ticket(&self) -> Option<Ticket> {
         let (number, secret) = self.file.invite.as_ref()?;
         let membership = self.control.view().status.membership;
-        Some(self.ticket_for(*number, secret, &membership))
-    }
-
-    /// Returns a ticket with the invite `number`, whose secret is `secret`.
-    pub fn ticket_for(&self, number: u32, secret: &Secret, membership: &Membership) -> Ticket {
-        let members = contacts(membership)
-            .into_iter()
-            .map(|(_, contact)| TicketMember::new(&contact.fingerprint, contact.addresses));
-        Ticket {
-            match_id: self.file.match_id,
-            invite: number,
-            secret: secret.clone(),
-            members: members.collect(),
-        }
+        Ticket::of(&membership, *number, secret.clone())
     }
 
     /// Begins to leave the match; [`LocalMember::poll`] returns the result. No-op while it leaves.

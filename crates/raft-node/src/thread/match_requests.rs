@@ -249,6 +249,10 @@ impl MatchRequests {
     fn lead(&mut self, driver: &mut NodeDriver, mut waiting: Waiting, now: Instant) -> bool {
         let node = driver.node();
         let own = node.id();
+        if waiting.request == MatchRequest::Progress {
+            waiting.respond.send(MatchReply::Progress(progress(node)));
+            return false;
+        }
         if let MatchRequest::Transfer { from, .. } = &mut waiting.request {
             from.get_or_insert(own);
         }
@@ -394,8 +398,8 @@ impl MatchRequests {
 /// `elapsed` ago, can commit it. If they cannot, returns a change that takes the vote of a silent
 /// member, after which they can; `None` to wait for answers.
 ///
-/// A change of voters takes effect when it is appended. If too few of the new voters run, nothing is
-/// committed any longer, that change included.
+/// A change of voters takes effect when it is appended. If too few of the new voters run, nothing
+/// is committed any longer, that change included.
 fn committable(
     node: &Node,
     change: Change,
@@ -429,6 +433,13 @@ fn committable(
             .is_ok_and(|after| after.is_quorum(answers))
     });
     Ok(possible.next())
+}
+
+/// Returns the last entries in the logs of the members, as this leader knows them.
+fn progress(node: &Node) -> Vec<(NodeId, Index)> {
+    let status = node.status();
+    let peers = status.peers.iter().map(|peer| (peer.id, peer.matched));
+    peers.chain([(status.id, status.last.index)]).collect()
 }
 
 /// Disconnects from members that were known from elsewhere and are none, once this node follows a

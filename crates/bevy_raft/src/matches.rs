@@ -1,0 +1,244 @@
+//! The life of a match in an app: started or joined, played, and left.
+//!
+//! Everything that blocks runs on threads of its own: opening a store, asking members to join, and
+//! stopping a node.
+
+mod session;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use bevy_ecs::prelude::*;
+use bevy_state::prelude::*;
+use raftian_node::cluster::NodeFile;
+use raftian_node::code::Code;
+use raftian_node::player::{self, Ended, Player, PlayerError};
+use raftian_node::quic::QuicOptions;
+use raftian_node::ticket::MatchId;
+use raftian_node::{NodeHandle, NodeOptions, StartError};
+use raftian_raft::NodeId;
+
+use self::session::open;
+use crate::command::CommandRegistry;
+use crate::state::StateRegistry;
+
+pub(crate) use self::session::{Session, advance, control, takes_part};
+
+/// Founds a match. [`Default`] founds one that players on the local network find.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StartMatch {
+    /// Name of the player; `None` for that of the system's user.
+    pub player: Option<String>,
+    /// Name of the match; `None` for one with the name of the player.
+    pub match_name: Option<String>,
+    /// Whether members announce the match on the local network, where its code finds it.
+    pub announced: bool,
+    /// Address and UDP port to listen on; `None` for any.
+    pub listen: Option<SocketAddr>,
+    /// Directory of the member; `None` for one in the program's folder.
+    pub directory: Option<PathBuf>,
+}
+
+impl Default for StartMatch {
+    fn default() -> Self {
+        StartMatch {
+            player: None,
+            match_name: None,
+            announced: true,
+            listen: None,
+            directory: None,
+        }
+    }
+}
+
+/// Joins a match by a ticket or a code. A `&str` or `String` converts into one without options.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct JoinMatch {
+    /// The ticket or code as text.
+    pub invitation: String,
+    /// Name of the player; `None` for that of the system's user.
+    pub player: Option<String>,
+    /// Whether the player only watches: the match never waits for this machine.
+    pub spectates: bool,
+    /// Address and UDP port to listen on; `None` for any.
+    pub listen: Option<SocketAddr>,
+    /// Directory of the member; `None` for one in the program's folder.
+    pub directory: Option<PathBuf>,
+}
+
+impl<T: Into<String>> From<T> for JoinMatch {
+    fn from(invitation: T) -> Self {
+        JoinMatch {
+            invitation: invitation.into(),
+            ..JoinMatch::default()
+        }
+    }
+}
+
+/// Begins and ends matches, from `Commands` or from the `World`. An app takes part in one match at
+/// a time. Results show in [`MatchState`] and [`CurrentMatch`]; a request that cannot be carried
+/// out triggers [`MatchFailed`].
+pub trait MatchExt {
+    /// Founds a match, of which this machine is the first member.
+    fn start_match(&mut self, start: StartMatch);
+
+    /// Asks the members of a match to admit this machine, and takes part. A machine that is a
+    /// member already continues.
+    fn join_match(&mut self, join: impl Into<JoinMatch>);
+
+    /// Continues as the member in `directory`, after the program has ended without leaving.
+    fn resume_match(&mut self, directory: impl Into<PathBuf>);
+
+    /// Takes part in a cluster that was created by `raftian cluster new`, as the member described
+    /// by this node file.
+    fn open_node_file(&mut self, file: impl Into<PathBuf>);
+
+    /// Leaves the match: the others agree to that, and leadership is transferred first. A node that
+    /// the app attached itself only stops.
+    fn leave_match(&mut self);
+}
+
+impl MatchExt for Commands<'_, '_> {
+    fn start_match(&mut self, start: StartMatch) {
+        self.queue(move |world: &mut World| world.start_match(start));
+    }
+
+    fn join_match(&mut self, join: impl Into<JoinMatch>) {
+        let join = join.into();
+        self.queue(move |world: &mut World| world.join_match(join));
+    }
+
+    fn resume_match(&mut self, directory: impl Into<PathBuf>) {
+        let directory = directory.into();
+        self.queue(move |world: &mut World| world.resume_match(directory));
+    }
+
+    fn open_node_file(&mut self, file: impl Into<PathBuf>) {
+        let file = file.into();
+        self.queue(move |world: &mut World| world.open_node_file(file));
+    }
+
+    fn leave_match(&mut self) {
+        self.queue(|world: &mut World| world.leave_match());
+    }
+}
+
+impl MatchExt for World {
+    fn start_match(&mut self, start: StartMatch) {
+        let prepare = move |mut player: Player| {
+            player.name = start.player;
+            player.listen = start.listen;
+            player.directory = start.directory;
+            player::found(&player, start.match_name.as_deref(), start.announced)
+        };
+        open(self, move |player, adjust| {
+            let (node, member) = prepare(player)?.start(adjust)?;
+            Ok((node, Some(member)))
+        });
+    }
+
+    fn join_match(&mut self, join: impl Into<JoinMatch>) {
+        let join = join.into();
+        open(self, move |mut player, adjust| {
+            player.name = join.player;
+            player.listen = join.listen;
+            player.directory = join.directory;
+            let invitation = join.invitation.parse().map_err(PlayerError::Invitation)?;
+            let launch = player::join(&player, &invitation, join.spectates)?;
+            let (node, member) = launch.start(adjust)?;
+            Ok((node, Some(member)))
+        });
+    }
+
+    fn resume_match(&mut self, directory: impl Into<PathBuf>) {
+        let directory = directory.into();
+        open(self, move |player, adjust| {
+            let (node, member) = player::resume(&player, &directory)?.start(adjust)?;
+            Ok((node, Some(member)))
+        });
+    }
+
+    fn open_node_file(&mut self, file: impl Into<PathBuf>) {
+        let file = file.into();
+        open(self, move |_, adjust| {
+            let config = NodeFile::read(&file)?;
+            let mut raft = config
+                .raft_config()
+                .map_err(|error| StartError::Thread(error.to_string()))?;
+            adjust(&mut raft);
+            let links = QuicOptions::bind(&config).map_err(StartError::Links)?;
+            Ok((
+                NodeHandle::start(NodeOptions::new(&config, raft, links))?,
+                None,
+            ))
+        });
+    }
+
+    fn leave_match(&mut self) {
+        self.resource_scope(|world, mut session: Mut<Session>| session.leave(world));
+    }
+}
+
+/// State of the app's part in a match. [`CurrentMatch`] has the details.
+#[derive(States, Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum MatchState {
+    /// It takes part in none and never did.
+    #[default]
+    Detached,
+    /// The store is opened, or members are asked to admit this machine.
+    Starting,
+    /// The node runs and receives what has happened so far; see [`CurrentMatch::progress`].
+    Joining,
+    /// Commands are committed.
+    Running,
+    /// Too few members are connected: nothing is committed until some return.
+    NoQuorum,
+    /// The others are asked to agree that this machine leaves.
+    Leaving,
+    /// The part in the match has ended; see [`CurrentMatch::ended`].
+    Left,
+    /// The match could not be entered, or its node has stopped; see [`CurrentMatch::failure`].
+    Failed,
+}
+
+/// The match that the app takes part in, or took part in last.
+#[derive(Resource, Clone, Debug, Default)]
+pub struct CurrentMatch {
+    /// Id of the match; `None` without one, and for one that was created from files.
+    pub id: Option<MatchId>,
+    /// Name of the match.
+    pub name: String,
+    /// Name of the player.
+    pub player: String,
+    /// Id of this machine's member.
+    pub member: Option<NodeId>,
+    /// Directory of this machine's member, for [`MatchExt::resume_match`].
+    pub directory: Option<PathBuf>,
+    /// Code with which players on the local network join, at its founder.
+    pub code: Option<Code>,
+    /// Ticket with which players join, at its founder. It names the members that can be reached.
+    pub ticket: Option<String>,
+    /// Entries that were applied, and entries to apply, while the machine joins.
+    pub progress: Option<(u64, u64)>,
+    /// How the part in the match ended.
+    pub ended: Option<Ended>,
+    /// Why the match could not be entered, or was lost.
+    pub failure: Option<String>,
+}
+
+/// A match could not be entered or left as requested, or its node has stopped.
+#[derive(Event, Clone, PartialEq, Eq, Debug)]
+pub struct MatchFailed {
+    /// Reason and remedy.
+    pub reason: String,
+}
+
+/// Returns the names of all commands and states that this app registered. The members of a match
+/// have the same ones: a player whose names differ is refused with both lists.
+pub fn rules(world: &World) -> String {
+    let commands = world.resource::<CommandRegistry>().names();
+    let states = world.resource::<StateRegistry>().names();
+    let mut names: Vec<_> = commands.chain(states).collect();
+    names.sort_unstable();
+    names.join(" ")
+}
