@@ -87,9 +87,10 @@ fn heartbeat_reply_reports_only_durable_entries() {
             })
             .collect()
     };
-    assert_eq!(answers(&cluster), [Index(1)]);
+    // One heartbeat names the acknowledged entry, the other one the last that was sent.
+    assert_eq!(answers(&cluster), [Index(1); 2]);
     cluster.release_disk(N2);
-    assert_eq!(answers(&cluster), [Index(1), Index(2)]);
+    assert_eq!(answers(&cluster), [1, 1, 2].map(Index));
 }
 
 /// A leader sends entries while its own disk still writes them (thesis 10.2.1).

@@ -7,9 +7,11 @@
 //! stream as a welcome: in TLS 1.3 the handshake of the dialling side completes before the other
 //! side has verified its certificate, and only the welcome shows that both have accepted.
 //!
-//! Snapshots are sent on a stream of their own with a lower priority, on the same connection:
-//! heartbeats and replies never queue behind them, neither here nor at the receiver, and a lost
-//! packet of a snapshot delays no other message.
+//! Heartbeats, votes and replies are sent on one stream, entries and forwarded commands on a second
+//! one, snapshots on a third, with falling priority on the same connection: an urgent message never
+//! queues behind bulk, neither here nor at the receiver, and a lost packet of one stream delays no
+//! message of another. So a heartbeat may overtake entries, unless it names one that
+//! may still be on its way.
 //!
 //! A connection with the node's own certificate comes from its operator's tool; see [`client`].
 //!
@@ -90,10 +92,10 @@ pub const PEER_REQUEST_QUEUE: usize = 64;
 /// tool that has read its answer still holds a connection.
 pub const CLIENT_IDLE: Duration = Duration::from_secs(2);
 
-/// Maximum number of unidirectional streams that a peer may have open on one connection: consensus
-/// needs one and snapshots another; the rest is room for closed streams that are not released yet,
-/// such as the welcome.
-pub const MAX_STREAMS: u32 = 4;
+/// Maximum number of unidirectional streams that a peer may have open on one connection: urgent
+/// messages, entries and snapshots need one each; the rest is room for closed streams that are not
+/// released yet, such as the welcome.
+pub const MAX_STREAMS: u32 = 6;
 
 /// Maximum number of concurrent requests on one connection of the operator's tool, and on one
 /// between members.

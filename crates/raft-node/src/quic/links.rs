@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use quinn::{Endpoint, TokioRuntime};
-use raftian_raft::{Body, Membership, Message, NodeId};
+use raftian_raft::{Body, Index, Membership, Message, NodeId};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
@@ -17,7 +17,7 @@ use super::answer::{PeerRequest, request};
 use super::counters::{LinkCounters, count};
 use super::dial::Dialler;
 use super::peer::PeerLink;
-use super::send::send;
+use super::send::{Outboxes, send};
 use super::shared::{Delivery, Shared};
 use super::tls::{self, Pin};
 use super::{
@@ -58,29 +58,41 @@ pub struct QuicLinks {
 struct Peer {
     link: Arc<PeerLink>,
     tasks: [AbortHandle; 2],
-    messages: mpsc::Sender<Message>,
+    urgent: mpsc::Sender<Message>,
+    entries: mpsc::Sender<Message>,
     snapshots: mpsc::Sender<Message>,
+    /// Last entry that was queued on the stream for entries.
+    last_entry: Index,
 }
 
 impl Peer {
-    fn outbox(&self, body: &Body) -> &mpsc::Sender<Message> {
+    /// Returns the queue of the stream on which a message is to be sent.
+    fn outbox(&mut self, body: &Body) -> &mpsc::Sender<Message> {
         match body {
             // No wildcard, so that a new message type must choose its stream.
             Body::InstallSnapshot(_) => &self.snapshots,
+            Body::AppendEntries(append) => match append.entries.last() {
+                Some(last) => {
+                    self.last_entry = last.index;
+                    &self.entries
+                }
+                // It names an entry that may still be on its way, and must not overtake it.
+                None if append.previous.index >= self.last_entry => &self.entries,
+                None => &self.urgent,
+            },
+            Body::Forward { .. } => &self.entries,
             Body::PreVote { .. }
             | Body::PreVoteReply { .. }
             | Body::RequestVote { .. }
             | Body::VoteReply { .. }
-            | Body::AppendEntries(_)
             | Body::AppendReply(_)
             | Body::SnapshotReply(_)
             | Body::TimeoutNow
-            | Body::Forward { .. }
             | Body::Read { .. }
             | Body::ReadReply { .. }
             | Body::LostEntries { .. }
             | Body::Founders { .. }
-            | Body::Founded { .. } => &self.messages,
+            | Body::Founded { .. } => &self.urgent,
         }
     }
 }
@@ -250,14 +262,15 @@ impl QuicLinks {
             .unwrap_or_else(PoisonError::into_inner)
             .insert(fingerprint, Arc::clone(&link));
         // Queues and tasks per peer: one that is down delays no other.
-        let (messages, outbox) = mpsc::channel(OUTBOX);
+        let (urgent, urgent_outbox) = mpsc::channel(OUTBOX);
+        let (entries, entry_outbox) = mpsc::channel(OUTBOX);
         let (snapshots, snapshot_outbox) = mpsc::channel(SNAPSHOT_OUTBOX);
-        let sender = send(
-            Arc::clone(&link),
-            Arc::clone(&self.shared),
-            outbox,
-            snapshot_outbox,
-        );
+        let outboxes = Outboxes {
+            urgent: urgent_outbox,
+            entries: entry_outbox,
+            snapshots: snapshot_outbox,
+        };
+        let sender = send(Arc::clone(&link), Arc::clone(&self.shared), outboxes);
         let dialler = Dialler {
             endpoint: self.endpoint.clone(),
             config,
@@ -271,8 +284,10 @@ impl QuicLinks {
         let peer = Peer {
             link,
             tasks,
-            messages,
+            urgent,
+            entries,
             snapshots,
+            last_entry: Index(0),
         };
         self.peers.insert(id, peer);
         Ok(())
@@ -390,7 +405,7 @@ impl QuicLinks {
 impl Links for QuicLinks {
     /// At the bound, [`OUTBOX`] or [`SNAPSHOT_OUTBOX`], the message is dropped and counted.
     fn send(&mut self, to: NodeId, message: Message) {
-        let Some(peer) = self.peers.get(&to) else {
+        let Some(peer) = self.peers.get_mut(&to) else {
             tracing::debug!(%to, "dropped a message to an unknown peer");
             return;
         };

@@ -17,25 +17,36 @@ use super::shared::Shared;
 use super::{CONNECT_TIMEOUT, WRITE_BATCH, code};
 use crate::wire;
 
-/// Priority of the stream for consensus.
-const CONSENSUS_PRIORITY: i32 = 0;
+/// Priority of the stream for heartbeats, votes and replies.
+const URGENT_PRIORITY: i32 = 1;
 
-/// Priority of the stream for snapshots: below consensus.
+/// Priority of the stream for entries and forwarded commands.
+const ENTRY_PRIORITY: i32 = 0;
+
+/// Priority of the stream for snapshots.
 const SNAPSHOT_PRIORITY: i32 = -1;
 
-/// Sends the messages and snapshots for one peer until their outboxes are closed.
-pub(super) async fn send(
-    link: Arc<PeerLink>,
-    shared: Arc<Shared>,
-    messages: Receiver<Message>,
-    snapshots: Receiver<Message>,
-) {
-    let mut messages = Lane::new(&link, &shared, messages, CONSENSUS_PRIORITY);
-    let mut snapshots = Lane::new(&link, &shared, snapshots, SNAPSHOT_PRIORITY);
-    // Both outboxes are closed together, so the end of one ends all.
+/// The messages that wait for one peer, in one queue per stream.
+#[derive(Debug)]
+pub(super) struct Outboxes {
+    /// Heartbeats, votes and replies.
+    pub(super) urgent: Receiver<Message>,
+    /// Entries and forwarded commands.
+    pub(super) entries: Receiver<Message>,
+    /// Parts of snapshots.
+    pub(super) snapshots: Receiver<Message>,
+}
+
+/// Sends the messages for one peer until their outboxes are closed.
+pub(super) async fn send(link: Arc<PeerLink>, shared: Arc<Shared>, outboxes: Outboxes) {
+    let mut urgent = Lane::new(&link, &shared, outboxes.urgent, URGENT_PRIORITY);
+    let mut entries = Lane::new(&link, &shared, outboxes.entries, ENTRY_PRIORITY);
+    let mut snapshots = Lane::new(&link, &shared, outboxes.snapshots, SNAPSHOT_PRIORITY);
+    // The outboxes are closed together, so the end of one ends all.
     tokio::select! {
         biased;
-        () = messages.run() => {}
+        () = urgent.run() => {}
+        () = entries.run() => {}
         () = snapshots.run() => {}
         () = link.detect_silence() => {}
     }
@@ -87,9 +98,9 @@ impl<'a> Lane<'a> {
             if self.stream.as_ref().is_some_and(|(id, _)| *id != route.id) {
                 self.stream = None;
             }
-            // The stream for consensus is opened with the connection, that for snapshots with the
-            // first of them, for most peers never.
-            let is_needed = self.priority == CONSENSUS_PRIORITY || self.waiting.is_some();
+            // The stream for heartbeats is opened with the connection, the others with their first
+            // message: that for snapshots for most peers never.
+            let is_needed = self.priority == URGENT_PRIORITY || self.waiting.is_some();
             if is_needed && !self.open_stream(&route).await {
                 continue;
             }

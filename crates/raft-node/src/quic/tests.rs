@@ -2,6 +2,7 @@ mod floods;
 mod moves;
 mod operator;
 mod snapshots;
+mod streams;
 
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;

@@ -27,9 +27,14 @@ impl Node {
                 // A lost probe is repeated without its entries: a follower that is down must not
                 // receive them with every heartbeat.
                 Flow::Probe { sent: true } => sender.append(id, progress, &[], true),
-                // The heartbeat names the last entry sent, so a follower that missed some refuses
-                // it even with the window full.
-                Flow::Replicate(_) => sender.append(id, progress, &[], true),
+                Flow::Replicate(_) => {
+                    sender.heartbeat(id, progress);
+                    // A second one names the last entry sent, so a follower that missed some
+                    // refuses it even with the window full.
+                    if progress.next > progress.matched.next() {
+                        sender.append(id, progress, &[], true);
+                    }
+                }
                 Flow::Snapshot(transfer) => {
                     // A round trip longer than a heartbeat must not count as a loss.
                     let measured = progress
@@ -64,7 +69,7 @@ impl Node {
             // Also to a follower with a full window or a snapshot under way: reads must not wait
             // for those.
             if ask {
-                sender.append(id, progress, &[], true);
+                sender.heartbeat(id, progress);
             }
         }
         if ask {
@@ -278,8 +283,31 @@ impl<'a> Sender<'a> {
         }
     }
 
+    /// Sends a heartbeat. To a follower that receives entries it names the last entry that the
+    /// follower acknowledged: so it may overtake the entries in flight, and a follower that lost an
+    /// acknowledged entry refuses it.
+    fn heartbeat(&mut self, to: NodeId, progress: &mut Progress) {
+        let acknowledged = match &progress.flow {
+            Flow::Replicate(_) => progress.acknowledged(),
+            Flow::Probe { .. } | Flow::Snapshot(_) => None,
+        };
+        let previous = acknowledged.unwrap_or_else(|| self.previous(progress));
+        self.append_after(to, progress, previous, &[], true);
+    }
+
     fn append(&mut self, to: NodeId, progress: &mut Progress, entries: &[Entry], probe: bool) {
         let previous = self.previous(progress);
+        self.append_after(to, progress, previous, entries, probe);
+    }
+
+    fn append_after(
+        &mut self,
+        to: NodeId,
+        progress: &mut Progress,
+        previous: LogPosition,
+        entries: &[Entry],
+        probe: bool,
+    ) {
         let end = Index(previous.index.0 + entries.len() as u64);
         // The follower adopts the commit index at most up to the last entry of the message (figure
         // 2).

@@ -423,6 +423,31 @@ fn uncommitted_command_is_not_appended_again() {
     assert_eq!(last(&mut node), 7, "the sessions filter committed commands");
 }
 
+/// A heartbeat may overtake entries, so it names none that is in flight; a second one after them
+/// detects a loss. Once everything is acknowledged one is enough.
+#[test]
+fn heartbeats_name_the_acknowledged_entry_and_the_last_one_sent() {
+    let mut node = leader(three(Standing::Voter), |_| {});
+    write(&mut node);
+    matched(&mut node, 2, 1);
+    propose(&mut node, [1, 2]);
+    let named = |node: &mut Node| -> Vec<_> {
+        let _before = node.take_actions();
+        node.step(node.wake_at(), Input::Wake);
+        let sent = node.take_actions().send.into_iter();
+        sent.filter_map(|(to, message)| match message.body {
+            Body::AppendEntries(append) if to == NodeId(2) && append.entries.is_empty() => {
+                Some((append.previous.index.0, append.probe.is_some()))
+            }
+            _ => None,
+        })
+        .collect()
+    };
+    assert_eq!(named(&mut node), [(1, true), (3, true)]);
+    matched(&mut node, 2, 3);
+    assert_eq!(named(&mut node), [(3, true)]);
+}
+
 /// The leader knows the origin from the connection; the message has no field for it.
 #[test]
 fn entry_names_the_member_that_submitted_its_command() {
