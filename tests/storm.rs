@@ -92,7 +92,7 @@ fn clusters_of_every_size_survive_storms() {
 }
 
 /// Seeds that once failed, each with its initial number of voters.
-const PAST_SEEDS: [(u64, u64); 6] = [
+const PAST_SEEDS: [(u64, u64); 7] = [
     // An acknowledgement was in flight when the sender's store was replaced by an older copy.
     (30_242, 5),
     // The newest log was on a learner that had not yet received its promotion to voter, and the
@@ -109,6 +109,8 @@ const PAST_SEEDS: [(u64, u64); 6] = [
     // A member that joined under load needed a snapshot for each command: the leader retained no
     // entries.
     (1_795_928_289_667_902_285, 6),
+    // A leader without a vote appended another membership, which only a witness had besides it.
+    (7_002_003, 4),
 ];
 
 #[test]

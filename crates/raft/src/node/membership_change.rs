@@ -27,8 +27,10 @@ impl Node {
             return Err(RequestError::TooNew);
         }
         // A leader that transfers accepts no new requests: the successor must catch up (thesis
-        // 3.10).
-        if leader.transfer.is_some() {
+        // 3.10). Nor does one without a vote, which leads until everything it appended is
+        // committed: if it failed with the newest membership, and only a witness had it too, no
+        // member could be elected.
+        if leader.transfer.is_some() || leader.leaving {
             return Err(RequestError::TransferringLeadership);
         }
         if self.log.members_index() > self.commit && !only_records {

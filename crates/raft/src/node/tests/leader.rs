@@ -1,6 +1,8 @@
 //! Leader: sending, waiting and comparing.
 
 use super::*;
+use crate::actions::RequestError;
+use crate::membership::Change;
 
 /// A disk may be slow for a while without being faulty.
 #[test]
@@ -421,6 +423,28 @@ fn uncommitted_command_is_not_appended_again() {
     assert_eq!(node.commit(), Index(6));
     propose(&mut node, [4]);
     assert_eq!(last(&mut node), 7, "the sessions filter committed commands");
+}
+
+/// It leads until everything it appended is committed, and nobody might be electable after it if it
+/// appended another membership.
+#[test]
+fn leader_without_a_vote_appends_no_further_membership() {
+    let mut node = leader(three(Standing::Voter), |_| {});
+    write(&mut node);
+    matched(&mut node, 2, 1);
+    let change = |node: &mut Node, change| {
+        node.step(NOW, Input::ChangeMembership(change));
+        node.take_actions().responses.request_results
+    };
+    let learner = Change::Set(NodeId(1), Incarnation(0), Standing::Learner);
+    assert_eq!(change(&mut node, learner), [Ok(())]);
+    let record = Change::Record {
+        contacts: Vec::new(),
+        annex: Some(Bytes::from(&[7][..])),
+    };
+    let refused = Err(RequestError::TransferringLeadership);
+    assert_eq!(change(&mut node, record), [refused]);
+    assert_eq!(node.status().last.index, Index(2));
 }
 
 /// A heartbeat may overtake entries, so it names none that is in flight; a second one after them
