@@ -47,6 +47,28 @@ fn founder_leaves_and_the_others_play_on() {
     assert_eq!(healths(&status), [40, 70, 70, 70, 70]);
 }
 
+/// The player has the same key as the member that left, which every later joiner finds in the log.
+#[test]
+fn player_who_left_and_joined_again_stays_when_others_join() {
+    let machines = Machines::new();
+    let ada = machines.found("Ada");
+    let bo = machines.join("Bo", ada.ticket());
+    ada.sees(&["Ada", "Bo"]);
+    ada.interrupt();
+    bo.sees(&["Bo"]);
+    let ticket = bo.succeed(&["invite"]);
+    let ada = machines.join("Ada", ticket.trim());
+    assert_eq!(ada.id(), 3);
+    let cy = machines.join("Cy", ticket.trim());
+    ada.sees(&["Bo", "Ada", "Cy"]);
+    // Longer than the pause before a removed member is disconnected.
+    let deadline = std::time::Instant::now() + 2 * raftian_node::quic::REMOVED_GRACE;
+    while std::time::Instant::now() < deadline {
+        ada.order(1);
+    }
+    agree(&[&bo, &ada, &cy]);
+}
+
 /// The maker of the ticket has left, but another member that it names is there.
 #[test]
 fn old_ticket_of_several_members_admits_after_its_maker_left() {
@@ -72,7 +94,7 @@ fn invites_that_are_wrong_used_up_revoked_or_expired_are_refused_by_name() {
         assert_eq!(code, Some(exit), "{message}");
         assert!(message.contains(part), "{message}");
     };
-    refused("RAFT-7K3Q-9MXT", 9, "not a ticket");
+    refused("RAFT-7K3Q-9MXT", 9, "neither a ticket nor a code");
     let (first, rest) = ada.ticket().split_at(40);
     let mistyped = rest.strip_prefix(|_| true).expect("a longer ticket");
     let letter = if rest.starts_with('A') { 'B' } else { 'A' };

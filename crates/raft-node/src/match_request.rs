@@ -144,8 +144,8 @@ pub enum Refusal {
     OtherMatch,
     /// The match was not founded by a player whom others join.
     #[error(
-        "this match has no record that invites could be kept in: it was created from files by \
-         `raftian cluster new`. Found one with `raftian start`"
+        "this match has no record that invites could be kept in: it was created from files. Found \
+         one that players join"
     )]
     NotJoinable,
     /// The invite does not exist.
@@ -166,7 +166,7 @@ pub enum Refusal {
         clocks: String,
     },
     /// The match has its maximum number of players.
-    #[error("the match is full: it has {0} players. Join as a spectator with --spectate")]
+    #[error("the match is full: it has {0} players. Join as a spectator")]
     Full(usize),
     /// The match has its maximum number of spectators.
     #[error("the match has {0} spectators already")]
@@ -182,10 +182,10 @@ pub enum Refusal {
         own: String,
     },
     /// Another member has the name.
-    #[error("a member is named {0:?} already; choose another one with --name")]
+    #[error("a member is named {0:?} already; choose another name")]
     NameTaken(String),
     /// The name cannot be used.
-    #[error("the name {name:?} cannot be used: {reason}; choose another one with --name")]
+    #[error("the name {name:?} cannot be used: {reason}; choose another one")]
     InvalidName {
         /// The name.
         name: String,

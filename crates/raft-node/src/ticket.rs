@@ -84,7 +84,7 @@ pub struct TicketMember {
 #[non_exhaustive]
 pub enum TicketError {
     /// The text contains characters that no ticket has, or is too short.
-    #[error("this is not a ticket; copy the whole line that `raftian start` or `invite` printed")]
+    #[error("this is neither a ticket nor a code; copy the whole line of the ticket")]
     NotATicket,
     /// The checksum does not match: characters are missing or changed.
     #[error("the ticket is incomplete or mistyped; copy the whole line again")]

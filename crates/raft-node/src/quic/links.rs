@@ -17,6 +17,7 @@ use super::answer::{PeerRequest, request};
 use super::counters::{LinkCounters, count};
 use super::dial::Dialler;
 use super::peer::PeerLink;
+use super::receive::removal_notice;
 use super::send::{Outboxes, send};
 use super::shared::{Delivery, Shared};
 use super::tls::{self, Pin};
@@ -163,6 +164,7 @@ impl QuicLinks {
         let (peer_request_sender, peer_requests) = mpsc::channel(PEER_REQUEST_QUEUE);
         let shared = Arc::new(Shared {
             own: identity.fingerprint(),
+            id,
             links: RwLock::default(),
             counters: Arc::new(LinkCounters::new()),
             inbox: inbox_sender,
@@ -243,16 +245,19 @@ impl QuicLinks {
             peer.link.set_addresses(addresses);
             return Ok(());
         }
-        self.remove(id);
-        // A player who left and joined again has the same key under another id.
-        let earlier = self
+        // A player who left and joined again has the same key under a later id. A node that is
+        // behind still finds the earlier one in its log.
+        let known = self
             .peers
             .iter()
             .find(|(_, peer)| peer.link.fingerprint() == fingerprint)
             .map(|(id, _)| *id);
-        if let Some(earlier) = earlier {
-            self.remove(earlier);
+        match known {
+            Some(known) if known > id => return Ok(()),
+            Some(earlier) => self.remove(earlier),
+            None => {}
         }
+        self.remove(id);
         let config = tls::client(&self.identity, Pin::Whole(fingerprint), tls::protocol())?;
         let counters = self.shared.counters.add(id);
         let link = Arc::new(PeerLink::new(id, fingerprint, addresses, counters));
@@ -310,7 +315,7 @@ impl QuicLinks {
         self.shared.counters.remove(id);
         let close = async move {
             tokio::time::sleep(REMOVED_GRACE).await;
-            link.close(code::REMOVED, b"no longer a member");
+            link.close(code::REMOVED, removal_notice(id).as_bytes());
             for task in tasks {
                 task.abort();
             }

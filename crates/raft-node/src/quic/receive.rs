@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use quinn::{Connection, ConnectionError, RecvStream, VarInt};
-use raftian_raft::Message;
+use raftian_raft::{Message, NodeId};
 use tokio::task::{JoinError, JoinSet};
 
 use super::answer::{Handler, RequestSource, answer};
@@ -59,10 +59,17 @@ pub(super) async fn receive(
     }
 }
 
+/// Reason with which a connection to the removed member `id` is closed. It names the member: a
+/// player who left and joined again is another one, with the same key.
+pub(super) fn removal_notice(id: NodeId) -> String {
+    format!("{id} is no longer a member")
+}
+
 /// Records that the peer closed the connection because this node was removed, if it did.
 fn record_end(reason: ConnectionError, shared: &Shared) -> ConnectionError {
     if let ConnectionError::ApplicationClosed(close) = &reason
         && close.error_code == code::REMOVED
+        && close.reason == removal_notice(shared.id).as_bytes()
     {
         shared.counters.removed.store(true, Ordering::Relaxed);
     }

@@ -18,6 +18,8 @@ use crate::cluster::Fingerprint;
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) own: Fingerprint,
+    /// Id of this node.
+    pub(super) id: NodeId,
     /// Links with the members that may connect, by their certificates.
     pub(super) links: RwLock<BTreeMap<Fingerprint, Arc<PeerLink>>>,
     pub(super) counters: Arc<LinkCounters>,

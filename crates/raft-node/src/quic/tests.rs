@@ -735,6 +735,61 @@ async fn player_who_joined_again_is_linked_under_the_new_id() {
     a.connected_to(2).await;
 }
 
+/// A member that catches up finds both memberships of a player in its log, and the removal of the
+/// first one.
+#[tokio::test]
+async fn player_who_joined_again_is_not_removed_by_a_member_that_catches_up() {
+    let mut nodes = cluster(2).into_iter();
+    let a = nodes.next().expect("n1");
+    let b = nodes.next().expect("n2");
+    let own = a.config.clone();
+    let later = b.config.clone();
+    let mut earlier = b.config.clone();
+    earlier.id = NodeId(1);
+    let mut own_later = own.clone();
+    own_later.id = NodeId(3);
+    let mut a = Node::start_on(
+        a.socket,
+        NodeConfig {
+            id: NodeId(3),
+            members: Vec::new(),
+            ..a.config
+        },
+    );
+    let mut b = Node::start_on(
+        b.socket,
+        NodeConfig {
+            members: Vec::new(),
+            ..b.config
+        },
+    );
+    // It knows from its admission who is a member now; then it reads the log.
+    let contact = contact_of(&later);
+    a.links.list(NodeId(2), contact).expect("a usable identity");
+    b.links.follow(&membership_of(&[&later, &own_later]), true);
+    a.connected_to(2).await;
+    a.links.follow(&membership_of(&[&earlier]), true);
+    a.links.follow(&membership_of(&[&own_later]), true);
+    a.links.follow(&membership_of(&[&later, &own_later]), true);
+    tokio::time::sleep(2 * REMOVED_GRACE).await;
+    a.links.send(NodeId(2), message_of_term(3));
+    assert_eq!(b.receive().await, (NodeId(3), message_of_term(3)));
+    assert!(!b.links.counters().is_removed());
+    // One that did not know it yet removes the earlier membership, which is not this one.
+    a.links.follow(&membership_of(&[&own_later]), true);
+    a.links
+        .follow(&membership_of(&[&earlier, &own_later]), true);
+    tokio::time::sleep(2 * REMOVED_GRACE).await;
+    a.connected_to(1).await;
+    a.links.follow(&membership_of(&[&own_later]), true);
+    b.until("disconnected", |counters| {
+        counters
+            .peer(NodeId(3))
+            .is_some_and(|peer| !peer.connected())
+    })
+    .await;
+}
+
 fn contact_of(config: &NodeConfig) -> Contact {
     Contact {
         name: config.name.clone(),
