@@ -5,6 +5,12 @@
 //! cargo run -p bevy_raft --example players
 //! cargo run -p bevy_raft --example players -- RAFT-7K3Q-2MXT
 //! ```
+//!
+//! A second player on the same machine needs another name and another folder for its files:
+//!
+//! ```sh
+//! USER=Bo XDG_DATA_HOME=/tmp/bo cargo run -p bevy_raft --example players -- RAFT-7K3Q-2MXT
+//! ```
 
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};

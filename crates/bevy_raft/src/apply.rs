@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bevy_ecs::error::FallbackErrorHandler;
 use bevy_ecs::prelude::*;
-use bevy_ecs::schedule::ScheduleLabel;
+use bevy_ecs::schedule::{ScheduleLabel, SingleThreadedExecutor};
 use raftian_node::driver as node;
 use raftian_node::panic_message;
 use raftian_raft::{Command, Entry, Index, NodeId, Payload, Verdict};
@@ -86,14 +86,17 @@ pub(crate) fn apply_committed(world: &mut World, mut taken: Local<Vec<node::Comm
     };
     taken.clear();
     node.get().take_committed(APPLY_BUDGET, &mut taken);
-    if taken.is_empty() {
-        note_current(world);
+    let has_taken = !taken.is_empty();
+    let has_delivered = node.has_delivered;
+    node.has_delivered |= has_taken;
+    note_past(world);
+    if !has_taken {
         return state::snapshot_if_due(world);
     }
-    let has_delivered = std::mem::replace(&mut node.has_delivered, true);
     // It delivers its log from the beginning, so the state must be that of the beginning.
     if !has_delivered && world.resource::<AppliedLog>().index > Index(0) {
         reset::reset_state(world);
+        note_past(world);
     }
     if let Some(name) = world.resource::<StateRegistry>().missing(world) {
         taken.clear();
@@ -104,6 +107,10 @@ pub(crate) fn apply_committed(world: &mut World, mut taken: Local<Vec<node::Comm
         return world.resource_mut::<RaftNode>().stop(reason);
     }
     for committed in taken.drain(..) {
+        // An observer may have left the match.
+        if !world.contains_resource::<RaftNode>() {
+            break;
+        }
         let applied = match committed {
             node::Committed::Entry(entry) => apply_entry(world, &entry),
             node::Committed::Snapshot(snapshot) => state::restore(world, &snapshot),
@@ -115,7 +122,9 @@ pub(crate) fn apply_committed(world: &mut World, mut taken: Local<Vec<node::Comm
                 reason,
                 "the committed log cannot be applied; stopping this node"
             );
-            world.resource_mut::<RaftNode>().get().give_up(reason);
+            if let Some(mut node) = world.get_resource_mut::<RaftNode>() {
+                node.stop(reason);
+            }
             break;
         }
     }
@@ -123,21 +132,21 @@ pub(crate) fn apply_committed(world: &mut World, mut taken: Local<Vec<node::Comm
     let applied = world.resource::<AppliedLog>().index;
     // `status::refresh` ran before these entries were applied.
     world.resource_mut::<RaftStatus>().applied = applied;
-    note_current(world);
     state::snapshot_if_due(world);
 }
 
-/// Notes that the app has applied everything that was committed when it began to take part.
-fn note_current(world: &mut World) {
-    let log = world.resource::<AppliedLog>();
+/// Notes where the past ends, once a leader is known.
+fn note_past(world: &mut World) {
     let status = world.resource::<RaftStatus>();
-    let is_current = status.leader().is_some()
-        && status.view.as_ref().is_some_and(|view| {
-            let commit = view.status.leader_commit;
-            commit > Index(0) && log.index >= commit
-        });
-    if is_current && !log.is_current {
-        world.resource_mut::<AppliedLog>().is_current = true;
+    let commit = status
+        .view
+        .as_ref()
+        .filter(|_| status.leader().is_some())
+        .map(|view| view.status.leader_commit)
+        .filter(|commit| *commit > Index(0));
+    let mut log = world.resource_mut::<AppliedLog>();
+    if log.past.is_none() && commit.is_some() {
+        log.past = commit;
     }
 }
 
@@ -190,14 +199,12 @@ fn apply_command(
         .resource_mut::<AppliedLog>()
         .sessions
         .admit(*client, *sequence);
+    let view = world.resource::<RaftStatus>().view.as_ref();
+    let node = view.map(|view| (view.status.id, view.now));
     // Settled even for a repeat: the first copy may have arrived inside a snapshot.
-    let proposal = world.resource_scope(|world, mut outbox: Mut<Outbox>| {
-        outbox.committed(
-            *client,
-            *sequence,
-            world.resource::<RaftStatus>().view.as_ref(),
-        )
-    });
+    let proposal = world
+        .resource_mut::<Outbox>()
+        .committed(*client, *sequence, node);
     if verdict == Verdict::Repeat {
         // Ours and still pending: the command is part of a restored snapshot, or was applied by the
         // app from which this one took over its state.
@@ -209,22 +216,29 @@ fn apply_command(
             // A tick that is not the next one has no effect, on any machine.
             let is_stale = command
                 .downcast_ref::<Tick>()
-                .is_some_and(|tick| !ticks::count(world, *tick));
+                .is_some_and(|tick| !ticks::count(world, *tick, member));
             if is_stale {
                 return settle(world, proposal, info);
             }
             world.resource_mut::<CommittedEntry>().current = Some((info, command));
-            run_schedule(world).map_err(|panic| {
-                let command = world.resource::<CommandRegistry>().describe(bytes);
-                format!(
-                    "a system of ApplyCommitted panicked at entry {}, command {command}: {panic}",
-                    info.index
-                )
-            })?;
+            let ran = run_schedule(world);
             // `CommittedEntry` must be empty outside the schedule.
             let taken = world.resource_mut::<CommittedEntry>().current.take();
-            let announced = world.resource::<AppliedLog>().announced;
-            if let Some((info, command)) = taken.filter(|(info, _)| info.index > announced) {
+            if let Err(panic) = ran {
+                let command = world.resource::<CommandRegistry>().describe(bytes);
+                let reason = format!(
+                    "a system of ApplyCommitted panicked at entry {}, command {command}: {panic}",
+                    info.index
+                );
+                if let Some(id) = proposal {
+                    let reason = reason.clone();
+                    let outcome = Outcome::Unknown { reason };
+                    world.trigger(ProposalOutcome { id, outcome });
+                }
+                return Err(reason);
+            }
+            let log = world.resource::<AppliedLog>();
+            if let Some((info, command)) = taken.filter(|(info, _)| info.index > log.announced) {
                 let commit = world
                     .resource::<RaftStatus>()
                     .view
@@ -234,7 +248,8 @@ fn apply_command(
                     entry: info,
                     proposal,
                     catching_up: commit.0.saturating_sub(info.index.0) > CATCHING_UP,
-                    replayed: !world.resource::<AppliedLog>().is_current,
+                    // An order of this app cannot be older than its part in the match.
+                    replayed: proposal.is_none() && log.past.is_none_or(|past| info.index <= past),
                 };
                 (codec.announce)(world, &command, announcement);
             }
@@ -273,8 +288,14 @@ fn run_schedule(world: &mut World) -> Result<(), String> {
     world.insert_resource(FallbackErrorHandler(bevy_ecs::error::panic));
     let ran = world.schedule_scope(ApplyCommitted, |world, schedule| {
         build(world, schedule)?;
-        catch_unwind(AssertUnwindSafe(|| schedule.run(world)))
-            .map_err(|panic| panic_message(&*panic))
+        catch_unwind(AssertUnwindSafe(|| schedule.run(world))).map_err(|panic| {
+            // The executor remembers which systems ran, and their commands would be applied with
+            // the next entry: that of another match.
+            let _panicked =
+                catch_unwind(AssertUnwindSafe(|| schedule.apply_deferred(world))).is_err();
+            schedule.set_executor(SingleThreadedExecutor::new());
+            panic_message(&*panic)
+        })
     });
     // The other schedules keep the app's handler.
     match handler {

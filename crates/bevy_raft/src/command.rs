@@ -45,8 +45,9 @@ pub struct EntryInfo {
 
 /// A command was applied on this machine: for sound, light and flying numbers. Triggered after
 /// [`ApplyCommitted`](crate::ApplyCommitted) ran for it; the order of several observers is
-/// arbitrary, so they must not write replicated state. Triggered at most once: not for a command
-/// that is part of a snapshot, and not for one that is reapplied after a repair; see
+/// arbitrary, so they must not write replicated state. Triggered at most once in a match: not for a
+/// command that is part of a snapshot, and not for one that is reapplied after a repair. Only a
+/// node that starts again under a live app triggers it for the past again, as `replayed`; see
 /// [`StateRestored`](crate::StateRestored).
 #[derive(Event, Clone, Debug)]
 pub struct Committed<C: ReplicatedCommand> {

@@ -152,6 +152,8 @@ pub use raftian_node::match_request::Refusal;
 pub use raftian_node::player::{Ended, MatchFolders};
 pub use raftian_node::ticket::{MatchId, Ticket};
 pub use raftian_raft::{ClientId, Index, NodeId, Stamp, Standing, Term};
+/// The version of [`rand`] whose traits [`CommittedEntry::rng`] implements.
+pub use rand;
 pub use {raftian_node, raftian_raft};
 
 /// The items that most games need.

@@ -21,6 +21,7 @@ use raftian_raft::NodeId;
 use self::session::open;
 use crate::command::CommandRegistry;
 use crate::state::StateRegistry;
+use crate::ticks::Ticker;
 
 pub(crate) use self::session::{Session, advance, control, takes_part};
 
@@ -33,7 +34,8 @@ pub struct StartMatch {
     pub match_name: Option<String>,
     /// Whether members announce the match on the local network, where its code finds it.
     pub announced: bool,
-    /// Address and UDP port to listen on; `None` for any.
+    /// Address and UDP port to listen on; `None` for
+    /// [`DEFAULT_PORT`](raftian_node::player::DEFAULT_PORT), or any if that is in use.
     pub listen: Option<SocketAddr>,
     /// Directory of the member; `None` for one in the program's folder.
     pub directory: Option<PathBuf>,
@@ -60,7 +62,8 @@ pub struct JoinMatch {
     pub player: Option<String>,
     /// Whether the player only watches: the match never waits for this machine.
     pub spectates: bool,
-    /// Address and UDP port to listen on; `None` for any.
+    /// Address and UDP port to listen on; `None` for
+    /// [`DEFAULT_PORT`](raftian_node::player::DEFAULT_PORT), or any if that is in use.
     pub listen: Option<SocketAddr>,
     /// Directory of the member; `None` for one in the program's folder.
     pub directory: Option<PathBuf>,
@@ -86,7 +89,8 @@ pub trait MatchExt {
     /// member already continues.
     fn join_match(&mut self, join: impl Into<JoinMatch>);
 
-    /// Continues as the member in `directory`, after the program has ended without leaving.
+    /// Continues as the member in `directory`, after the program has ended without leaving. It is
+    /// [`CurrentMatch::directory`] of that time, which a program remembers itself.
     fn resume_match(&mut self, directory: impl Into<PathBuf>);
 
     /// Takes part in a cluster that was created by `raftian cluster new`, as the member described
@@ -94,7 +98,10 @@ pub trait MatchExt {
     fn open_node_file(&mut self, file: impl Into<PathBuf>);
 
     /// Leaves the match: the others agree to that, and leadership is transferred first. A node that
-    /// the app attached itself only stops.
+    /// the app attached itself, or that a node file describes, only stops.
+    ///
+    /// A program that ends without leaving counts as vanished after 10 s, keeps its place, and
+    /// continues by [`MatchExt::resume_match`]. One that is to leave exits in [`MatchState::Left`].
     fn leave_match(&mut self);
 }
 
@@ -175,11 +182,16 @@ impl MatchExt for World {
     }
 
     fn leave_match(&mut self) {
-        self.resource_scope(|world, mut session: Mut<Session>| session.leave(world));
+        session::leave(self);
     }
 }
 
 /// State of the app's part in a match. [`CurrentMatch`] has the details.
+///
+/// `Detached`, `Left` or `Failed` → `Starting` → `Joining` → `Running` ⇄ `NoQuorum` → `Leaving` →
+/// `Left`. `Running` is entered again after each `NoQuorum`, such as when a leader leaves. `Failed`
+/// follows any state; [`MatchFailed`] is triggered as well, also for a request that changes no
+/// state.
 #[derive(States, Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum MatchState {
     /// It takes part in none and never did.
@@ -217,6 +229,7 @@ pub struct CurrentMatch {
     /// Code with which players on the local network join, at its founder.
     pub code: Option<Code>,
     /// Ticket with which players join, at its founder. It names the members that can be reached.
+    /// Other members get one by [`MatchChange::Invite`](crate::MatchChange::Invite).
     pub ticket: Option<String>,
     /// Entries that were applied, and entries to apply, while the machine joins.
     pub progress: Option<(u64, u64)>,
@@ -233,12 +246,17 @@ pub struct MatchFailed {
     pub reason: String,
 }
 
-/// Returns the names of all commands and states that this app registered. The members of a match
+/// Returns the names of all commands and states that this app registered, and the interval of its
+/// ticks. The members of a match
 /// have the same ones: a player whose names differ is refused with both lists.
 pub fn rules(world: &World) -> String {
     let commands = world.resource::<CommandRegistry>().names();
     let states = world.resource::<StateRegistry>().names();
     let mut names: Vec<_> = commands.chain(states).collect();
     names.sort_unstable();
-    names.join(" ")
+    let mut rules = names.join(" ");
+    if let Some(ticker) = world.get_resource::<Ticker>() {
+        rules += &format!(" tick:{:?}", ticker.interval());
+    }
+    rules
 }

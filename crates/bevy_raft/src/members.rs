@@ -46,6 +46,17 @@ pub struct MemberInfo {
 }
 
 impl Members {
+    /// Returns this machine's member.
+    pub fn local(&self) -> Option<&MemberInfo> {
+        self.0.iter().find(|member| member.is_local)
+    }
+
+    /// Returns the member with this name.
+    pub fn by_name(&self, name: &str) -> Option<&MemberInfo> {
+        let mut members = self.0.iter();
+        members.find(|member| member.name.as_deref() == Some(name))
+    }
+
     /// Returns the member `id`.
     pub fn get(&self, id: NodeId) -> Option<&MemberInfo> {
         self.0.iter().find(|member| member.id == id)
@@ -84,13 +95,12 @@ pub(crate) fn refresh(world: &mut World) {
     }
     let status = view.status.clone();
     let control = matches::control(world);
-    world.resource_scope(|world, mut progress: Mut<MemberProgress>| {
-        progress.refreshed = Some(now);
-        progress.shown = Some(index);
-        progress.ask(&status, control.as_ref(), now);
-        let members = list(&status, control.as_ref(), &progress.matched);
-        world.resource_mut::<Members>().set_if_neq(Members(members));
-    });
+    let mut progress = world.resource_mut::<MemberProgress>();
+    progress.refreshed = Some(now);
+    progress.shown = Some(index);
+    progress.ask(&status, control.as_ref(), now);
+    let members = list(&status, control.as_ref(), &progress.matched);
+    world.resource_mut::<Members>().set_if_neq(Members(members));
 }
 
 impl MemberProgress {

@@ -73,6 +73,6 @@ pub struct AppliedLog {
     /// Highest index ever applied. An entry that is reapplied after a repair is not announced
     /// again.
     pub(crate) announced: Index,
-    /// Whether everything that was committed when this app began to take part is applied.
-    pub(crate) is_current: bool,
+    /// The leader's commit index when this app first knew a leader: entries up to it are the past.
+    pub(crate) past: Option<Index>,
 }

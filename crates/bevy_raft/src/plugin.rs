@@ -77,7 +77,10 @@ impl RaftPlugin {
     }
 
     /// Makes the leader append a [`Tick`] every `interval`, as long as there is a quorum. All
-    /// machines of a match must do so. A tick is stored by every member like any command.
+    /// machines of a match must do so, at the same interval. A tick is stored by every member like
+    /// any command, and is proposed by the app, so ticks are no more frequent than its frames.
+    /// Another member proposes them if the leader's app does not run, with pauses of up to two
+    /// intervals and a second.
     #[must_use]
     pub fn with_ticks(mut self, interval: Duration) -> Self {
         self.ticks = Some(interval);
@@ -178,8 +181,7 @@ impl Plugin for RaftPlugin {
         if let Some(interval) = self.ticks {
             app.add_replicated_command::<Tick>()
                 .add_replicated_state::<Ticks>()
-                .insert_resource(Ticker::new(interval))
-                .add_observer(ticks::settle);
+                .insert_resource(Ticker::new(interval));
         }
     }
 

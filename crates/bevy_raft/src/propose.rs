@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bevy_ecs::prelude::*;
-use raftian_node::NodeView;
 use raftian_node::SubmitError;
 use raftian_raft::{
     Bytes, ClientId, Command, Config, Moment, NodeId, RefusalReason, Refused, Sessions, Term,
@@ -37,7 +36,8 @@ pub enum Outcome {
     /// It was not committed and never will be.
     Rejected(Rejection),
     /// The node stopped for good, or the app left the match, before the outcome was known: the
-    /// command may have been committed, or may still be committed by the other members.
+    /// command may have been committed, or may still be committed by the other members. So does a
+    /// command that is committed and could not be applied here.
     Unknown {
         /// Why the node stopped, or the match ended here.
         reason: String,
@@ -116,7 +116,12 @@ fn accept<C: ReplicatedCommand>(world: &mut World, id: ProposalId, command: &C) 
     let takes_part = matches::takes_part(world);
     let result = result
         .and_then(|bytes| takes_part.then_some(bytes).ok_or(Rejection::NoMatch))
-        .and_then(|bytes| world.resource_mut::<Outbox>().add(id, bytes));
+        .and_then(|bytes| {
+            world
+                .resource_mut::<Outbox>()
+                .add(id, bytes, false)
+                .map(drop)
+        });
     // Triggered and not returned, so that a proposal's outcome arrives in one way only.
     if let Err(rejection) = result {
         world.trigger(ProposalOutcome {
@@ -144,6 +149,8 @@ pub struct PendingProposal {
     pub id: ProposalId,
     /// Number of submissions to a node.
     pub attempts: u32,
+    /// Proposed by the plugin itself: it has no outcome.
+    is_internal: bool,
     bytes: Bytes,
     /// The last submission.
     submitted: Option<Submission>,
@@ -190,12 +197,19 @@ impl Outbox {
         self.client
     }
 
-    /// Pending proposals by sequence number, oldest first.
+    /// Pending proposals by sequence number, oldest first, with those of the plugin itself.
     pub fn pending(&self) -> &BTreeMap<u64, PendingProposal> {
         &self.pending
     }
 
-    fn add(&mut self, id: ProposalId, bytes: Bytes) -> Result<(), Rejection> {
+    /// Number of the app's own pending proposals.
+    pub(crate) fn own_pending(&self) -> usize {
+        let pending = self.pending.values();
+        pending.filter(|proposal| !proposal.is_internal).count()
+    }
+
+    /// Adds a proposal and returns its sequence number.
+    fn add(&mut self, id: ProposalId, bytes: Bytes, is_internal: bool) -> Result<u64, Rejection> {
         let oldest = self
             .pending
             .keys()
@@ -219,20 +233,21 @@ impl Outbox {
             PendingProposal {
                 id,
                 attempts: 0,
+                is_internal,
                 bytes,
                 submitted: None,
             },
         );
-        Ok(())
+        Ok(self.last_sequence)
     }
 
     /// Records that the command `(client, sequence)` was applied, and returns the proposal if it is
-    /// one of this app. `view` is that of the node at this time.
+    /// one of this app. `node` is the node with the time on its clock.
     pub(crate) fn committed(
         &mut self,
         client: ClientId,
         sequence: u64,
-        view: Option<&NodeView>,
+        node: Option<(NodeId, Moment)>,
     ) -> Option<ProposalId> {
         if client != self.client {
             return None;
@@ -240,12 +255,12 @@ impl Outbox {
         let proposal = self.pending.remove(&sequence)?;
         // Clocks of different nodes are not comparable, so only a submission to this node is
         // measured.
-        if let (Some(submission), Some(view)) = (proposal.submitted, view)
-            && submission.route.node == view.status.id
+        if let (Some(submission), Some((id, now))) = (proposal.submitted, node)
+            && submission.route.node == id
         {
-            self.latency.record(view.now.since(submission.first_at));
+            self.latency.record(now.since(submission.first_at));
         }
-        Some(proposal.id)
+        (!proposal.is_internal).then_some(proposal.id)
     }
 
     /// Marks refused submissions, and removes the proposals that the node will never accept.
@@ -288,9 +303,20 @@ impl Outbox {
         };
         std::mem::take(&mut self.pending)
             .into_values()
+            .filter(|proposal| !proposal.is_internal)
             .map(outcome)
             .collect()
     }
+}
+
+/// Proposes a command of the plugin itself, which has no outcome. Returns its sequence number.
+pub(crate) fn propose_internal<C: ReplicatedCommand>(
+    outbox: &mut Outbox,
+    registry: &CommandRegistry,
+    command: &C,
+) -> Option<u64> {
+    let bytes = registry.encode(command).ok()?;
+    outbox.add(next_id(), bytes, true).ok()
 }
 
 /// Run condition: a proposal has no outcome yet.

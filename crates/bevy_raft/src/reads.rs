@@ -9,13 +9,16 @@ use bevy_ecs::prelude::*;
 use raftian_raft::{Index, Moment, ReadId};
 
 use crate::matches;
-use crate::node::RaftNode;
+use crate::node::{AppliedLog, RaftNode};
 
 /// Maximum number of reads of one app without an outcome.
 pub const MAX_READS: usize = 512;
 
 /// Time until a read that was refused or not answered is requested again.
 const RETRY: Duration = Duration::from_millis(500);
+
+/// Requests for one read whose answers are still accepted.
+const MAX_REQUESTS: usize = 16;
 
 /// Identifier of a read within this program.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -26,8 +29,8 @@ pub struct ReadRequest(u64);
 pub struct ReadOutcome {
     /// The read.
     pub id: ReadRequest,
-    /// The last entry of the replicated state, which contains every command that was committed
-    /// before the read was requested. Observers may read the state at once.
+    /// The read index: the replicated state contains every entry up to it, and so every command
+    /// that was committed before the read was requested. Observers may read the state at once.
     pub result: Result<Index, ReadError>,
 }
 
@@ -87,16 +90,26 @@ fn accept(world: &mut World, id: ReadRequest) {
         }),
         None => {
             let mut reads = world.resource_mut::<Reads>();
-            reads.waiting.insert(id, None);
+            reads.waiting.insert(id, Requested::default());
         }
     }
+}
+
+/// Requests to the node for one read. An answer to any of them is recent enough.
+#[derive(Debug, Default)]
+struct Requested {
+    /// Ids of the last requests, at most [`MAX_REQUESTS`].
+    ids: Vec<ReadId>,
+    /// Time of the last one.
+    at: Option<Moment>,
 }
 
 /// This app's reads without an outcome.
 #[derive(Resource, Debug, Default)]
 pub(crate) struct Reads {
-    /// The last request to the node and its time, if there was one.
-    waiting: BTreeMap<ReadRequest, Option<(ReadId, Moment)>>,
+    waiting: BTreeMap<ReadRequest, Requested>,
+    /// The node had already stopped in the last frame.
+    node_stopped: bool,
 }
 
 impl Reads {
@@ -115,20 +128,39 @@ pub(crate) fn has_reads(reads: Res<Reads>) -> bool {
     !reads.waiting.is_empty()
 }
 
-/// Requests new reads, and those that were refused or not answered.
-pub(crate) fn submit_reads(mut reads: ResMut<Reads>, node: Option<ResMut<RaftNode>>) {
+/// Requests new reads, and those that were refused or not answered. Ends those of a node that has
+/// stopped, one frame late, because the app may attach another node in the frame after.
+pub(crate) fn submit_reads(
+    mut commands: Commands,
+    mut reads: ResMut<Reads>,
+    node: Option<ResMut<RaftNode>>,
+) {
     let Some(mut node) = node else { return };
     let node = node.get();
-    let now = node.view().now;
-    for asked in reads.waiting.values_mut() {
-        let is_due = asked.is_none_or(|(_, at)| now < at || now.since(at) >= RETRY);
+    let view = node.view();
+    let was_stopped = std::mem::replace(&mut reads.node_stopped, view.stopped.is_some());
+    if view.stopped.is_some() {
+        if was_stopped {
+            commands.queue(Reads::abandon);
+        }
+        return;
+    }
+    let now = view.now;
+    for requested in reads.waiting.values_mut() {
+        let is_due = requested
+            .at
+            .is_none_or(|at| now < at || now.since(at) >= RETRY);
         if is_due {
             let ReadRequest(number) = next_id();
             // A full queue is retried in the next frame.
             if node.read(now, ReadId(number), false).is_err() {
                 return;
             }
-            *asked = Some((ReadId(number), now));
+            if requested.ids.len() == MAX_REQUESTS {
+                requested.ids.remove(0);
+            }
+            requested.ids.push(ReadId(number));
+            requested.at = Some(now);
         }
     }
 }
@@ -143,12 +175,14 @@ pub(crate) fn report_reads(world: &mut World) {
     for answer in answers {
         // A refusal is retried after a while.
         let Ok(index) = answer.result else { continue };
+        // An entry that was taken and not applied counts as applied by the node.
+        if index > world.resource::<AppliedLog>().index {
+            continue;
+        }
         let mut reads = world.resource_mut::<Reads>();
-        let asked = reads.waiting.iter().find(|(_, asked)| {
-            // An answer to an earlier request for the same read has come too late.
-            asked.is_some_and(|(id, _)| id == answer.id)
-        });
-        if let Some(id) = asked.map(|(id, _)| *id) {
+        let mut waiting = reads.waiting.iter();
+        let answered = waiting.find(|(_, requested)| requested.ids.contains(&answer.id));
+        if let Some(id) = answered.map(|(id, _)| *id) {
             reads.waiting.remove(&id);
             world.trigger(ReadOutcome {
                 id,

@@ -147,10 +147,10 @@ fn to_request(change: MatchChange) -> Result<(MatchRequest, Option<Secret>), Cha
     let request = match change {
         MatchChange::Invite { uses, expires_in } => {
             let secret = Secret(fresh_secret().map_err(ChangeError::Random)?);
-            let expires = expires_in.map(|time| {
-                let end = SystemTime::now() + time;
-                end.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
-            });
+            // A time beyond the end of the clock never comes.
+            let end = expires_in.and_then(|time| SystemTime::now().checked_add(time));
+            let expires =
+                end.map(|end| end.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs());
             let key = secret.key();
             let request = MatchRequest::Invite { key, uses, expires };
             return Ok((request, Some(secret)));

@@ -4,18 +4,22 @@ use bevy_ecs::prelude::*;
 use raftian_node::fresh_client_id;
 use raftian_raft::{Index, Stamp};
 
-use crate::node::AppliedLog;
+use crate::apply::CommittedEntry;
+use crate::node::{AppliedLog, RaftNode};
 use crate::propose::{Outbox, ProposalOutcome};
 use crate::reads::Reads;
 use crate::requests::Requests;
 use crate::state::{StateRegistry, StateRestored};
+use crate::ticks::Ticker;
 
-/// Begins another match: proposals come from a new client, and the replicated state is the initial
-/// one.
-pub(crate) fn begin(world: &mut World) {
-    end(world, "another match begins");
-    world.insert_resource(Outbox::new(fresh_client_id()));
-    reset_state(world);
+/// Attaches the node of another match: proposals come from a new client, and the replicated state
+/// is the initial one.
+pub(crate) fn begin(world: &mut World, node: RaftNode) {
+    *world.resource_mut::<Outbox>() = Outbox::new(fresh_client_id());
+    *world.resource_mut::<CommittedEntry>() = CommittedEntry::default();
+    let before = init_state(world);
+    world.insert_resource(node);
+    announce(world, before);
 }
 
 /// Ends a match: everything without an outcome gets one. The replicated state stays, to be shown.
@@ -31,10 +35,23 @@ pub(crate) fn end(world: &mut World, reason: &str) {
 /// Sets everything that follows from the log to its initial state, for a node that delivers its log
 /// from the beginning.
 pub(crate) fn reset_state(world: &mut World) {
+    let before = init_state(world);
+    announce(world, before);
+}
+
+/// Returns the last index applied before.
+fn init_state(world: &mut World) -> Index {
     let before = std::mem::take(&mut *world.resource_mut::<AppliedLog>()).index;
+    if let Some(mut ticker) = world.get_resource_mut::<Ticker>() {
+        ticker.reset();
+    }
     for init in world.resource::<StateRegistry>().initializers() {
         init(world);
     }
+    before
+}
+
+fn announce(world: &mut World, before: Index) {
     if before > Index(0) {
         world.trigger(StateRestored {
             index: Index(0),

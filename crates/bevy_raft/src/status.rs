@@ -30,6 +30,12 @@ impl RaftStatus {
         self.view.as_ref().map_or(Term(0), |view| view.status.term)
     }
 
+    /// Whether it leads.
+    pub fn leads(&self) -> bool {
+        self.leader()
+            .is_some_and(|leader| Some(leader) == self.id())
+    }
+
     /// The leader known to it, itself included.
     pub fn leader(&self) -> Option<NodeId> {
         self.view
@@ -56,9 +62,7 @@ pub enum RaftRole {
 
 /// Run condition: this machine's node leads.
 pub fn is_leader(status: Res<RaftStatus>) -> bool {
-    status
-        .leader()
-        .is_some_and(|leader| Some(leader) == status.id())
+    status.leads()
 }
 
 /// Run condition: the node knows a leader that a majority follows, so proposals can be committed.
@@ -77,7 +81,7 @@ pub(crate) fn refresh(
 ) {
     status.view = node.map(|mut node| node.get().view());
     status.applied = applied.index;
-    status.pending = outbox.pending().len();
+    status.pending = outbox.own_pending();
     let seen = match &status.view {
         None => RaftRole::Offline,
         Some(view) if view.stopped.is_some() => RaftRole::Offline,

@@ -8,15 +8,18 @@
 use std::time::Duration;
 
 use bevy_ecs::prelude::*;
-use raftian_raft::Moment;
+use raftian_raft::{Moment, NodeId};
 use serde::{Deserialize, Serialize};
 
-use crate::command::ProposalId;
-use crate::command::ReplicatedCommand;
+use crate::command::{CommandRegistry, ReplicatedCommand};
 use crate::node::AppliedLog;
-use crate::propose::{Outcome, ProposalOutcome, ProposeExt};
+use crate::propose::{Outbox, propose_internal};
 use crate::state::ReplicatedState;
 use crate::status::RaftStatus;
+
+/// Time for which a member waits for the tick of the leader, or of a member before it, beyond two
+/// intervals.
+const STAND_IN: Duration = Duration::from_millis(250);
 
 /// A tick. [`ApplyCommitted`](crate::ApplyCommitted) runs for it as for any command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -44,7 +47,10 @@ pub(crate) struct Ticker {
     interval: Duration,
     /// When the last tick was proposed or seen, on the node's clock.
     last: Option<Moment>,
-    pending: Option<ProposalId>,
+    /// Sequence number of the last tick proposed here.
+    pending: Option<u64>,
+    /// This member proposes in place of the leader's app.
+    stands_in: bool,
 }
 
 impl Ticker {
@@ -53,58 +59,90 @@ impl Ticker {
             interval,
             last: None,
             pending: None,
+            stands_in: false,
         }
+    }
+
+    pub(crate) fn interval(&self) -> Duration {
+        self.interval
+    }
+
+    /// Forgets the last tick: the next node has another clock.
+    pub(crate) fn reset(&mut self) {
+        *self = Ticker::new(self.interval);
     }
 }
 
-/// Counts a tick; returns whether it is the next one. During a change of leaders two members may
-/// propose the same one, and the second has no effect.
-pub(crate) fn count(world: &mut World, tick: Tick) -> bool {
-    match world.get_resource_mut::<Ticks>() {
+/// Counts a tick; returns whether it is the next one. Two members may propose the same one, during
+/// a change of leaders or after a pause of the leader's app; the second has no effect.
+pub(crate) fn count(world: &mut World, tick: Tick, member: NodeId) -> bool {
+    let view = world.resource::<RaftStatus>().view.as_ref();
+    let (own, now) = view.map_or((None, None), |view| (Some(view.status.id), Some(view.now)));
+    let is_next = match world.get_resource_mut::<Ticks>() {
         Some(mut ticks) if ticks.0.checked_add(1) == Some(tick.number) => {
             ticks.0 = tick.number;
             true
         }
         _ => false,
+    };
+    // Whoever proposes counts from its own proposals, so that the time until they are committed adds
+    // nothing to the interval.
+    if is_next
+        && own != Some(member)
+        && let Some(mut ticker) = world.get_resource_mut::<Ticker>()
+    {
+        (ticker.last, ticker.stands_in) = (now, false);
     }
+    is_next
 }
 
-/// Proposes the next tick if this machine leads and it is due.
+/// Proposes the next tick if it is due here: at the leader after an interval, and at the other
+/// members only if the leader's app does not, because it is paused or its window is hidden.
 pub(crate) fn propose_ticks(
-    mut commands: Commands,
     status: Res<RaftStatus>,
     log: Res<AppliedLog>,
     ticks: Res<Ticks>,
+    registry: Res<CommandRegistry>,
+    mut outbox: ResMut<Outbox>,
     mut ticker: ResMut<Ticker>,
 ) {
-    let Some(view) = &status.view else { return };
-    let leads = status
-        .leader()
-        .is_some_and(|leader| Some(leader) == status.id());
-    // A new leader knows the last tick once it has applied everything before its own term.
-    if !leads || ticker.pending.is_some() || !log.is_current {
+    let Some(view) = status.view.as_ref().filter(|_| status.leader().is_some()) else {
+        return;
+    };
+    // The last tick is known once everything that was committed is applied.
+    let is_current = log.past.is_some_and(|past| log.index >= past);
+    let is_pending = |sequence| outbox.pending().contains_key(&sequence);
+    if !is_current || ticker.pending.is_some_and(is_pending) {
         return;
     }
     let interval = ticker.interval;
-    let due = ticker.last.map(|last| last.after(interval));
-    if due.is_some_and(|due| view.now < due && ticker.last.is_some_and(|last| last <= view.now)) {
+    let now = view.now;
+    // A restarted node has another clock.
+    let last = ticker.last.filter(|last| *last <= now);
+    let wait = if status.leads() || ticker.stands_in {
+        interval
+    } else {
+        let members = view.status.membership.members();
+        let rank = members.take_while(|(id, _)| *id != view.status.id).count();
+        let rank = u32::try_from(rank).unwrap_or(u32::MAX).saturating_add(1);
+        interval
+            .saturating_mul(2)
+            .saturating_add(STAND_IN.saturating_mul(rank))
+    };
+    // A member that does not lead waits from the moment at which it has nothing to wait for yet.
+    if last.is_none() && !status.leads() {
+        ticker.last = Some(now);
         return;
     }
-    // The next one is due one interval after this one was, unless a whole one was missed.
-    ticker.last = due
-        .filter(|due| view.now.since(*due) < interval)
-        .or(Some(view.now));
-    ticker.pending = Some(commands.propose(Tick {
-        number: ticks.0 + 1,
-    }));
-}
-
-pub(crate) fn settle(outcome: On<ProposalOutcome>, ticker: Option<ResMut<Ticker>>) {
-    let Some(mut ticker) = ticker else { return };
-    if ticker.pending == Some(outcome.id) {
-        ticker.pending = None;
-        if let Outcome::Rejected(reason) = &outcome.outcome {
-            tracing::debug!(%reason, "a tick was rejected");
-        }
+    if last.is_some_and(|last| now.since(last) < wait) {
+        return;
     }
+    ticker.stands_in = !status.leads();
+    // The next one is due one interval after this one was, unless a whole one was missed.
+    ticker.last = last
+        .map(|last| last.after(wait))
+        .filter(|due| now.since(*due) < interval)
+        .or(Some(now));
+    let number = ticks.0 + 1;
+    ticker.pending = propose_internal(&mut outbox, &registry, &Tick { number });
 }

@@ -1,14 +1,14 @@
 //! The life of a match in apps of one process, over QUIC on loopback and with stores on disk.
 
+mod common;
+
 use std::sync::mpsc::{Sender, channel};
 use std::thread::ThreadId;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use bevy_app::{App, TaskPoolPlugin};
 use bevy_ecs::prelude::*;
 use bevy_raft::prelude::*;
 use bevy_raft::{ChangeError, Ended, MatchFolders, NodeId, Outbox, RaftNode, Rejection, Standing};
-use bevy_state::prelude::*;
 use raftian_node::driver::{self as node, Driver};
 use raftian_node::memory_links::MemoryNetwork;
 use raftian_node::quic::QuicOptions;
@@ -21,158 +21,16 @@ use raftian_raft::{
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Add(u32);
-
-impl ReplicatedCommand for Add {
-    const NAME: &'static str = "test.add/1";
-}
+use common::{
+    Add, PATIENCE, current, everywhere, found, game, join, player, ready, run_until, seen, start,
+    state, sum,
+};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Extra;
 
 impl ReplicatedCommand for Extra {
     const NAME: &'static str = "test.extra/1";
-}
-
-/// The replicated state: numbers with the members that added them.
-#[derive(Resource, Default, Debug, PartialEq, Eq, Clone, Serialize, Deserialize)]
-struct Added(Vec<(u64, u32)>);
-
-impl ReplicatedState for Added {
-    const NAME: &'static str = "test.added/1";
-}
-
-/// Events triggered in an app.
-#[derive(Resource, Default)]
-struct Seen {
-    committed: Vec<(u32, bool)>,
-    outcomes: Vec<(ProposalId, Outcome)>,
-    changes: Vec<Result<ChangeDone, ChangeError>>,
-    restored: Vec<u64>,
-    failures: Vec<String>,
-    states: Vec<MatchState>,
-}
-
-fn add(entry: Res<CommittedEntry>, mut added: ResMut<Added>) {
-    if let (Some(Add(n)), Some(info)) = (entry.command::<Add>(), entry.info()) {
-        added.0.push((info.member.0, *n));
-    }
-}
-
-fn note_state(state: Res<State<MatchState>>, mut seen: ResMut<Seen>) {
-    if seen.states.last() != Some(state.get()) {
-        seen.states.push(*state.get());
-    }
-}
-
-/// An app with the game.
-fn game(plugin: RaftPlugin) -> App {
-    let mut app = App::new();
-    app.add_plugins((TaskPoolPlugin::default(), plugin))
-        .add_replicated_command::<Add>()
-        .add_replicated_state::<Added>()
-        .init_resource::<Seen>()
-        .add_systems(ApplyCommitted, add)
-        .add_systems(bevy_app::Update, note_state)
-        .add_observer(|added: On<Committed<Add>>, mut seen: ResMut<Seen>| {
-            seen.committed.push((added.command.0, added.replayed));
-        })
-        .add_observer(|outcome: On<ProposalOutcome>, mut seen: ResMut<Seen>| {
-            seen.outcomes.push((outcome.id, outcome.outcome.clone()));
-        })
-        .add_observer(|change: On<ChangeOutcome>, mut seen: ResMut<Seen>| {
-            seen.changes.push(change.result.clone());
-        })
-        .add_observer(|restored: On<StateRestored>, mut seen: ResMut<Seen>| {
-            seen.restored.push(restored.index.0);
-        })
-        .add_observer(|failed: On<MatchFailed>, mut seen: ResMut<Seen>| {
-            seen.failures.push(failed.reason.clone());
-        });
-    app
-}
-
-/// An app without a match, whose files are in `directory`.
-fn player(directory: &TempDir) -> App {
-    let folders = MatchFolders::inside(directory.path());
-    ready(game(RaftPlugin::default().with_folders(folders)))
-}
-
-fn ready(mut app: App) -> App {
-    app.finish();
-    app.cleanup();
-    app
-}
-
-/// Longest time that a test waits for a condition.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Runs frames of all apps until `done` returns true.
-fn run_until(apps: &mut [&mut App], goal: &str, mut done: impl FnMut(&mut [&mut App]) -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !done(apps) {
-        let details: Vec<_> = apps
-            .iter()
-            .map(|app| (state(app), current(app).clone(), sum(app).clone()))
-            .collect();
-        assert!(
-            Instant::now() < deadline,
-            "not reached: {goal}: {details:#?}"
-        );
-        apps.iter_mut().for_each(|app| app.update());
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
-fn state(app: &App) -> MatchState {
-    *app.world().resource::<State<MatchState>>().get()
-}
-
-fn current(app: &App) -> &CurrentMatch {
-    app.world().resource::<CurrentMatch>()
-}
-
-fn sum(app: &App) -> &Vec<(u64, u32)> {
-    &app.world().resource::<Added>().0
-}
-
-fn seen(app: &App) -> &Seen {
-    app.world().resource::<Seen>()
-}
-
-fn loopback() -> Option<std::net::SocketAddr> {
-    Some(([127, 0, 0, 1], 0).into())
-}
-
-fn start(name: &str) -> StartMatch {
-    StartMatch {
-        player: Some(name.to_owned()),
-        announced: false,
-        listen: loopback(),
-        ..StartMatch::default()
-    }
-}
-
-fn join(ticket: &str, name: &str) -> JoinMatch {
-    JoinMatch {
-        player: Some(name.to_owned()),
-        listen: loopback(),
-        ..ticket.into()
-    }
-}
-
-/// Founds a match in `app` and returns its ticket.
-fn found(app: &mut App, name: &str) -> String {
-    app.world_mut().start_match(start(name));
-    run_until(&mut [app], "the founder plays", |apps| {
-        state(apps[0]) == MatchState::Running && current(apps[0]).ticket.is_some()
-    });
-    current(app).ticket.clone().unwrap_or_default()
-}
-
-fn everywhere(apps: &mut [&mut App], wanted: &[(u64, u32)]) -> bool {
-    apps.iter().all(|app| sum(app) == wanted)
 }
 
 #[test]
@@ -325,7 +183,7 @@ fn match_that_cannot_start_says_why_and_another_one_starts() {
     run_until(&mut [&mut app], "another failure", |apps| {
         seen(apps[0]).failures.len() == 2
     });
-    assert!(seen(&app).failures[1].starts_with("this is not a ticket"));
+    assert!(seen(&app).failures[1].starts_with("this is neither a ticket nor a code"));
     found(&mut app, "Ada");
     // One match at a time.
     app.world_mut().start_match(start("Ada"));

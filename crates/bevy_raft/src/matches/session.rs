@@ -1,13 +1,17 @@
 //! The app's part in a match, followed from frame to frame.
+//!
+//! Observers and commands of the app run whenever the world is flushed, so no resource of the
+//! plugin is taken out of the world while an event is triggered.
 
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bevy_ecs::prelude::*;
 use bevy_state::prelude::*;
 use raftian_node::player::{Ended, LocalMember, MatchFolders, Player, PlayerError, Progress};
-use raftian_node::{NodeControl, NodeHandle, Stopped};
+use raftian_node::{NodeControl, NodeHandle};
 use raftian_raft::{Config, Index};
 
 use super::{CurrentMatch, MatchFailed, MatchState, rules};
@@ -16,6 +20,9 @@ use crate::node::RaftNode;
 use crate::reset;
 use crate::state::StateRegistry;
 use crate::status::RaftStatus;
+
+/// Pause between two looks at nodes that stop.
+const STOPPING_PAUSE: Duration = Duration::from_millis(5);
 
 /// A node that was opened, with its member if it belongs to a match that players join.
 pub(super) type Opened = (NodeHandle, Option<LocalMember>);
@@ -28,6 +35,8 @@ pub(crate) struct Session {
     stopping: StoppingNodes,
     /// Index of the membership that the ticket in [`CurrentMatch`] names.
     ticket_of: Option<Index>,
+    /// The failure of a node that the app attached itself was reported.
+    is_failure_reported: bool,
 }
 
 #[derive(Default)]
@@ -38,15 +47,34 @@ enum Phase {
         result: Mutex<Receiver<Result<Opened, PlayerError>>>,
         leave: bool,
     },
-    Attached {
-        /// `None` for a node that the app attached itself, or that a node file describes.
-        member: Option<Box<LocalMember>>,
-        is_leaving: bool,
-        /// It has taken part before, so it no longer joins.
-        was_ready: bool,
-    },
+    Attached(Attached),
     Left,
     Failed,
+}
+
+/// A node in the app.
+struct Attached {
+    origin: Origin,
+    is_leaving: bool,
+    /// It has taken part before, so it no longer joins.
+    was_ready: bool,
+}
+
+/// How a node came into the app.
+enum Origin {
+    /// As a member of a match that players join.
+    Member(Box<LocalMember>),
+    /// By a node file.
+    NodeFile,
+    /// The app attached it itself, and detaches it itself.
+    App,
+}
+
+/// A step that the session takes in this frame.
+enum Step {
+    Attach(Box<Opened>, bool),
+    Fail(String),
+    End(Option<Ended>),
 }
 
 /// Opens a match on a thread of its own.
@@ -56,51 +84,53 @@ pub(super) fn open(
     + Send
     + 'static,
 ) {
+    let session = world.resource::<Session>();
+    if session.is_active() || world.contains_resource::<RaftNode>() {
+        let reason = "the app takes part in a match already; leave that one first";
+        return world.trigger(MatchFailed {
+            reason: reason.to_owned(),
+        });
+    }
     let takes_snapshots = world.resource::<StateRegistry>().is_used();
     let rules = rules(world);
-    world.resource_scope(|world, mut session: Mut<Session>| {
-        if session.is_active() || world.contains_resource::<RaftNode>() {
-            let reason = "the app takes part in a match already; leave that one first";
-            return world.trigger(MatchFailed {
-                reason: reason.to_owned(),
-            });
-        }
-        let folders = session.folders.clone().map_or_else(program_folders, Ok);
-        // A node that stops may still lock its store.
-        let stopping = std::mem::take(&mut session.stopping);
-        let (report, result) = sync_channel(1);
-        let adjust = Box::new(move |config: &mut Config| {
-            if !takes_snapshots {
-                config.snapshot_entries = None;
-            }
-        });
-        let opening = move || {
-            drop(stopping);
-            let opened = folders.and_then(|folders| {
-                let player = Player {
-                    name: None,
-                    rules,
-                    listen: None,
-                    folders,
-                    directory: None,
-                };
-                act(player, adjust)
-            });
-            // An app that has ended wants no match: the node stops here.
-            let _ended = report.send(opened).is_err();
-        };
-        let thread = std::thread::Builder::new().name("open-match".to_owned());
-        match thread.spawn(opening) {
-            Ok(_) => {
-                *world.resource_mut::<CurrentMatch>() = CurrentMatch::default();
-                session.phase = Phase::Opening {
-                    result: Mutex::new(result),
-                    leave: false,
-                };
-            }
-            Err(error) => session.fail(world, format!("no thread can be started: {error}")),
+    let session = world.resource::<Session>();
+    let folders = session.folders.clone().map_or_else(program_folders, Ok);
+    let stopping = session.stopping.clone();
+    let (report, result) = sync_channel(1);
+    let adjust = Box::new(move |config: &mut Config| {
+        if !takes_snapshots {
+            config.snapshot_entries = None;
         }
     });
+    let opening = move || {
+        // A node that stops may still lock its store.
+        stopping.wait();
+        let opened = folders.and_then(|folders| {
+            let player = Player {
+                name: None,
+                rules,
+                listen: None,
+                folders,
+                directory: None,
+            };
+            act(player, adjust)
+        });
+        // An app that has ended wants no match: the node stops here.
+        let _ended = report.send(opened).is_err();
+    };
+    let thread = std::thread::Builder::new().name("open-match".to_owned());
+    match thread.spawn(opening) {
+        Ok(_) => {
+            world.resource_mut::<Session>().phase = Phase::Opening {
+                result: Mutex::new(result),
+                leave: false,
+            };
+            *world.resource_mut::<CurrentMatch>() = CurrentMatch::default();
+            // Those of a node that the app attached itself before.
+            reset::end(world, "another match begins");
+        }
+        Err(error) => fail(world, format!("no thread can be started: {error}")),
+    }
 }
 
 /// Folders of a program that names none: those of its executable.
@@ -112,220 +142,125 @@ fn program_folders() -> Result<MatchFolders, PlayerError> {
     MatchFolders::of_user(name.unwrap_or("bevy_raft")).map_err(PlayerError::Folders)
 }
 
+/// Begins to leave the match, or ends at once what needs no agreement.
+pub(super) fn leave(world: &mut World) {
+    let mut session = world.resource_mut::<Session>();
+    match &mut session.phase {
+        Phase::Opening { leave, .. } => *leave = true,
+        Phase::Attached(attached) => match &mut attached.origin {
+            Origin::Member(member) => {
+                attached.is_leaving = true;
+                member.leave();
+            }
+            Origin::NodeFile | Origin::App => end(world, None),
+        },
+        Phase::Detached | Phase::Left | Phase::Failed => world.trigger(MatchFailed {
+            reason: "the app takes part in no match".to_owned(),
+        }),
+    }
+}
+
 impl Session {
     pub(crate) fn new(folders: Option<MatchFolders>, is_attached: bool) -> Self {
         let phase = if is_attached {
-            Phase::attached(None)
+            Phase::attached(Origin::App)
         } else {
             Phase::Detached
         };
-        Session {
-            folders,
-            phase,
-            ..Session::default()
-        }
+        let mut session = Session::default();
+        (session.folders, session.phase) = (folders, phase);
+        session
     }
 
     /// Whether the session itself takes part in a match, or begins to.
     fn is_active(&self) -> bool {
-        matches!(
-            self.phase,
-            Phase::Opening { .. }
-                | Phase::Attached {
-                    member: Some(_),
-                    ..
-                }
-        )
+        match &self.phase {
+            Phase::Opening { .. } => true,
+            Phase::Attached(attached) => !matches!(attached.origin, Origin::App),
+            Phase::Detached | Phase::Left | Phase::Failed => false,
+        }
     }
 
     /// The member of a match that players join.
     fn member(&mut self) -> Option<&mut LocalMember> {
         match &mut self.phase {
-            Phase::Attached { member, .. } => member.as_deref_mut(),
-            _ => None,
-        }
-    }
-
-    pub(super) fn leave(&mut self, world: &mut World) {
-        match &mut self.phase {
-            Phase::Opening { leave, .. } => *leave = true,
-            Phase::Attached {
-                member: Some(member),
-                is_leaving,
+            Phase::Attached(Attached {
+                origin: Origin::Member(member),
                 ..
-            } => {
-                *is_leaving = true;
-                member.leave();
-            }
-            Phase::Attached { member: None, .. } => {
-                self.detach(world, "the match was left");
-                self.phase = Phase::Left;
-            }
-            Phase::Detached | Phase::Left | Phase::Failed => world.trigger(MatchFailed {
-                reason: "the app takes part in no match".to_owned(),
-            }),
+            }) => Some(member),
+            _ => None,
         }
     }
 
-    fn fail(&mut self, world: &mut World, reason: String) {
-        tracing::error!(reason, "the match has failed");
-        self.phase = Phase::Failed;
-        world.resource_mut::<CurrentMatch>().failure = Some(reason.clone());
-        world.trigger(MatchFailed { reason });
-    }
-
-    /// Removes the node from the app and stops it on a thread of its own.
-    fn detach(&mut self, world: &mut World, reason: &str) {
-        let member = match std::mem::take(&mut self.phase) {
-            Phase::Attached { member, .. } => member,
-            _ => None,
-        };
-        let node = world.remove_resource::<RaftNode>();
-        reset::end(world, reason);
-        let stop = move || {
-            drop(node);
-            if let Some(mut member) = member
-                && let Err(error) = member.record_end()
-            {
-                tracing::error!(%error, "the end of the member was not recorded");
-            }
-        };
-        // Without a thread the closure is dropped, and with it the node, which stops it here.
-        let thread = std::thread::Builder::new().name("stop-node".to_owned());
-        self.stopping.0.extend(thread.spawn(stop).ok());
-    }
-
-    fn advance(&mut self, world: &mut World) {
-        self.stopping.0.retain(|thread| !thread.is_finished());
+    /// Finds the next step. `stopped` is the reason if the node has stopped, and `shown` the state
+    /// that the app has entered: a result waits until the app has entered the state before it.
+    fn next_step(&mut self, stopped: Option<String>, shown: MatchState) -> Option<Step> {
         match &mut self.phase {
             Phase::Opening { result, leave } => {
                 let leave = *leave;
-                let opened = result
-                    .get_mut()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .try_recv();
-                match opened {
-                    Ok(Ok(opened)) => self.attach(world, opened, leave),
-                    Ok(Err(error)) => self.fail(world, error.to_string()),
-                    Err(TryRecvError::Empty) => {}
+                if shown != state_of_opening(leave) {
+                    return None;
+                }
+                let result = result.get_mut().unwrap_or_else(PoisonError::into_inner);
+                match result.try_recv() {
+                    Ok(Ok(opened)) => Some(Step::Attach(Box::new(opened), leave)),
+                    Ok(Err(_)) if leave => Some(Step::End(None)),
+                    Ok(Err(error)) => Some(Step::Fail(error.to_string())),
+                    Err(TryRecvError::Empty) => None,
                     Err(TryRecvError::Disconnected) => {
                         let reason = "the thread that opened the match has panicked";
-                        self.fail(world, reason.to_owned());
+                        Some(Step::Fail(reason.to_owned()))
                     }
                 }
             }
-            Phase::Attached { member, .. } => {
-                let stopped = world
-                    .resource::<RaftStatus>()
-                    .view
-                    .as_ref()
-                    .and_then(|view| view.stopped.clone());
-                // A node that the app attached itself is detached by the app.
-                if let Some(member) = member {
-                    let ended = member.poll();
-                    self.look_after(world, ended, stopped);
+            Phase::Attached(attached) => {
+                if let Origin::Member(member) = &mut attached.origin {
+                    if attached.is_leaving && shown != MatchState::Leaving {
+                        return None;
+                    }
+                    if let Some(ended) = member.poll() {
+                        return Some(Step::End(Some(ended)));
+                    }
                 }
+                stopped
+                    .filter(|_| !matches!(attached.origin, Origin::App))
+                    .map(Step::Fail)
             }
-            Phase::Detached | Phase::Left | Phase::Failed => {
-                if world.contains_resource::<RaftNode>() {
-                    self.phase = Phase::attached(None);
-                }
-            }
+            Phase::Detached | Phase::Left | Phase::Failed => None,
         }
     }
 
-    fn attach(&mut self, world: &mut World, (node, member): Opened, leave: bool) {
-        reset::begin(world);
-        let current = match &member {
-            Some(member) => CurrentMatch {
-                id: Some(member.file().match_id),
-                name: member.file().match_name.clone(),
-                player: member.config().name.clone(),
-                member: Some(member.config().id),
-                directory: Some(member.directory().to_owned()),
-                code: member.file().code,
-                ..CurrentMatch::default()
-            },
-            None => CurrentMatch {
-                member: Some(node.control().view().status.id),
-                ..CurrentMatch::default()
-            },
-        };
-        world.insert_resource(current);
-        world.insert_resource(RaftNode::new(node));
-        self.phase = Phase::attached(member.map(Box::new));
-        self.ticket_of = None;
-        if leave {
-            self.leave(world);
-        }
-    }
-
-    /// Follows a member of a match that players join.
-    fn look_after(&mut self, world: &mut World, ended: Option<Ended>, stopped: Option<Stopped>) {
-        if let Some(ended) = ended {
-            self.detach(world, "the match was left");
-            self.phase = Phase::Left;
-            world.resource_mut::<CurrentMatch>().ended = Some(ended);
-            return;
-        }
-        if let Some(stopped) = stopped {
-            self.detach(world, &stopped.to_string());
-            return self.fail(world, stopped.to_string());
-        }
-        let Phase::Attached {
-            member: Some(member),
-            was_ready,
+    /// Follows the progress of a member until it takes part; returns it until then.
+    fn progress(&mut self) -> Option<(u64, u64)> {
+        let Phase::Attached(Attached {
+            origin: Origin::Member(member),
+            was_ready: was_ready @ false,
             ..
-        } = &mut self.phase
+        }) = &mut self.phase
         else {
-            return;
+            return None;
         };
-        let progress = member.progress();
-        *was_ready |= progress == Progress::Ready;
-        let mut current = world.resource_mut::<CurrentMatch>();
-        let shown = match progress {
-            Progress::CatchingUp { applied, of } if !*was_ready => Some((applied, of)),
-            _ => None,
-        };
-        if current.progress != shown {
-            current.progress = shown;
-        }
-    }
-
-    /// Keeps the ticket up to date: it names the members that can be reached.
-    fn refresh_ticket(&mut self, world: &mut World) {
-        let index = world
-            .resource::<RaftStatus>()
-            .view
-            .as_ref()
-            .map(|view| view.status.membership_index);
-        if index.is_none() || index == self.ticket_of {
-            return;
-        }
-        if let Some(member) = self.member() {
-            let ticket = member.ticket().map(|ticket| ticket.to_string());
-            world.resource_mut::<CurrentMatch>().ticket = ticket;
-            self.ticket_of = index;
+        match member.progress() {
+            Progress::Waiting => None,
+            Progress::CatchingUp { applied, of } => Some((applied, of)),
+            Progress::Ready => {
+                *was_ready = true;
+                None
+            }
         }
     }
 
     fn state(&self, status: &RaftStatus) -> MatchState {
         match &self.phase {
             Phase::Detached => MatchState::Detached,
-            Phase::Opening { .. } => MatchState::Starting,
+            Phase::Opening { leave, .. } => state_of_opening(*leave),
             Phase::Left => MatchState::Left,
             Phase::Failed => MatchState::Failed,
-            Phase::Attached {
-                is_leaving: true, ..
-            } => MatchState::Leaving,
-            Phase::Attached {
-                member: Some(_),
-                was_ready: false,
-                ..
-            } => MatchState::Joining,
-            Phase::Attached { .. } => match &status.view {
-                None => MatchState::Detached,
-                Some(view) if view.stopped.is_some() => MatchState::Failed,
+            Phase::Attached(attached) => match (&attached.origin, &status.view) {
+                _ if attached.is_leaving => MatchState::Leaving,
+                (Origin::Member(_), _) if !attached.was_ready => MatchState::Joining,
+                (Origin::App, None) => MatchState::Detached,
+                (_, Some(view)) if view.stopped.is_some() => MatchState::Failed,
                 _ if status.leader().is_some() => MatchState::Running,
                 _ => MatchState::NoQuorum,
             },
@@ -333,49 +268,195 @@ impl Session {
     }
 }
 
+fn state_of_opening(leave: bool) -> MatchState {
+    if leave {
+        MatchState::Leaving
+    } else {
+        MatchState::Starting
+    }
+}
+
 impl Phase {
-    fn attached(member: Option<Box<LocalMember>>) -> Self {
-        Phase::Attached {
-            member,
+    fn attached(origin: Origin) -> Self {
+        Phase::Attached(Attached {
+            origin,
             is_leaving: false,
             was_ready: false,
-        }
+        })
     }
+}
+
+/// Begins to take part as the opened member.
+fn attach(world: &mut World, (node, member): Opened, leaves: bool) {
+    let current = match &member {
+        Some(member) => CurrentMatch {
+            id: Some(member.file().match_id),
+            name: member.file().match_name.clone(),
+            player: member.config().name.clone(),
+            member: Some(member.config().id),
+            directory: Some(member.directory().to_owned()),
+            ..CurrentMatch::default()
+        },
+        None => CurrentMatch {
+            member: Some(node.control().view().status.id),
+            ..CurrentMatch::default()
+        },
+    };
+    let origin = member.map_or(Origin::NodeFile, |member| Origin::Member(Box::new(member)));
+    let mut session = world.resource_mut::<Session>();
+    session.phase = Phase::attached(origin);
+    session.ticket_of = None;
+    *world.resource_mut::<CurrentMatch>() = current;
+    reset::begin(world, RaftNode::new(node));
+    if leaves {
+        leave(world);
+    }
+}
+
+fn fail(world: &mut World, reason: String) {
+    tracing::error!(reason, "the match has failed");
+    detach(world, Phase::Failed, &reason);
+    world.resource_mut::<CurrentMatch>().failure = Some(reason.clone());
+    world.trigger(MatchFailed { reason });
+}
+
+fn end(world: &mut World, ended: Option<Ended>) {
+    world.resource_mut::<CurrentMatch>().ended = ended;
+    detach(world, Phase::Left, "the match was left");
+}
+
+/// Removes the node from the app and stops it on a thread of its own.
+fn detach(world: &mut World, next: Phase, reason: &str) {
+    let phase = std::mem::replace(&mut world.resource_mut::<Session>().phase, next);
+    let mut member = match phase {
+        Phase::Attached(Attached {
+            origin: Origin::Member(member),
+            ..
+        }) => Some(member),
+        _ => None,
+    };
+    let node = world.remove_resource::<RaftNode>();
+    let stop = move || {
+        drop(node);
+        if let Some(member) = &mut member
+            && let Err(error) = member.record_end()
+        {
+            tracing::error!(%error, "the end of the member was not recorded");
+        }
+    };
+    // Without a thread the closure is dropped, and with it the node, which stops it here.
+    let thread = std::thread::Builder::new().name("stop-node".to_owned());
+    let stopping = world.resource::<Session>().stopping.clone();
+    stopping.lock().extend(thread.spawn(stop).ok());
+    reset::end(world, reason);
 }
 
 /// Threads that stop nodes. The program waits for them when it ends: leadership is transferred
 /// first.
-#[derive(Default)]
-struct StoppingNodes(Vec<JoinHandle<()>>);
+#[derive(Clone, Default)]
+struct StoppingNodes(Arc<Mutex<Vec<JoinHandle<()>>>>);
 
-impl Drop for StoppingNodes {
-    fn drop(&mut self) {
-        for thread in self.0.drain(..) {
-            // The hook of a panic has reported it.
-            let _panicked = thread.join().is_err();
+impl StoppingNodes {
+    fn lock(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until all nodes have stopped.
+    fn wait(&self) {
+        while !self.lock().iter().all(JoinHandle::is_finished) {
+            std::thread::sleep(STOPPING_PAUSE);
         }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.stopping.wait();
     }
 }
 
 /// Follows the match: what was opened is attached, what has ended is detached.
 pub(crate) fn advance(world: &mut World) {
-    world.resource_scope(|world, mut session: Mut<Session>| {
-        session.advance(world);
-        session.refresh_ticket(world);
-        members::refresh(world);
-        let seen = session.state(world.resource::<RaftStatus>());
-        // Setting a state counts as a transition, even to the same state.
-        if *world.resource::<State<MatchState>>().get() != seen {
-            world.resource_mut::<NextState<MatchState>>().set(seen);
+    let status = world.resource::<RaftStatus>().view.as_ref();
+    let stopped = status.and_then(|view| view.stopped.as_ref().map(ToString::to_string));
+    let has_node = world.contains_resource::<RaftNode>();
+    let shown = *world.resource::<State<MatchState>>().get();
+    let mut session = world.resource_mut::<Session>();
+    session
+        .stopping
+        .lock()
+        .retain(|thread| !thread.is_finished());
+    if has_node && matches!(session.phase, Phase::Detached | Phase::Left | Phase::Failed) {
+        session.phase = Phase::attached(Origin::App);
+    }
+    match session.next_step(stopped.clone(), shown) {
+        Some(Step::Attach(opened, leave)) => attach(world, *opened, leave),
+        Some(Step::Fail(reason)) => fail(world, reason),
+        Some(Step::End(ended)) => end(world, ended),
+        None => report_failure(world, stopped),
+    }
+    let progress = world.resource_mut::<Session>().progress();
+    let mut current = world.resource_mut::<CurrentMatch>();
+    if current.progress != progress {
+        current.progress = progress;
+    }
+    refresh_ticket(world);
+    members::refresh(world);
+    let seen = world
+        .resource::<Session>()
+        .state(world.resource::<RaftStatus>());
+    // Setting a state counts as a transition, even to the same state.
+    if shown != seen {
+        world.resource_mut::<NextState<MatchState>>().set(seen);
+    }
+}
+
+/// Reports once that a node has stopped which the app attached itself; the app may attach another.
+fn report_failure(world: &mut World, stopped: Option<String>) {
+    let mut session = world.resource_mut::<Session>();
+    if !matches!(
+        session.phase,
+        Phase::Attached(Attached {
+            origin: Origin::App,
+            ..
+        })
+    ) {
+        return;
+    }
+    let was_reported = std::mem::replace(&mut session.is_failure_reported, stopped.is_some());
+    match stopped {
+        Some(reason) if !was_reported => {
+            world.resource_mut::<CurrentMatch>().failure = Some(reason.clone());
+            world.trigger(MatchFailed { reason });
         }
-    });
+        None if was_reported => world.resource_mut::<CurrentMatch>().failure = None,
+        Some(_) | None => {}
+    }
+}
+
+/// Keeps the code and the ticket up to date: it names the members that can be reached, and is gone
+/// once its invite is revoked.
+fn refresh_ticket(world: &mut World) {
+    let view = world.resource::<RaftStatus>().view.as_ref();
+    let index = view.map(|view| view.status.membership_index);
+    let mut session = world.resource_mut::<Session>();
+    if index.is_none() || index == session.ticket_of {
+        return;
+    }
+    if let Some(member) = session.member() {
+        let (code, ticket) = (member.code(), member.ticket());
+        session.ticket_of = index;
+        let mut current = world.resource_mut::<CurrentMatch>();
+        current.code = code;
+        current.ticket = ticket.map(|ticket| ticket.to_string());
+    }
 }
 
 /// Whether proposals have a match to go to. Those of an app that attaches its node itself wait
 /// while it attaches another one.
 pub(crate) fn takes_part(world: &World) -> bool {
     let phase = &world.resource::<Session>().phase;
-    matches!(phase, Phase::Attached { .. }) || world.contains_resource::<RaftNode>()
+    matches!(phase, Phase::Attached(_)) || world.contains_resource::<RaftNode>()
 }
 
 /// Remote control of the attached node, if it has one.

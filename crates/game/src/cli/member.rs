@@ -235,7 +235,7 @@ struct Session {
 impl Session {
     /// Reports progress, and leaves when asked; returns whether the member may end.
     fn step(&mut self, asked: bool) -> bool {
-        self.reporter.report(&self.member);
+        self.reporter.report(&mut self.member);
         if asked {
             self.is_asked = true;
             self.member.leave();
@@ -264,7 +264,7 @@ impl Reporter {
         }
     }
 
-    fn report(&mut self, member: &LocalMember) {
+    fn report(&mut self, member: &mut LocalMember) {
         if self.is_ready {
             return;
         }

@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use raftian_raft::NodeId;
+use raftian_raft::{Index, NodeId};
 use tokio::sync::oneshot::Receiver;
 use tokio::sync::oneshot::error::TryRecvError;
 
 use crate::cluster::{ClusterError, MemberFile, NodeConfig};
+use crate::code::Code;
 use crate::lan::Announcer;
+use crate::match_record::MatchRecord;
 use crate::match_request::{MatchReply, MatchRequest, Refusal};
 use crate::thread::NodeControl;
 use crate::ticket::Ticket;
@@ -32,6 +34,8 @@ pub struct LocalMember {
     /// A removal of this member in progress.
     leaving: Option<(Instant, Receiver<MatchReply>)>,
     ended: Option<Ended>,
+    /// The leader's commit index when this member first knew a leader: it has caught up there.
+    caught_up_at: Option<Index>,
 }
 
 /// How far a member takes part.
@@ -85,6 +89,7 @@ impl LocalMember {
             announced: None,
             leaving: None,
             ended: None,
+            caught_up_at: None,
         }
     }
 
@@ -109,12 +114,16 @@ impl LocalMember {
     }
 
     /// Returns how far the member takes part.
-    pub fn progress(&self) -> Progress {
+    pub fn progress(&mut self) -> Progress {
         let status = self.control.view().status;
         let is_member = status.membership.contains(self.config.id);
         if status.leader.is_none() {
-            Progress::Waiting
-        } else if is_member && status.applied >= status.leader_commit {
+            return Progress::Waiting;
+        }
+        // The leader may commit as fast as this member applies, so its commit index of now is no
+        // aim that must be reached.
+        let aim = *self.caught_up_at.get_or_insert(status.leader_commit);
+        if is_member && status.applied >= aim {
             Progress::Ready
         } else {
             Progress::CatchingUp {
@@ -124,11 +133,21 @@ impl LocalMember {
         }
     }
 
+    /// Returns the founder's code; `None` for a member that joined, and once the code is revoked.
+    pub fn code(&self) -> Option<Code> {
+        let record = MatchRecord::of(&self.control.view().status.membership)?;
+        let (hint, invite) = record.code?;
+        self.file
+            .code
+            .filter(|code| code.hint() == hint && record.invite(invite).is_some())
+    }
+
     /// Returns the founder's ticket, with the members that can be reached now; `None` for a member
-    /// that joined.
+    /// that joined, and once the ticket is revoked.
     pub fn ticket(&self) -> Option<Ticket> {
         let (number, secret) = self.file.invite.as_ref()?;
         let membership = self.control.view().status.membership;
+        MatchRecord::of(&membership)?.invite(*number)?;
         Ticket::of(&membership, *number, secret.clone())
     }
 
