@@ -101,7 +101,8 @@ pub(crate) fn apply_committed(world: &mut World, mut taken: Local<Vec<node::Comm
     if let Some(name) = world.resource::<StateRegistry>().missing(world) {
         taken.clear();
         let reason = format!(
-            "the resource of the registered state {name:?} is not in the world; it must not be removed"
+            "the resource of the registered state {name:?} is not in the world; it must not be \
+             removed"
         );
         tracing::error!(reason, "stopping this node");
         return world.resource_mut::<RaftNode>().stop(reason);
@@ -310,8 +311,8 @@ pub(crate) fn build(world: &mut World, schedule: &mut Schedule) -> Result<(), St
     match schedule.initialize(world) {
         Ok(_) => Ok(()),
         Err(error) => Err(format!(
-            "the systems of ApplyCommitted have no definite order; order them with before(), after() \
-             or chain(). {}",
+            "the systems of ApplyCommitted have no definite order; order them with before(), \
+             after() or chain(). {}",
             error.to_string(schedule.graph(), world)
         )),
     }

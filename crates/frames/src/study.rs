@@ -216,6 +216,7 @@ impl Cell {
                 usual.election.1.max(heartbeat * 6),
             ),
             heartbeat,
+            adaptive: None,
         }
     }
 

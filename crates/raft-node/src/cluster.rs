@@ -138,6 +138,22 @@ pub struct Timing {
     pub election: (Duration, Duration),
     /// Time between two heartbeats of a leader.
     pub heartbeat: Duration,
+    /// Floor and ceiling of election timeouts that follow the measured round trips, in place of
+    /// `election`; see [`Config::adaptive_timeout`]. `None` in a node file.
+    pub adaptive: Option<(Duration, Duration)>,
+}
+
+impl Timing {
+    /// Timeouts of a match that players join, where the distance between them is not known: adaptive
+    /// ones of 30 ms at least, so that a crash of the leader on a local network is hardly noticed,
+    /// and of 500 ms to 1 s on the slowest.
+    pub fn of_players() -> Self {
+        Timing {
+            heartbeat: Duration::from_millis(15),
+            adaptive: Some((Duration::from_millis(30), Duration::from_millis(500))),
+            ..Timing::default()
+        }
+    }
 }
 
 impl Default for Timing {
@@ -147,6 +163,7 @@ impl Default for Timing {
         Timing {
             election: (Duration::from_millis(150), Duration::from_millis(300)),
             heartbeat: Duration::from_millis(50),
+            adaptive: None,
         }
     }
 }
@@ -336,6 +353,7 @@ impl NodeConfig {
         let mut raft = Config::new(self.id, self.founders()?, fresh_seed());
         raft.election_timeout = self.timing.election;
         raft.heartbeat = self.timing.heartbeat;
+        raft.adaptive_timeout = self.timing.adaptive;
         raft.snapshot_entries = Some(self.snapshot_entries);
         raft.max_log_bytes = Some(MAX_LOG_BYTES);
         // Who belongs to a match that was created from files is its operator's decision.

@@ -52,6 +52,8 @@ pub struct NodeArguments {
     #[arg(long)]
     timeout: Span,
     #[arg(long)]
+    adaptive: Option<Span>,
+    #[arg(long)]
     heartbeat: Time,
 }
 
@@ -61,10 +63,12 @@ pub fn run_node(arguments: &NodeArguments) -> Exit {
         ref file,
         seed,
         timeout,
+        adaptive,
         heartbeat,
     } = arguments;
     let conditions = Conditions {
         timeout,
+        adaptive,
         heartbeat,
         ..Conditions::default()
     }

@@ -21,6 +21,10 @@ pub struct Conditions {
     /// Range from which election timeouts are drawn uniformly.
     #[arg(long, value_name = "A..B", default_value_t = Conditions::default().timeout)]
     pub timeout: Span,
+    /// Floor and ceiling of election timeouts that follow the measured round trips, in place of
+    /// `--timeout`.
+    #[arg(long, value_name = "A..B")]
+    pub adaptive: Option<Span>,
     /// Time between a leader's heartbeats.
     #[arg(long, value_name = "TIME", default_value_t = Conditions::default().heartbeat)]
     pub heartbeat: Time,
@@ -87,6 +91,7 @@ impl Default for Conditions {
                 from: ms(150),
                 to: ms(300),
             },
+            adaptive: None,
             heartbeat: Time(ms(50)),
             delay: Span {
                 from: ms(1),
@@ -135,6 +140,7 @@ impl Conditions {
     pub(super) fn config(&self, id: NodeId, founders: Membership, seed: u64) -> Config {
         Config {
             election_timeout: (self.timeout.from, self.timeout.to),
+            adaptive_timeout: self.adaptive.map(|range| (range.from, range.to)),
             heartbeat: self.heartbeat.0,
             snapshot_entries: Some(SNAPSHOT_EVERY),
             ..Config::new(id, founders, seed)
@@ -160,6 +166,7 @@ impl Conditions {
     fn options(&self, world: World) -> String {
         let Conditions {
             timeout,
+            adaptive,
             heartbeat,
             delay,
             loss,
@@ -168,8 +175,9 @@ impl Conditions {
             patience,
             plant,
         } = self;
+        let adaptive = adaptive.map_or(String::new(), |range| format!(" --adaptive {range}"));
         if world == World::Processes {
-            return format!("--timeout {timeout} --heartbeat {heartbeat} --rate {rate}");
+            return format!("--timeout {timeout}{adaptive} --heartbeat {heartbeat} --rate {rate}");
         }
         let plant = match plant {
             Some(Plant::Lost) => " --plant lost",
@@ -178,8 +186,8 @@ impl Conditions {
             None => "",
         };
         format!(
-            "--timeout {timeout} --heartbeat {heartbeat} --delay {delay} --loss {loss} --disk {disk} --rate {rate} \
-             --patience {patience}{plant}"
+            "--timeout {timeout}{adaptive} --heartbeat {heartbeat} --delay {delay} --loss {loss} --disk {disk} \
+             --rate {rate} --patience {patience}{plant}"
         )
     }
 }
@@ -214,6 +222,7 @@ impl Series {
     pub fn json(&self) -> Map<String, Value> {
         let Conditions {
             timeout,
+            adaptive,
             heartbeat,
             delay,
             loss,
@@ -225,7 +234,8 @@ impl Series {
         let ms = |duration: Duration| duration.as_micros() as f64 / 1e3;
         let mut value = json!({
             "reps": self.reps, "seed": self.seed, "world": self.world.name(),
-            "timeout_ms": [ms(timeout.from), ms(timeout.to)], "heartbeat_ms": ms(heartbeat.0),
+            "timeout_ms": [ms(timeout.from), ms(timeout.to)],
+            "adaptive_ms": adaptive.map(|range| [ms(range.from), ms(range.to)]), "heartbeat_ms": ms(heartbeat.0),
             "delay_ms": [ms(delay.from), ms(delay.to)], "loss": [loss.from, loss.to], "disk_ms": ms(disk.0),
             "rate": rate, "patience_ms": ms(patience.0), "plant": plant.map(|plant| format!("{plant:?}")),
         });
@@ -244,6 +254,7 @@ impl Series {
     pub fn info(&self) -> Vec<(String, String)> {
         let Conditions {
             timeout,
+            adaptive,
             heartbeat,
             delay,
             loss,
@@ -262,7 +273,12 @@ impl Series {
                     self.seed
                 ),
             ),
-            fact("election timeout", timeout.to_string()),
+            fact(
+                "election timeout",
+                adaptive.map_or(timeout.to_string(), |range| {
+                    format!("follows the round trips, {range}")
+                }),
+            ),
             fact("heartbeat", heartbeat.to_string()),
             fact(
                 "orders of each player",

@@ -31,6 +31,8 @@ pub struct Match {
     loss: f64,
     /// Unreachable machines of each machine.
     cut: Vec<u64>,
+    /// End of the last stall of each machine's link.
+    stalled: Vec<Moment>,
     ledger: Ledger,
     /// Won elections: time, term and machine.
     won: Vec<(Moment, Term, usize)>,
@@ -126,6 +128,7 @@ impl Match {
             rng,
             loss,
             cut: vec![0; size as usize],
+            stalled: vec![Moment(0); size as usize],
             ledger,
             won: Vec::new(),
             orders: ChangeRequests::default(),
@@ -165,6 +168,11 @@ impl Match {
         leaders
             .max_by_key(|(_, machine)| term(machine))
             .map(|(place, _)| place)
+    }
+
+    /// Number of elections won so far.
+    pub fn elections(&self) -> usize {
+        self.won.len()
     }
 
     /// Time of the first election after `since` won by a machine in `among`, a bit set.
@@ -284,6 +292,14 @@ impl Match {
     }
 
     fn arrive(&mut self, from: NodeId, to: NodeId, message: Message) {
+        // A stall that began while the message was in flight.
+        let resumed = self.stalled[place(to)].max(self.stalled[place(from)]);
+        let wait = resumed.since(self.now());
+        if !wait.is_zero() {
+            self.timeline
+                .schedule(wait, Event::Arrives { from, to, message });
+            return;
+        }
         // The receiver may have been replaced, or the link cut, while the message was in flight.
         if self.machines[place(to)].id == to && self.cut[place(from)] >> place(to) & 1 == 0 {
             self.step(place(to), Input::Receive { from, message });

@@ -99,6 +99,28 @@ fn follower_behind_the_log_catches_up_by_snapshot() {
     );
 }
 
+/// An hour on Wi-Fi: jitter, losses, and one link that stalls in every minute.
+#[test]
+fn adaptive_timeouts_hold_no_needless_election_on_wifi() {
+    let conditions = Conditions {
+        adaptive: Some("30ms..500ms".parse().unwrap()),
+        heartbeat: "15ms".parse().unwrap(),
+        delay: "1..80ms".parse().unwrap(),
+        loss: "2%".parse().unwrap(),
+        rate: 1.0,
+        ..Conditions::default()
+    };
+    let mut game = Match::new(&conditions, 5, 1);
+    game.run_for(10 * SECOND);
+    let before = game.elections();
+    for minute in 0..60 {
+        game.stall(minute % 5, Duration::from_millis(300));
+        game.run_for(60 * SECOND);
+    }
+    assert_eq!(game.elections(), before, "no leader was replaced");
+    assert!(game.settle(20 * SECOND).is_some() && game.account().is_sound());
+}
+
 #[test]
 fn order_passes_click_log_majority_and_effect_in_order() {
     let mut game = Match::new(&Conditions::default(), 3, 1);

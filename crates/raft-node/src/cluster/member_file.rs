@@ -227,7 +227,7 @@ impl MemberFile {
             reachable_at,
             data: self.store_directory(directory),
             mark: self.mark.clone(),
-            timing: Timing::default(),
+            timing: Timing::of_players(),
             snapshot_entries: SNAPSHOT_ENTRIES,
             identity,
         })

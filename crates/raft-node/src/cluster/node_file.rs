@@ -174,6 +174,7 @@ impl NodeFile {
             timing: Timing {
                 election: (shortest, longest),
                 heartbeat: Duration::from_millis(self.timing.heartbeat_ms.into()),
+                adaptive: None,
             },
             snapshot_entries: self.snapshot_entries,
             identity: Identity::from_der(certificate, key),

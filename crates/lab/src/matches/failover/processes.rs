@@ -236,8 +236,12 @@ impl<'a> Game<'a> {
     /// Starts a machine, and a thread that reads its reports.
     fn spawn(&self, place: usize, seed: u64) -> Result<Child, ProcessError> {
         let Conditions {
-            timeout, heartbeat, ..
+            timeout,
+            adaptive,
+            heartbeat,
+            ..
         } = self.conditions;
+        let adaptive = adaptive.map(|range| ["--adaptive".to_owned(), range.to_string()]);
         let mut process = child_process::again("failover-node")?
             .arg(&self.files[place])
             .args(["--seed", &seed.to_string()])
@@ -247,6 +251,7 @@ impl<'a> Game<'a> {
                 "--heartbeat",
                 &heartbeat.to_string(),
             ])
+            .args(adaptive.into_iter().flatten())
             .spawn()
             .map_err(|source| ProcessError::Spawn {
                 process: machine(place),

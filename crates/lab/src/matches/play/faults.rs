@@ -1,5 +1,7 @@
 //! Operations of an experiment on a match: crashes, cuts, and membership changes.
 
+use std::time::Duration;
+
 use raftian_node::store::MemoryStore;
 use raftian_raft::{Change, Incarnation, Input, Membership, NodeId, Standing};
 use rand::RngExt;
@@ -100,6 +102,12 @@ impl Match {
             // A machine always reaches itself.
             *cut |= to & !(1 << place);
         }
+    }
+
+    /// Delays all messages from and to a machine until `time` has passed, as a radio link does that
+    /// is busy elsewhere.
+    pub fn stall(&mut self, place: usize, time: Duration) {
+        self.stalled[place] = self.now().after(time);
     }
 
     /// Heals all links.

@@ -174,6 +174,8 @@ impl Match {
                 continue;
             }
             let delay = self.conditions.delay.draw(&mut self.rng);
+            let resumed = self.stalled[place].max(self.stalled[receiver]);
+            let delay = delay + resumed.since(self.timeline.now());
             // Beyond the timeline's bound a message is lost like any other.
             self.timeline
                 .schedule(delay, Event::Arrives { from, to, message });
