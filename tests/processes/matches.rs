@@ -313,6 +313,103 @@ fn match_of_two_stops_when_one_vanishes_and_goes_on_when_it_returns() {
     ada.order(3);
 }
 
+/// With a witness two of three are left after a crash. After a while two voters are left, the witness
+/// among them: a second crash stops the match.
+#[test]
+fn match_of_two_with_a_witness_survives_a_crash() {
+    let machines = Machines::new();
+    let ada = machines.found("Ada");
+    let bo = machines.join("Bo", ada.ticket());
+    let witness = machines.player(
+        "Wit",
+        &[
+            "join",
+            ada.ticket(),
+            "--witness",
+            "--headless",
+            "--name",
+            "Wit",
+        ],
+    );
+    let standings = |player: &Player| -> Vec<String> {
+        let members = player.members().into_iter();
+        members.map(|(_, kind)| kind).collect()
+    };
+    eventually("all vote", || {
+        standings(&ada) == ["voter", "voter", "witness"]
+    });
+    ada.order(1);
+    ada.kill();
+    bo.order(2);
+    eventually("the crashed one has no vote", || {
+        standings(&bo) == ["joining", "voter", "witness"]
+    });
+    bo.order(3);
+    // It returns, and leads when the other one leaves.
+    let ada = machines.player("Ada", &["node"]);
+    eventually("all vote", || {
+        standings(&ada) == ["voter", "voter", "witness"]
+    });
+    bo.interrupt();
+    ada.order(4);
+    assert_eq!(standings(&ada), ["voter", "witness"]);
+    assert_eq!(healths(&ada.json(&["status"])), [70, 70, 70, 70, 100]);
+    // Nobody else could lead, so the match is kept.
+    let (exit, last) = ada.interrupt();
+    assert_eq!((exit, &last["event"]), (Some(130), &Value::from("stopped")));
+    drop(witness);
+}
+
+/// Of three, one crashes, and a second one when the first has lost its vote: the match stops until one
+/// of them returns.
+#[test]
+fn match_of_three_stops_at_the_second_crash_until_one_returns() {
+    let machines = Machines::new();
+    let ada = machines.found("Ada");
+    let bo = machines.join("Bo", ada.ticket());
+    let cy = machines.join("Cy", ada.ticket());
+    ada.sees(&["Ada", "Bo", "Cy"]);
+    ada.kill();
+    bo.order(1);
+    eventually("it has no vote", || {
+        cy.members()[0] == ("Ada".to_owned(), "joining".to_owned())
+    });
+    bo.kill();
+    let order = cy.ask(&["order", "attack", "1", "--timeout", "2"]);
+    assert_eq!(order.status.code(), Some(5), "{order:?}");
+    let bo = machines.player("Bo", &["node"]);
+    cy.order(2);
+    let ada = machines.player("Ada", &["node"]);
+    cy.sees(&["Ada", "Bo", "Cy"]);
+    agree(&[&ada, &bo, &cy]);
+}
+
+/// All but one crash at once and never return: a new match begins from the copy of the one.
+#[test]
+fn last_of_three_goes_on_from_its_copy() {
+    let machines = Machines::new();
+    let ada = machines.found("Ada");
+    let bo = machines.join("Bo", ada.ticket());
+    let cy = machines.join("Cy", ada.ticket());
+    ada.sees(&["Ada", "Bo", "Cy"]);
+    cy.order(1);
+    agree(&[&ada, &bo, &cy]);
+    ada.kill();
+    bo.kill();
+    let order = cy.ask(&["order", "attack", "1", "--timeout", "2"]);
+    assert_eq!(order.status.code(), Some(5), "{order:?}");
+    let (_, last) = cy.interrupt();
+    assert_eq!(last["event"], "stopped");
+    let data = machines.data("Cy");
+    let data = data.to_str().expect("a temporary path is text");
+    let recovered = machines.run(&["recover", "--yes", "--data", data]);
+    assert!(recovered.status.success(), "{recovered:?}");
+    let cy = machines.player("Cy", &["node"]);
+    cy.sees(&["Cy"]);
+    cy.order(2);
+    assert_eq!(healths(&cy.json(&["status"])), [70, 70, 100, 100, 100]);
+}
+
 /// A vanished voter does not count after a while, so one more may leave, and returns by itself.
 #[test]
 fn vanished_voter_loses_its_vote_and_gets_it_back() {
@@ -357,6 +454,10 @@ fn match_of_five_survives_three_crashes_in_turn() {
     let [ada, bo, ed] = ["Ada", "Bo", "Ed"].map(|name| machines.player(name, &["node"]));
     cy.sees(&["Ada", "Bo", "Cy", "Di", "Ed"]);
     agree(&[&ada, &bo, &cy, &di, &ed]);
+    // One leaves politely.
+    di.interrupt();
+    ada.sees(&["Ada", "Bo", "Cy", "Ed"]);
+    ada.order(3);
 }
 
 #[test]
@@ -425,4 +526,33 @@ fn requests_without_a_quorum_exit_with_5() {
     }
     let left = ada.ask(&["leave"]);
     assert_eq!(left.status.code(), Some(5), "{left:?}");
+}
+
+/// Each has its own matches and keys, so two players share a machine.
+#[test]
+fn profiles_of_one_user_have_their_own_matches() {
+    let machines = Machines::new();
+    let start = [
+        "start",
+        "--profile",
+        "ada",
+        "--headless",
+        "--no-lan",
+        "--listen",
+        "127.0.0.1:0",
+    ];
+    let mut ada = program(machines.home(), &start)
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the program can be started");
+    eventually("the match of the profile is found", || {
+        let members = machines.run(&["members", "--profile", "ada"]);
+        members.status.success()
+    });
+    for (profile, exit) in [("bo", 2), ("../ada", 2)] {
+        let members = machines.run(&["members", "--profile", profile]);
+        assert_eq!(members.status.code(), Some(exit), "{members:?}");
+    }
+    ada.kill().expect("a child can be killed");
+    ada.wait().expect("a killed child ends");
 }

@@ -148,7 +148,7 @@ pub use ticks::{Tick, Ticks};
 
 pub use raftian_node::cluster::Fingerprint;
 pub use raftian_node::code::Code;
-pub use raftian_node::match_request::Refusal;
+pub use raftian_node::match_request::{Part, Refusal};
 pub use raftian_node::player::{Ended, MatchFolders};
 pub use raftian_node::ticket::{MatchId, Ticket};
 pub use raftian_raft::{ClientId, Index, NodeId, Stamp, Standing, Term};

@@ -12,6 +12,7 @@ use bevy_ecs::prelude::*;
 use bevy_state::prelude::*;
 use raftian_node::cluster::NodeFile;
 use raftian_node::code::Code;
+use raftian_node::match_request::Part;
 use raftian_node::player::{self, Ended, Player, PlayerError};
 use raftian_node::quic::QuicOptions;
 use raftian_node::ticket::MatchId;
@@ -60,8 +61,8 @@ pub struct JoinMatch {
     pub invitation: String,
     /// Name of the player; `None` for that of the system's user.
     pub player: Option<String>,
-    /// Whether the player only watches: the match never waits for this machine.
-    pub spectates: bool,
+    /// How this machine takes part.
+    pub part: Part,
     /// Address and UDP port to listen on; `None` for
     /// [`DEFAULT_PORT`](raftian_node::player::DEFAULT_PORT), or any if that is in use.
     pub listen: Option<SocketAddr>,
@@ -151,7 +152,7 @@ impl MatchExt for World {
             player.listen = join.listen;
             player.directory = join.directory;
             let invitation = join.invitation.parse().map_err(PlayerError::Invitation)?;
-            let launch = player::join(&player, &invitation, join.spectates)?;
+            let launch = player::join(&player, &invitation, join.part)?;
             let (node, member) = launch.start(adjust)?;
             Ok((node, Some(member)))
         });

@@ -36,6 +36,7 @@ fn main() -> AppExit {
         app.insert_resource(ScreenshotPlan {
             file: file.into(),
             after,
+            closes_window: false,
         });
     }
     app.run()

@@ -102,6 +102,10 @@ pub fn play_player(
         // A signal first makes the member leave.
         end: Arc::default(),
         is_closed_by_system: true,
+        screenshot: options.screenshot.clone().map(|plan| ScreenshotPlan {
+            closes_window: true,
+            ..plan
+        }),
         ..options.clone()
     };
     let mut app = base(&member.config.name, node, &options);

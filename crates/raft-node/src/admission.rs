@@ -15,7 +15,9 @@ use ring::hmac;
 use crate::cluster::{Fingerprint, check_player_name};
 use crate::contact::{Contact, contacts};
 use crate::match_record::{Invite, MAX_INVITES, MAX_PLAYERS, MatchRecord};
-use crate::match_request::{Admission, Admitted, JoinRequest, MatchReply, MatchRequest, Refusal};
+use crate::match_request::{
+    Admission, Admitted, JoinRequest, MatchReply, MatchRequest, Part, Refusal,
+};
 use crate::ticket::MatchId;
 
 /// Maximum number of spectators of a match.
@@ -163,37 +165,52 @@ fn admit(
         Some(0) => return Err(Refusal::UsedUp(number)),
         Some(uses) => *uses -= 1,
     }
-    check_room(membership, admission.spectates)?;
+    let standing = match admission.part {
+        Part::Player => Standing::Joining,
+        Part::Spectator => Standing::Learner,
+        Part::Witness => Standing::Witness,
+    };
+    check_room(membership, standing)?;
     check_name_is_free(membership, &contact.name, None)?;
     let id = NodeId(record.next_member);
     record.next_member += 1;
     Ok(Step::Change(Change::Add {
         id,
         incarnation: admission.incarnation,
-        standing: if admission.spectates {
-            Standing::Learner
-        } else {
-            Standing::Joining
-        },
+        standing,
         contact: contact.encode().map_err(impossible)?,
         annex: Some(record.encode().map_err(impossible)?),
     }))
 }
 
-/// Refuses one more player or spectator than the match has room for.
-fn check_room(membership: &Membership, spectates: bool) -> Result<(), Refusal> {
-    let spectators = membership
-        .members()
-        .filter(|(_, member)| member.standing == Some(Standing::Learner))
-        .count();
-    let players = membership.members().len() - spectators;
-    if spectates && spectators >= MAX_SPECTATORS {
-        Err(Refusal::FullOfSpectators(spectators))
-    } else if !spectates && players >= MAX_PLAYERS {
-        Err(Refusal::Full(players))
-    } else {
-        Ok(())
+/// Refuses one more member of this standing than the match has room for.
+fn check_room(membership: &Membership, standing: Standing) -> Result<(), Refusal> {
+    let count = |wanted: Standing| {
+        let members = membership.members();
+        members
+            .filter(|(_, member)| member.standing == Some(wanted))
+            .count()
+    };
+    let (spectators, witnesses) = (count(Standing::Learner), count(Standing::Witness));
+    let players = membership.members().len() - spectators - witnesses;
+    match standing {
+        Standing::Learner if spectators >= MAX_SPECTATORS => {
+            Err(Refusal::FullOfSpectators(spectators))
+        }
+        Standing::Witness if witnesses > 0 => Err(Refusal::HasWitness),
+        Standing::Voter | Standing::Joining if players >= MAX_PLAYERS => {
+            Err(Refusal::Full(players))
+        }
+        _ => Ok(()),
     }
+}
+
+/// Whether nobody but `member` could lead: a witness alone has no orders.
+fn is_last_leader(membership: &Membership, member: NodeId) -> bool {
+    let mut leaders = membership
+        .members()
+        .filter(|(_, other)| other.may_lead() && other.standing.is_some());
+    leaders.all(|(id, _)| id == member)
 }
 
 /// Refuses the name of a member other than `own`; names that differ only in case are the same.
@@ -279,7 +296,7 @@ fn remove(own: NodeId, membership: &Membership, member: NodeId) -> Result<Step, 
     if !membership.contains(member) {
         return Ok(Step::Reply(MatchReply::Done));
     }
-    if membership.voters().all(|voter| voter == member) {
+    if is_last_leader(membership, member) {
         return Err(Refusal::LastVoter);
     }
     if member == own {
@@ -301,10 +318,10 @@ fn set_standing(
     if is_fulfilled {
         return Ok(Step::Reply(MatchReply::Done));
     }
-    if membership.voters().all(|voter| voter == member) {
+    if is_last_leader(membership, member) {
         return Err(Refusal::LastVoter);
     }
-    check_room(membership, standing == Standing::Learner)?;
+    check_room(membership, standing)?;
     Ok(Step::Change(Change::Set(
         member,
         present.incarnation,

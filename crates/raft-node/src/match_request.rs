@@ -75,10 +75,23 @@ pub struct Admission {
     pub contact: Contact,
     /// Incarnation of the player's disk.
     pub incarnation: Incarnation,
-    /// Whether the player only watches: it gets no vote.
-    pub spectates: bool,
+    /// How the player takes part.
+    pub part: Part,
     /// The player's clock, in seconds since 1970.
     pub clock: u64,
+}
+
+/// How a member takes part in a match.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum Part {
+    /// It plays, and gets a vote once it keeps up.
+    #[default]
+    Player,
+    /// It watches, without a vote: the match never waits for it.
+    Spectator,
+    /// It votes, stores no orders and shows nothing: with it a match of two players goes on after a
+    /// crash of one. It cannot lead.
+    Witness,
 }
 
 /// Request of a player who asks to join.
@@ -99,8 +112,8 @@ pub struct JoinRequest {
     pub addresses: Vec<SocketAddr>,
     /// Incarnation of its disk.
     pub incarnation: Incarnation,
-    /// Whether it only watches.
-    pub spectates: bool,
+    /// How it takes part.
+    pub part: Part,
     /// Its clock, in seconds since 1970.
     pub clock: u64,
 }
@@ -168,6 +181,9 @@ pub enum Refusal {
     /// The match has its maximum number of players.
     #[error("the match is full: it has {0} players. Join as a spectator")]
     Full(usize),
+    /// There is a witness.
+    #[error("the match has a witness already; a second one would not help")]
+    HasWitness,
     /// The match has its maximum number of spectators.
     #[error("the match has {0} spectators already")]
     FullOfSpectators(usize),

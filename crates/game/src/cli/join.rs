@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use clap::Args;
+use raftian_node::match_request::Part;
 use raftian_node::player::{Invitation, join};
 use raftian_node::ticket::{MAX_TICKET, TicketError};
 
@@ -19,6 +20,10 @@ pub(super) struct JoinArgs {
     /// Join without a vote: the match never waits for this machine.
     #[arg(long)]
     spectate: bool,
+    /// Join as a witness, which votes and stores no orders: with it a match of two goes on after a
+    /// crash of one.
+    #[arg(long, conflicts_with = "spectate", requires = "headless")]
+    witness: bool,
     #[command(flatten)]
     place: PlaceArgs,
 }
@@ -27,7 +32,12 @@ pub(super) fn run(args: &JoinArgs, log_level: &str) -> Result<Exit, Failure> {
     check_display(&args.place)?;
     let invitation = read_invitation(&args.ticket)?;
     let player = player(args.name.clone(), &args.place)?;
-    let launch = join(&player, &invitation, args.spectate)?;
+    let part = match (args.spectate, args.witness) {
+        (true, _) => Part::Spectator,
+        (_, true) => Part::Witness,
+        _ => Part::Player,
+    };
+    let launch = join(&player, &invitation, part)?;
     run_member(launch, &args.place, log_level)
 }
 

@@ -54,6 +54,18 @@ pub(super) struct PlaceArgs {
 }
 
 impl PlaceArgs {
+    /// A member in a window, where it ran before.
+    #[cfg(feature = "client")]
+    pub(super) fn in_window(window: &WindowFlags) -> Self {
+        PlaceArgs {
+            headless: false,
+            data: None,
+            listen: None,
+            json: false,
+            window: window.clone(),
+        }
+    }
+
     /// A member without a window, where it ran before.
     pub(super) fn headless(json: bool) -> Self {
         PlaceArgs {

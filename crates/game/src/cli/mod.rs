@@ -22,9 +22,7 @@ mod status;
 #[cfg(feature = "client")]
 mod window_loss;
 
-use std::path::PathBuf;
-
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 use crate::terminal::flush;
 
@@ -48,6 +46,9 @@ struct Cli {
     /// libraries.
     #[arg(long, global = true, value_name = "LEVEL", env = "RAFTIAN_LOG", default_value = output::DEFAULT_LEVEL)]
     log_level: String,
+    /// Profile of the player, with its own matches and keys: for several players on one machine.
+    #[arg(long, global = true, value_name = "NAME", env = "RAFTIAN_PROFILE", value_parser = profile::profile_name)]
+    profile: Option<String>,
 }
 
 #[derive(Subcommand, Debug)]
@@ -86,17 +87,9 @@ enum Command {
     Members(members::MembersArgs),
     /// Propose an order through a running member and wait for its commit.
     Order(order::OrderArgs),
-    /// Open a window as one member of a cluster.
+    /// Open a window as the member that was started last, or that --data or --config names.
     #[cfg(feature = "client")]
     Play(play::PlayArgs),
-}
-
-/// Selects a member that is described by a file.
-#[derive(Args, Debug)]
-struct MemberArgs {
-    /// The member's node file, as written by `raftian cluster new`.
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
 }
 
 /// Runs the command line of this process and returns its exit code.
@@ -118,6 +111,9 @@ pub fn run() -> Exit {
         let exit = failure.report();
         flush();
         return exit;
+    }
+    if let Some(profile) = cli.profile {
+        profile::select(profile);
     }
     let result = match cli.command {
         Some(Command::Cluster(command)) => cluster::run(command),

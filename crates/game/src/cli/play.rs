@@ -10,10 +10,13 @@ use bevy::app::AppExit;
 use clap::Args;
 use raftian_node::NodeHandle;
 
+use super::member::PlaceArgs;
 use super::output::{DEFAULT_LEVEL, seconds};
+use super::profile::RunningArgs;
 use super::signals::{StopRequest, watch_signals};
+use super::start::resume;
 use super::window_loss::WindowGuard;
-use super::{Exit, Failure, MemberArgs, node};
+use super::{Exit, Failure, node};
 use crate::display::{self, NoDisplay};
 use crate::embedded::Embedded;
 use crate::status_document::OwnMember;
@@ -24,7 +27,7 @@ use crate::window::{self, WindowOptions};
 #[derive(Args, Debug)]
 pub(super) struct PlayArgs {
     #[command(flatten)]
-    member: MemberArgs,
+    member: RunningArgs,
     #[command(flatten)]
     window: WindowFlags,
 }
@@ -61,10 +64,14 @@ pub(super) fn run_embedded(flags: &WindowFlags, log_level: &str) -> Result<Exit,
 
 pub(super) fn run_member(args: &PlayArgs, log_level: &str) -> Result<Exit, Failure> {
     display::check()?;
+    let Some(config) = &args.member.config else {
+        let directory = args.member.directory()?;
+        return resume(directory, &PlaceArgs::in_window(&args.window), log_level);
+    };
     let stop_request = watch_signals()?;
-    let (node, member) = node::start(&args.member.config)?;
+    let (node, member) = node::start(config)?;
     hold_back(log_level);
-    let file = ["--config".into(), args.member.config.clone().into()];
+    let file = ["--config".into(), config.clone().into()];
     let guard = WindowGuard::of_member(member.control.clone(), file, log_level, &stop_request);
     let options = args.window.options(&stop_request);
     guarded(guard, &options, &stop_request, || {
@@ -115,6 +122,7 @@ impl WindowFlags {
         let screenshot = self.screenshot.as_ref().map(|file| ScreenshotPlan {
             file: file.clone(),
             after: Duration::from_secs_f64(self.after.unwrap_or(1.0)),
+            closes_window: false,
         });
         WindowOptions {
             is_closed_by_system: false,

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use clap::Args;
-use raftian_node::cluster::{MemberFile, NodeConfig, NodeFile};
+use raftian_node::cluster::{MAX_NAME, MemberFile, NodeConfig, NodeFile};
 use raftian_node::player::MatchFolders;
 
 use super::{Exit, Failure};
@@ -66,13 +67,38 @@ pub(super) fn member_in(directory: &Path) -> Result<MemberFile, Failure> {
     })
 }
 
-/// Folders of the user's matches.
+/// The profile that the command line selects.
+static PROFILE: OnceLock<String> = OnceLock::new();
+
+/// Parses the name of a profile, which becomes that of a folder.
+pub(super) fn profile_name(text: &str) -> Result<String, String> {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_".contains(letter);
+    if (1..=MAX_NAME).contains(&text.len()) && text.chars().all(is_plain) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "a profile is named by 1 to {MAX_NAME} letters, digits, - and _"
+        ))
+    }
+}
+
+/// Selects a profile for this process.
+pub(super) fn select(profile: String) {
+    // The command line is parsed once.
+    let _selected_before = PROFILE.set(profile).is_err();
+}
+
+/// Folders of the matches of the selected profile.
 pub(super) fn folders() -> Result<MatchFolders, Failure> {
-    MatchFolders::of_user(PROGRAM)
+    let program = match PROFILE.get() {
+        Some(profile) => format!("{PROGRAM}/profiles/{profile}"),
+        None => PROGRAM.to_owned(),
+    };
+    MatchFolders::of_user(&program)
         .map_err(|error| Failure::new(Exit::Configuration, format!("{error} with --data DIR")))
 }
 
-/// Remembers the directory of the match that was started last.
+/// Remembers the directory of the match that was started last in this profile.
 pub(super) fn set_current(directory: &Path) {
     let Some(file) = current_file() else { return };
     let absolute = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());

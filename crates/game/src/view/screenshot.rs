@@ -4,6 +4,7 @@
 use bevy::prelude::*;
 use bevy::render::view::screenshot::{Screenshot, ScreenshotCaptured};
 use bevy::time::Real;
+use bevy::window::{PrimaryWindow, WindowCloseRequested};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,6 +24,9 @@ pub struct ScreenshotPlan {
     pub file: PathBuf,
     /// Time of the picture, after the start.
     pub after: Duration,
+    /// Whether the window is closed then, as a player closes it, in place of the end of the app: a
+    /// member of a match leaves it first.
+    pub closes_window: bool,
 }
 
 pub(super) fn plugin(app: &mut App) {
@@ -61,18 +65,25 @@ fn take_picture(
 fn write_picture(
     captured: On<ScreenshotCaptured>,
     plan: Res<ScreenshotPlan>,
+    windows: Query<Entity, With<PrimaryWindow>>,
+    mut close: MessageWriter<WindowCloseRequested>,
     mut exit: MessageWriter<AppExit>,
 ) {
     match save(&captured.image, &plan.file) {
-        Ok(()) => exit.write(AppExit::Success),
+        Ok(()) if plan.closes_window => {
+            close.write_batch(windows.iter().map(|window| WindowCloseRequested { window }));
+        }
+        Ok(()) => {
+            exit.write(AppExit::Success);
+        }
         Err(problem) => {
             note(&format!(
                 "raftian: cannot write the picture {}: {problem}",
                 plan.file.display()
             ));
-            exit.write(AppExit::error())
+            exit.write(AppExit::error());
         }
-    };
+    }
 }
 
 /// Writes an image as an opaque PNG.

@@ -45,7 +45,7 @@ fn admission(name: &str) -> Admission {
         invite: 1,
         contact: contact(name),
         incarnation: Incarnation(9),
-        spectates: false,
+        part: Part::Player,
         clock: NOW,
     }
 }
@@ -84,7 +84,7 @@ fn join_request() -> JoinRequest {
         name: "Bo".to_owned(),
         addresses: Vec::new(),
         incarnation: Incarnation(9),
-        spectates: false,
+        part: Part::Player,
         clock: NOW,
     }
 }
@@ -204,7 +204,7 @@ fn full_match_taken_name_and_expired_invite_are_refused() {
     let ninth = MatchRequest::Admit(admission("Zoe"));
     assert_eq!(refusal(&membership, &ninth), Refusal::Full(MAX_PLAYERS));
     let mut spectator = admission("Zoe");
-    spectator.spectates = true;
+    spectator.part = Part::Spectator;
     let (_, watched) = fulfil(&membership, &MatchRequest::Admit(spectator));
     let zoe = Contact::find(&watched, contact("Zoe").fingerprint).unwrap();
     assert_eq!(
@@ -338,7 +338,7 @@ fn member_needs_no_invite_and_no_spectator_becomes_a_ninth_player() {
         membership = fulfil(&membership, &MatchRequest::Admit(player)).1;
     }
     let mut spectator = admission("Zoe");
-    spectator.spectates = true;
+    spectator.part = Part::Spectator;
     membership = fulfil(&membership, &MatchRequest::Admit(spectator)).1;
     let member = Contact::find(&membership, contact("Zoe").fingerprint).unwrap();
     let promote = MatchRequest::SetStanding {

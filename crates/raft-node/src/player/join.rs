@@ -10,7 +10,7 @@ use crate::code::Code;
 use crate::contact::{Contact, contacts, local_addresses};
 use crate::lan::{LanMatch, browse};
 use crate::match_record::MatchRecord;
-use crate::match_request::{Admitted, JoinRequest, MatchReply, Refusal};
+use crate::match_request::{Admitted, JoinRequest, MatchReply, Part, Refusal};
 use crate::quic::{AskError, ask};
 use crate::random_ids::fresh_incarnation;
 use crate::store::Creation;
@@ -41,15 +41,11 @@ impl FromStr for Invitation {
 }
 
 /// Asks the members of a match to admit the player, and prepares to take part. A player who is a
-/// member already continues, also if no member answers. One who `spectates` gets no vote.
+/// member already continues, also if no member answers.
 ///
 /// # Errors
 /// [`PlayerError`].
-pub fn join(
-    player: &Player,
-    invitation: &Invitation,
-    spectates: bool,
-) -> Result<Launch, PlayerError> {
+pub fn join(player: &Player, invitation: &Invitation, part: Part) -> Result<Launch, PlayerError> {
     let ticket = match invitation {
         Invitation::Ticket(ticket) => ticket.clone(),
         Invitation::Code(code) => find(*code)?,
@@ -91,7 +87,7 @@ pub fn join(
         name: name.clone(),
         addresses: local_addresses(listen),
         incarnation,
-        spectates,
+        part,
         clock: SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use raftian_raft::{Index, NodeId};
+use raftian_raft::{Index, Member, NodeId};
 use tokio::sync::oneshot::Receiver;
 use tokio::sync::oneshot::error::TryRecvError;
 
@@ -123,7 +123,14 @@ impl LocalMember {
         // The leader may commit as fast as this member applies, so its commit index of now is no
         // aim that must be reached.
         let aim = *self.caught_up_at.get_or_insert(status.leader_commit);
-        if is_member && status.applied >= aim {
+        let own = status.membership.member(self.config.id);
+        // A witness applies nothing.
+        let reached = if own.is_some_and(Member::is_witness) {
+            status.commit
+        } else {
+            status.applied
+        };
+        if is_member && reached >= aim {
             Progress::Ready
         } else {
             Progress::CatchingUp {

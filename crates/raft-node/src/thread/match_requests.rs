@@ -236,7 +236,7 @@ impl MatchRequests {
                         addresses: join.addresses,
                     },
                     incarnation: join.incarnation,
-                    spectates: join.spectates,
+                    part: join.part,
                     clock: join.clock,
                 };
                 self.push(MatchRequest::Admit(admission), respond);
@@ -407,7 +407,11 @@ fn committable(
 ) -> Result<Option<Change>, MembershipError> {
     let membership = node.membership();
     let after = membership.after(&change)?;
-    let is_of_members = matches!(change, Change::Remove(_) | Change::Set(..));
+    let is_of_members = match &change {
+        Change::Remove(_) | Change::Set(..) => true,
+        Change::Add { standing, .. } => standing.votes(),
+        Change::Replace(_) | Change::Record { .. } => false,
+    };
     let status = node.status();
     let answers = |id| {
         id == node.id()
