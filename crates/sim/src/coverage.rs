@@ -96,6 +96,7 @@ marks! {
     IgnoredInvalidMessage = "ignored an invalid message",
     InstalledSnapshotAndKeptItsTail = "installed a snapshot and kept its tail",
     InstalledSnapshotInPlaceOfItsLog = "installed a snapshot in place of its log",
+    JoinedByInvite = "joined by an invite",
     LearnedOfLaterTermBehindLeader = "learned of a later term behind the leader",
     LeftJointConfiguration = "left a joint configuration",
     LeftMachineCutOffForGood = "left a machine cut off for good",
@@ -119,6 +120,7 @@ marks! {
     ReceivedMessageFromUnknownIncarnation = "received a message from an unknown incarnation",
     ReceivedReadResult = "received a read result",
     ReceivedUpdateResult = "received an update result",
+    RecordedInvite = "recorded an invite",
     RecordedContacts = "recorded contacts",
     RecordedContactsDuringChange = "recorded contacts during a change of members",
     RefusedDamagedStore = "refused a damaged store",
@@ -133,6 +135,8 @@ marks! {
     ReplayedOldMessage = "replayed an old message",
     RequestedPreVotes = "requested pre-votes",
     RetriedCall = "retried a call",
+    ReturnedToMatch = "returned to a match by its key",
+    RevokedInvite = "revoked an invite",
     RolledBackMembershipChange = "rolled back a membership change",
     RottedBit = "rotted a bit",
     SawCommittedEntryContradicted = "saw a committed entry contradicted",
@@ -162,6 +166,7 @@ marks! {
     WasRefusedCall = "was refused a call",
     WasRefusedChangeOfMembers = "was refused a change of members",
     WasRefusedRead = "was refused a read",
+    WasRefusedByMatch = "was refused by the rules of a match",
     WonElection = "won an election",
 }
 

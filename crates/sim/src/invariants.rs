@@ -18,6 +18,7 @@ mod leader_completeness;
 mod log_matching;
 mod one_change_at_a_time;
 mod one_founding;
+mod one_use_one_member;
 mod one_vote_per_term;
 mod reads_see_commits;
 #[cfg(test)]
@@ -45,6 +46,7 @@ pub use leader_completeness::LeaderCompleteness;
 pub use log_matching::LogMatching;
 pub use one_change_at_a_time::OneChangeAtATime;
 pub use one_founding::OneFounding;
+pub use one_use_one_member::OneUseOneMember;
 pub use one_vote_per_term::OneVotePerTerm;
 pub use reads_see_commits::ReadsSeeCommits;
 pub use snapshots_agree::SnapshotsAgree;
@@ -184,6 +186,7 @@ pub struct Invariants {
     exactly_once: ExactlyOnce,
     one_change_at_a_time: OneChangeAtATime,
     one_founding: OneFounding,
+    one_use_one_member: OneUseOneMember,
     pub(crate) snapshots_agree: SnapshotsAgree,
     /// The caller reports every proposal to this property.
     pub(crate) commands_name_members: CommandsNameMembers,
@@ -212,6 +215,7 @@ impl Invariants {
         self.exactly_once.check(seen)?;
         self.one_change_at_a_time.check(seen)?;
         self.one_founding.check(seen)?;
+        self.one_use_one_member.check(seen)?;
         self.snapshots_agree.check(seen)?;
         self.commands_name_members.check(seen)?;
         self.reads_see_commits.check(seen)

@@ -23,6 +23,7 @@ mod nemesis;
 mod network;
 mod old_copy;
 mod options;
+mod players;
 mod records;
 mod shrink;
 
@@ -90,7 +91,12 @@ pub struct Report {
 }
 
 /// Marks that a run of many storms must have counted; one at zero has not been tested.
-pub const RARE: [Mark; 75] = [
+pub const RARE: [Mark; 80] = [
+    Mark::JoinedByInvite,
+    Mark::RecordedInvite,
+    Mark::RevokedInvite,
+    Mark::ReturnedToMatch,
+    Mark::WasRefusedByMatch,
     Mark::AdoptedFoundingAsFounder,
     Mark::AdoptedFoundingAsOutsider,
     Mark::AdoptedFoundingWithNewDisk,

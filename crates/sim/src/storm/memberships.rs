@@ -60,8 +60,8 @@ impl Simulation {
 
     /// Returns every membership that a leader may adopt next because a voter is silent
     /// ([`Config::vanish_after`](raftian_raft::Config::vanish_after)). The answers that allow the
-    /// demotion may be of voters that are lost by now, and a voter that was demoted does not replace
-    /// them.
+    /// demotion may be of voters that are lost by now, and a voter that was demoted does not
+    /// replace them.
     fn demotions(&self) -> Vec<Membership> {
         let leaders = self
             .hosts()

@@ -109,6 +109,7 @@ impl Run {
             Event::LaterTerm => self.later_term_behind_the_leader(),
             Event::OverlapChanges => self.overlap_changes(),
             Event::RecordContacts => self.record_contacts(),
+            Event::AskAboutMatch => self.ask_about_match(),
         }
     }
 

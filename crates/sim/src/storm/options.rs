@@ -93,6 +93,7 @@ pub(super) enum Event {
     LaterTerm,
     OverlapChanges,
     RecordContacts,
+    AskAboutMatch,
 }
 
 /// Draws a value uniform in its logarithm, so that every order of magnitude is equally likely.
@@ -201,7 +202,17 @@ impl Options {
         // A separate RNG: storms without records stay the same.
         let rng_of_records = &mut ChaCha8Rng::seed_from_u64(seed.rotate_left(24) ^ (u64::MAX / 19));
         let record = sometimes(rng_of_records, 0.002, 0.05);
+        // A separate RNG: storms without players stay the same. The annex of a match with players
+        // is its record, so nothing else is recorded there.
+        let rng_of_players = &mut ChaCha8Rng::seed_from_u64(seed.rotate_left(12) ^ (u64::MAX / 23));
+        let players = rng_of_players.random_bool(0.25);
+        let (record, ask) = if players {
+            (0.0, log_uniform(rng_of_players, 0.005, 0.05))
+        } else {
+            (record, 0.0)
+        };
         weights.push((Event::RecordContacts, record));
+        weights.push((Event::AskAboutMatch, ask));
         let mut config = settings(rng, membership.clone(), election_timeout, lease_reads);
         let rng_of_log = &mut ChaCha8Rng::seed_from_u64(seed.rotate_left(32) ^ (u64::MAX / 13));
         let is_bounded = config.snapshot_entries.is_some() && rng_of_log.random_bool(0.3);
