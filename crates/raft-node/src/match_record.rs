@@ -15,6 +15,9 @@ pub const MAX_PLAYERS: usize = 8;
 /// Maximum number of invites that may be used. Used-up, expired and revoked ones do not count.
 pub const MAX_INVITES: usize = 64;
 
+/// Maximum number of spectators of a match.
+pub const MAX_SPECTATORS: usize = 16;
+
 /// Record of a match.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct MatchRecord {
@@ -33,6 +36,8 @@ pub struct MatchRecord {
     pub code: Option<(Hint, u32)>,
     /// Invites that may be used, at most [`MAX_INVITES`].
     pub invites: Vec<Invite>,
+    /// Members that only watch, at most [`MAX_SPECTATORS`]; other learners wait for a vote.
+    pub spectators: Vec<NodeId>,
 }
 
 /// Why a record or contact cannot be that of a new match.
@@ -124,6 +129,7 @@ mod tests {
             next_invite: u32::MAX,
             code: Some((Hint([0xff; 4]), u32::MAX)),
             invites: vec![invite; MAX_INVITES],
+            spectators: vec![NodeId(u64::MAX); MAX_SPECTATORS],
         };
         assert!(record.encode().unwrap().len() <= Membership::MAX_ANNEX);
     }

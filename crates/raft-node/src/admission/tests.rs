@@ -34,6 +34,7 @@ fn founded(uses_left: Option<u32>, expires: Option<u64>) -> Membership {
             uses_left,
             expires,
         }],
+        spectators: Vec::new(),
     };
     record
         .founding(ADA, Incarnation(5), &contact("Ada"))
@@ -346,6 +347,64 @@ fn member_needs_no_invite_and_no_spectator_becomes_a_ninth_player() {
         standing: Standing::Joining,
     };
     assert_eq!(refusal(&membership, &promote), Refusal::Full(MAX_PLAYERS));
+}
+
+/// Three of four players vote, five of more; the others wait until a vote is lost.
+#[test]
+fn leader_chooses_an_odd_number_of_voters() {
+    let mut membership = founded(None, None);
+    let mut voting = Vec::new();
+    for number in 2..=7 {
+        let player = admission(&format!("P{number}"));
+        membership = fulfil(&membership, &MatchRequest::Admit(player)).1;
+        while let Some(change) = next_promotion(&membership, |_| true, |id| id.0) {
+            membership = membership.after(&change).unwrap().left();
+        }
+        voting.push(voting_players(&membership).count());
+    }
+    assert_eq!(voting, [2, 3, 3, 5, 5, 5]);
+    let mut spectator = admission("Zoe");
+    spectator.part = Part::Spectator;
+    membership = fulfil(&membership, &MatchRequest::Admit(spectator)).1;
+    // One that is silent does not count, and the next one is chosen by its log.
+    let promoted = next_promotion(&membership, |id| id != NodeId(2), |id| 100 - id.0);
+    assert!(
+        matches!(promoted, Some(Change::Set(NodeId(6), _, Standing::Joining))),
+        "{promoted:?}"
+    );
+    // A spectator never gets a vote by itself, and one that is asked to watch stays a spectator.
+    let six = MatchRequest::SetStanding {
+        member: NodeId(6),
+        standing: Standing::Learner,
+    };
+    membership = fulfil(&membership, &six).1;
+    let promoted = next_promotion(&membership, |id| id != NodeId(2), |id| 100 - id.0);
+    assert!(
+        matches!(promoted, Some(Change::Set(NodeId(7), _, Standing::Joining))),
+        "{promoted:?}"
+    );
+    let back = MatchRequest::SetStanding {
+        member: NodeId(6),
+        standing: Standing::Joining,
+    };
+    membership = fulfil(&membership, &back).1;
+    assert_eq!(
+        membership.member(NodeId(6)).unwrap().standing,
+        Some(Standing::Joining)
+    );
+}
+
+#[test]
+fn match_has_one_witness_which_cannot_be_left_alone() {
+    let mut witness = admission("Wit");
+    witness.part = Part::Witness;
+    let (_, membership) = fulfil(&founded(None, None), &MatchRequest::Admit(witness));
+    let mut second = admission("Wat");
+    second.part = Part::Witness;
+    let second = MatchRequest::Admit(second);
+    assert_eq!(refusal(&membership, &second), Refusal::HasWitness);
+    let leave = MatchRequest::Remove { member: ADA };
+    assert_eq!(refusal(&membership, &leave), Refusal::LastVoter);
 }
 
 #[test]

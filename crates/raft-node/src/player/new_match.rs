@@ -73,6 +73,7 @@ impl NewMatch {
             next_invite: CODE_INVITE + 1,
             code: self.code.map(|code| (code.hint(), CODE_INVITE)),
             invites: invites.collect(),
+            spectators: Vec::new(),
         };
         Ok(record.founding(id, incarnation, contact)?)
     }

@@ -3,7 +3,9 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use raftian_raft::{Change, Index, MembershipError, Node, NodeId, RoleKind, Standing};
+use raftian_raft::{
+    Change, Index, MembershipError, Node, NodeId, PeerStatus, RoleKind, Standing, Status,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use super::event_loop::NodeDriver;
@@ -147,6 +149,7 @@ impl MatchRequests {
     /// results belong to this value, and when to look again.
     pub(super) fn serve(&mut self, driver: &mut NodeDriver) -> (usize, Option<Instant>) {
         self.take_arrivals(driver);
+        let mut requested = 0;
         let is_due = self
             .checked
             .is_none_or(|checked| checked.elapsed() >= CHECK_CONTACTS);
@@ -154,10 +157,10 @@ impl MatchRequests {
             self.checked = Some(Instant::now());
             self.record_own_contact(driver);
             drop_former_members(driver);
+            requested += usize::from(promote(driver));
         }
         self.ask_for_contacts(driver);
         let now = Instant::now();
-        let mut requested = 0;
         for waiting in std::mem::take(&mut self.waiting) {
             if waiting.not_before > now {
                 self.waiting.push(waiting);
@@ -444,6 +447,32 @@ fn progress(node: &Node) -> Vec<(NodeId, Index)> {
     let status = node.status();
     let peers = status.peers.iter().map(|peer| (peer.id, peer.matched));
     peers.chain([(status.id, status.last.index)]).collect()
+}
+
+/// Gives a vote to a player who waits for one, if this leader finds too few; returns whether the core
+/// was asked for that.
+fn promote(driver: &mut NodeDriver) -> bool {
+    let node = driver.node();
+    let is_settled = node.commit() >= node.membership_index() && !node.membership().is_joint();
+    if node.role() != RoleKind::Leader || !is_settled {
+        return false;
+    }
+    let status = node.status();
+    let recently = node.config().max_election_timeout();
+    let change = admission::next_promotion(
+        &status.membership,
+        |id| id == status.id || peer(&status, id).is_some_and(|peer| peer.silent_for < recently),
+        |id| peer(&status, id).map_or(0, |peer| peer.matched.0),
+    );
+    let is_due = change.is_some();
+    if let Some(change) = change {
+        driver.change_membership(change);
+    }
+    is_due
+}
+
+fn peer(status: &Status, id: NodeId) -> Option<&PeerStatus> {
+    status.peers.iter().find(|peer| peer.id == id)
 }
 
 /// Disconnects from members that were known from elsewhere and are none, once this node follows a
