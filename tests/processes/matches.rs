@@ -304,7 +304,9 @@ fn match_of_two_stops_when_one_vanishes_and_goes_on_when_it_returns() {
     bo.kill();
     let order = ada.ask(&["order", "attack", "1", "--timeout", "2"]);
     assert_eq!(order.status.code(), Some(5), "{order:?}");
+    ada.event("waiting");
     let bo = machines.player("Bo", &["node"]);
+    ada.event("resumed");
     bo.order(2);
     agree(&[&ada, &bo]);
     let (exit, last) = bo.interrupt();

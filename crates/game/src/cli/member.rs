@@ -32,6 +32,9 @@ const NO_LEADER: &str = "no leader yet: a majority of the voters must run and re
                          this member was removed, or its disk is new and too few others run, it \
                          waits in vain: join again with a ticket, or see `raftian recover`";
 
+const NO_QUORUM: &str = "the match stands still: too few of its voters are connected. It goes on when \
+                         one of them returns; see `raftian members`";
+
 /// Where a member runs.
 #[derive(Args, Debug)]
 pub(super) struct PlaceArgs {
@@ -102,8 +105,10 @@ enum Event<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         ticket: Option<String>,
     },
-    /// The member cannot take part yet.
+    /// The member cannot take part yet, or no longer.
     Waiting { reason: &'a str },
+    /// The member takes part again.
+    Resumed,
     /// The member has left the match.
     Left,
     /// The member was removed from the match.
@@ -264,6 +269,9 @@ fn lock(session: &Mutex<Session>) -> MutexGuard<'_, Session> {
 struct Reporter {
     json: bool,
     is_ready: bool,
+    /// A line about a wait was printed after the member was ready.
+    is_waiting: bool,
+    /// Last report, or the last moment at which a ready member had a leader.
     reported: Instant,
 }
 
@@ -272,13 +280,14 @@ impl Reporter {
         Reporter {
             json,
             is_ready: false,
+            is_waiting: false,
             reported: Instant::now(),
         }
     }
 
     fn report(&mut self, member: &mut LocalMember) {
         if self.is_ready {
-            return;
+            return self.report_quorum(member);
         }
         match member.progress() {
             Progress::Ready => {
@@ -297,6 +306,22 @@ impl Reporter {
                 self.print(&Event::Waiting { reason: NO_LEADER }, NO_LEADER);
             }
             Progress::CatchingUp { .. } | Progress::Waiting => {}
+        }
+    }
+
+    /// Reports a longer loss of the quorum, and its end.
+    fn report_quorum(&mut self, member: &LocalMember) {
+        if member.control().view().status.leader.is_none() {
+            if !self.is_waiting && self.reported.elapsed() >= WAITING_PAUSE {
+                self.is_waiting = true;
+                self.print(&Event::Waiting { reason: NO_QUORUM }, NO_QUORUM);
+            }
+            return;
+        }
+        self.reported = Instant::now();
+        if self.is_waiting {
+            self.is_waiting = false;
+            self.print(&Event::Resumed, "the match goes on");
         }
     }
 
