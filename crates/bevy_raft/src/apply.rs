@@ -142,9 +142,8 @@ fn note_past(world: &mut World) {
     let commit = status
         .view
         .as_ref()
-        .filter(|_| status.leader().is_some())
-        .map(|view| view.status.leader_commit)
-        .filter(|commit| *commit > Index(0));
+        .filter(|view| status.leader().is_some() && view.status.has_committed_in_term)
+        .map(|view| view.status.leader_commit);
     let mut log = world.resource_mut::<AppliedLog>();
     if log.past.is_none() && commit.is_some() {
         log.past = commit;

@@ -34,8 +34,8 @@ pub struct EntryInfo {
     pub term: Term,
     /// Game clock at which its leader appended it.
     pub stamp: Stamp,
-    /// Member that proposed it. The leader knows it from the connection, so it cannot be forged by
-    /// another member.
+    /// Member that proposed it. The leader knows it from the connection, so no other member can
+    /// forge it; a dishonest leader can.
     pub member: NodeId,
     /// Client that proposed it: one run of a program.
     pub client: ClientId,

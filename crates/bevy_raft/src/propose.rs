@@ -36,8 +36,8 @@ pub enum Outcome {
     /// It was not committed and never will be.
     Rejected(Rejection),
     /// The node stopped for good, or the app left the match, before the outcome was known: the
-    /// command may have been committed, or may still be committed by the other members. So does a
-    /// command that is committed and could not be applied here.
+    /// command may have been committed, or may still be committed by the other members. It is also
+    /// the outcome of a command that is committed but could not be applied here.
     Unknown {
         /// Why the node stopped, or the match ended here.
         reason: String,

@@ -298,9 +298,7 @@ fn joiner_of_a_busy_match_plays() {
     let (mut a, mut b) = (ticking(&home_a, interval), ticking(&home_b, interval));
     let ticket = found(&mut a, "Ada");
     b.world_mut().join_match(join(&ticket, "Bo"));
-    let mut frame = 0;
     run_until(&mut [&mut a, &mut b], "Bo plays", |apps| {
-        frame += 1;
         // The leader's app has many frames for each of Bo's.
         (0..15).for_each(|_| {
             std::thread::sleep(Duration::from_millis(1));
@@ -329,13 +327,10 @@ fn time_goes_on_if_the_app_of_the_leader_is_paused() {
         ticks(apps[0]) >= before + 100
     });
     assert_eq!(state(&b), MatchState::Running);
-    assert!(began.elapsed() < PATIENCE);
+    // Each by the pause of a stand-in would take almost a minute.
+    assert!(began.elapsed() < PATIENCE / 4, "{:?}", began.elapsed());
     // Both count the same ticks when the window is shown again.
     run_until(&mut [&mut a, &mut b], "the same", |apps| {
-        ticks(apps[0]) >= before + 100
-    });
-    let (of_a, of_b) = (ticks(&a), ticks(&b));
-    run_until(&mut [&mut a, &mut b], "more of them", |apps| {
-        ticks(apps[0]) > of_a + 10 && ticks(apps[1]) > of_b + 10
+        ticks(apps[0]) >= before + 100 && ticks(apps[0]) == ticks(apps[1])
     });
 }

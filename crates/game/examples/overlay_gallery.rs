@@ -316,6 +316,7 @@ impl Made {
             leader: (!stands && !alone).then_some(id(BO)),
             commit: Index(member.commit),
             leader_commit: Index(member.commit),
+            has_committed_in_term: true,
             applied: Index(
                 member
                     .commit

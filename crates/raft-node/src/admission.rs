@@ -206,7 +206,7 @@ fn wanted_voters(players: usize) -> usize {
 }
 
 /// The members that play, with a vote or waiting for one.
-fn players<'a>(
+pub(crate) fn players<'a>(
     membership: &'a Membership,
     record: &'a MatchRecord,
 ) -> impl Iterator<Item = (NodeId, &'a Member)> {
@@ -223,23 +223,43 @@ fn voting_players(membership: &Membership) -> impl Iterator<Item = NodeId> + '_ 
         .map(|(id, _)| id)
 }
 
-/// Returns the change that gives a vote to a player who waits for one, if the members that answer
-/// have too few votes. `answers` tells a member that answers, `progress` how far its log is.
-pub fn next_promotion(
+/// Returns the change of one vote that brings the number of voters among the members that answer
+/// closer to the wanted one. `counts` returns whether a member answers and, if it is to become a
+/// voter, has not needed too long for that; `progress` returns how far its log is.
+pub fn next_vote(
+    own: NodeId,
     membership: &Membership,
-    answers: impl Fn(NodeId) -> bool,
+    counts: impl Fn(NodeId) -> bool,
     progress: impl Fn(NodeId) -> u64,
 ) -> Option<Change> {
     let record = MatchRecord::of(membership)?;
-    let here = players(membership, &record).filter(|(id, _)| answers(*id));
-    let voting = voting_players(membership).filter(|id| answers(*id));
-    if voting.count() >= wanted_voters(here.count()) {
+    let wanted = wanted_voters(
+        players(membership, &record)
+            .filter(|(id, _)| counts(*id))
+            .count(),
+    );
+    let voting = voting_players(membership).filter(|id| counts(*id)).count();
+    let set = |(id, member): (NodeId, &Member), standing| {
+        Some(Change::Set(id, member.incarnation, standing))
+    };
+    if voting < wanted {
+        let waiting = players(membership, &record)
+            .filter(|(id, member)| member.standing == Some(Standing::Learner) && counts(*id));
+        return set(
+            waiting.max_by_key(|(id, _)| progress(*id))?,
+            Standing::Joining,
+        );
+    }
+    // One that returns has got its vote back before another one loses it.
+    let voters: Vec<_> = membership
+        .members()
+        .filter(|(id, member)| member.standing == Some(Standing::Voter) && counts(*id))
+        .collect();
+    if voters.len() <= wanted {
         return None;
     }
-    let (id, member) = players(membership, &record)
-        .filter(|(id, member)| member.standing == Some(Standing::Learner) && answers(*id))
-        .max_by_key(|(id, _)| progress(*id))?;
-    Some(Change::Set(id, member.incarnation, Standing::Joining))
+    let last = voters.into_iter().rfind(|(id, _)| *id != own)?;
+    set(last, Standing::Learner)
 }
 
 /// Refuses one more member of this kind than the match has room for.
@@ -248,7 +268,11 @@ fn check_room(membership: &Membership, record: &MatchRecord, part: Part) -> Resu
     let spectators = spectators.filter(|id| membership.contains(**id)).count();
     let players = players(membership, record).count();
     let has_witness = membership.members().any(|(_, member)| member.is_witness());
+    let voters = voting_players(membership).count();
     match part {
+        Part::Witness if voters < 2 => Err(Refusal::Impossible(
+            "a witness helps only once two players vote; retry when a second one does".to_owned(),
+        )),
         Part::Player if players >= MAX_PLAYERS => Err(Refusal::Full(players)),
         Part::Spectator if spectators >= MAX_SPECTATORS => {
             Err(Refusal::FullOfSpectators(spectators))
@@ -366,11 +390,23 @@ fn set_standing(
     let present = membership
         .member(member)
         .ok_or_else(|| impossible(MembershipError::NoMember(member)))?;
-    let watches = MatchRecord::of(membership).is_some_and(|r| r.spectators.contains(&member));
+    let record = MatchRecord::of(membership);
+    let watches = record
+        .as_ref()
+        .is_some_and(|record| record.spectators.contains(&member));
     let is_fulfilled = match standing {
-        Standing::Joining => matches!(present.standing, Some(Standing::Voter | Standing::Joining)),
+        Standing::Joining if watches => false,
+        // A player waits for a vote while enough others have one.
+        Standing::Joining => {
+            matches!(present.standing, Some(Standing::Voter | Standing::Joining))
+                || record.as_ref().is_some_and(|record| {
+                    let wanted = wanted_voters(players(membership, record).count());
+                    present.standing == Some(Standing::Learner)
+                        && voting_players(membership).count() >= wanted
+                })
+        }
         // A learner that waits for a vote is no spectator yet.
-        Standing::Learner => present.standing == Some(standing) && watches,
+        Standing::Learner => present.standing == Some(standing) && (watches || record.is_none()),
         Standing::Voter | Standing::Witness => present.standing == Some(standing),
     };
     if is_fulfilled {
@@ -379,9 +415,12 @@ fn set_standing(
     if is_last_leader(membership, member) {
         return Err(Refusal::LastVoter);
     }
-    // Whether it waits for a vote is recorded first.
-    if let Some(mut record) = MatchRecord::of(membership) {
-        let watches = record.spectators.contains(&member);
+    let change = Change::Set(member, present.incarnation, standing);
+    if present.standing != Some(standing) {
+        membership.after(&change).map_err(impossible)?;
+    }
+    // Whether it watches is recorded first.
+    if let Some(mut record) = record {
         if standing == Standing::Learner && !watches {
             check_room(membership, &record, Part::Spectator)?;
             record.spectators.retain(|id| membership.contains(*id));
@@ -394,11 +433,7 @@ fn set_standing(
             return record_annex(&record);
         }
     }
-    Ok(Step::Change(Change::Set(
-        member,
-        present.incarnation,
-        standing,
-    )))
+    Ok(Step::Change(change))
 }
 
 fn transfer(

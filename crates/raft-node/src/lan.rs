@@ -8,13 +8,14 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use crate::admission;
 use crate::cluster::Fingerprint;
 use crate::code::Hint;
 use crate::match_record::MatchRecord;
 use crate::ticket::MatchId;
 use crate::wire::WIRE_VERSION;
 use mdns_sd::{IfKind, ResolvedService, ServiceDaemon, ServiceEvent, ServiceInfo};
-use raftian_raft::{Membership, Standing};
+use raftian_raft::Membership;
 
 /// Type of the service.
 const SERVICE: &str = "_raftian._udp.local.";
@@ -126,10 +127,7 @@ fn properties(
     membership: &Membership,
     fingerprint: Fingerprint,
 ) -> BTreeMap<String, String> {
-    let players = membership
-        .members()
-        .filter(|(_, member)| member.standing != Some(Standing::Learner))
-        .count();
+    let players = admission::players(membership, record).count();
     let mut properties = BTreeMap::from([
         ("match".to_owned(), record.id.to_string()),
         ("name".to_owned(), record.name.clone()),

@@ -116,10 +116,10 @@ pub struct Config {
     /// [`Standing::Joining`](crate::Standing::Joining) member becomes a voter; a quick round takes
     /// at most the longest election timeout (thesis 4.2.1). Default 1 s.
     pub promote_after: Duration,
-    /// Silence after which a leader takes a voter's vote, so that a majority of the others suffices.
-    /// The member is a [`Standing::Joining`](crate::Standing::Joining) one then, and gets its vote
-    /// back when it has returned and kept up for `promote_after`. Only while the voters that answer
-    /// are a quorum. Default none.
+    /// Silence after which a leader takes a voter's vote, so that a majority of the others
+    /// suffices. The member is a [`Standing::Joining`](crate::Standing::Joining) one then, and gets
+    /// its vote back when it has returned and kept up for `promote_after`. Only while the voters
+    /// that answer are a quorum. Default none.
     pub vanish_after: Option<Duration>,
     /// Automatic replacement of incarnations. A leader replaces a member by another incarnation of
     /// it that answers, if the registered one lost entries it had acknowledged or has been silent
@@ -213,6 +213,21 @@ impl Config {
         self.adaptive_timeout
             // The widest adaptive timeout is drawn between the ceiling and twice the ceiling.
             .map_or(self.election_timeout.1, |(_, ceiling)| ceiling * 2)
+    }
+
+    /// Silence up to which a follower counts as answering, if its round trip takes up to
+    /// `round_trip` microseconds. With adaptive timeouts the stickiness may be shorter than the
+    /// time between two answers on a slow or jittery line.
+    pub(crate) fn longest_silence(&self, round_trip: u32) -> Duration {
+        let stickiness = self.stickiness();
+        if self.adaptive_timeout.is_none() {
+            return stickiness;
+        }
+        let round_trip = Duration::from_micros(u64::from(round_trip));
+        // One lost answer is no silence.
+        ((self.heartbeat + round_trip) * 2)
+            .max(stickiness)
+            .min(self.max_election_timeout())
     }
 
     /// Validates the settings, as [`Node::new`](crate::Node::new) does.

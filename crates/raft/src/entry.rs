@@ -36,7 +36,7 @@ pub enum Payload {
         /// The command.
         command: Command,
         /// Member that submitted it to the leader. The leader knows it from the connection, so no
-        /// member can submit a command in another one's name.
+        /// other member can submit a command in that one's name; a dishonest leader can.
         member: NodeId,
     },
     /// The members from here on. A node uses the newest membership in its log, committed or not

@@ -21,10 +21,11 @@ pub struct Status {
     pub leader: Option<NodeId>,
     /// Commit index.
     pub commit: Index,
-    /// The leader's commit index as far as this node knows it, at least its own. A leader counts up
-    /// to its first entry: once that is committed, its log contains everything that was committed
-    /// before (section 5.4.2).
+    /// The leader's commit index as far as this node knows it, at least its own.
     pub leader_commit: Index,
+    /// Whether an entry of the current term is committed as far as this node knows. Until then a
+    /// new leader's commit index may be below what earlier leaders have committed (section 5.4.2).
+    pub has_committed_in_term: bool,
     /// Highest index reported as applied.
     pub applied: Index,
     /// Its last entry.

@@ -231,7 +231,15 @@ impl Session {
     }
 
     /// Follows the progress of a member until it takes part; returns it until then.
-    fn progress(&mut self) -> Option<(u64, u64)> {
+    fn progress(&mut self, has_leader: bool) -> Option<(u64, u64)> {
+        if let Phase::Attached(Attached {
+            origin: Origin::NodeFile,
+            was_ready,
+            ..
+        }) = &mut self.phase
+        {
+            *was_ready |= has_leader;
+        }
         let Phase::Attached(Attached {
             origin: Origin::Member(member),
             was_ready: was_ready @ false,
@@ -258,7 +266,9 @@ impl Session {
             Phase::Failed => MatchState::Failed,
             Phase::Attached(attached) => match (&attached.origin, &status.view) {
                 _ if attached.is_leaving => MatchState::Leaving,
-                (Origin::Member(_), _) if !attached.was_ready => MatchState::Joining,
+                (Origin::Member(_) | Origin::NodeFile, _) if !attached.was_ready => {
+                    MatchState::Joining
+                }
                 (Origin::App, None) => MatchState::Detached,
                 (_, Some(view)) if view.stopped.is_some() => MatchState::Failed,
                 _ if status.leader().is_some() => MatchState::Running,
@@ -395,7 +405,8 @@ pub(crate) fn advance(world: &mut World) {
         Some(Step::End(ended)) => end(world, ended),
         None => report_failure(world, stopped),
     }
-    let progress = world.resource_mut::<Session>().progress();
+    let has_leader = world.resource::<RaftStatus>().leader().is_some();
+    let progress = world.resource_mut::<Session>().progress(has_leader);
     let mut current = world.resource_mut::<CurrentMatch>();
     if current.progress != progress {
         current.progress = progress;

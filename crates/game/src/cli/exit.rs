@@ -169,6 +169,7 @@ pub(super) fn exit_of(refusal: &Refusal) -> Exit {
         | Refusal::Expired { .. }
         | Refusal::Full(_)
         | Refusal::FullOfSpectators(_)
+        | Refusal::HasWitness
         | Refusal::NameTaken(_) => Exit::Refused,
         _ => Exit::Usage,
     }

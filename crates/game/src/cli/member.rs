@@ -32,8 +32,8 @@ const NO_LEADER: &str = "no leader yet: a majority of the voters must run and re
                          this member was removed, or its disk is new and too few others run, it \
                          waits in vain: join again with a ticket, or see `raftian recover`";
 
-const NO_QUORUM: &str = "the match stands still: too few of its voters are connected. It goes on when \
-                         one of them returns; see `raftian members`";
+const NO_QUORUM: &str = "the match stands still: too few of its voters are connected. It goes on \
+                         when one of them returns; see `raftian members`";
 
 /// Where a member runs.
 #[derive(Args, Debug)]

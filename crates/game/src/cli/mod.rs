@@ -47,7 +47,13 @@ struct Cli {
     #[arg(long, global = true, value_name = "LEVEL", env = "RAFTIAN_LOG", default_value = output::DEFAULT_LEVEL)]
     log_level: String,
     /// Profile of the player, with its own matches and keys: for several players on one machine.
-    #[arg(long, global = true, value_name = "NAME", env = "RAFTIAN_PROFILE", value_parser = profile::profile_name)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        env = "RAFTIAN_PROFILE",
+        value_parser = profile::profile_name
+    )]
     profile: Option<String>,
 }
 
@@ -56,8 +62,8 @@ enum Command {
     /// Create the keys and configurations of a new cluster.
     #[command(subcommand)]
     Cluster(cluster::ClusterCommand),
-    /// Found a match that others join, and print a code and a ticket for them. With --data, continue
-    /// the match in that directory.
+    /// Found a match that others join, and print a code and a ticket for them. With --data,
+    /// continue the match in that directory.
     Start(start::StartArgs),
     /// Join a running match with a ticket, or with a code on the local network.
     Join(join::JoinArgs),

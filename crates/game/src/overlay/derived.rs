@@ -144,6 +144,7 @@ pub(super) mod tests {
             leader: None,
             commit: Index(0),
             leader_commit: Index(0),
+            has_committed_in_term: false,
             applied: Index(0),
             last: LogPosition::default(),
             durable: Index(0),

@@ -118,6 +118,16 @@ fn adaptive_timeouts_hold_no_needless_election_on_wifi() {
         game.run_for(60 * SECOND);
     }
     assert_eq!(game.elections(), before, "no leader was replaced");
+    // A machine that joins there gets a vote.
+    let place = (game.leader().expect("a leader") + 1) % 5;
+    game.stop_clicking(place);
+    game.ask_to_remove(game.id(place));
+    game.run_for(5 * SECOND);
+    let id = game.arrive_new(place);
+    game.ask_to_add(id);
+    game.run_for(60 * SECOND);
+    let members = game.members().expect("a leader");
+    assert!(members.voters().any(|voter| voter == id), "{members:?}");
     assert!(game.settle(20 * SECOND).is_some() && game.account().is_sound());
 }
 

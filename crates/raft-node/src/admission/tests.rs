@@ -357,7 +357,7 @@ fn leader_chooses_an_odd_number_of_voters() {
     for number in 2..=7 {
         let player = admission(&format!("P{number}"));
         membership = fulfil(&membership, &MatchRequest::Admit(player)).1;
-        while let Some(change) = next_promotion(&membership, |_| true, |id| id.0) {
+        while let Some(change) = next_vote(ADA, &membership, |_| true, |id| id.0) {
             membership = membership.after(&change).unwrap().left();
         }
         voting.push(voting_players(&membership).count());
@@ -367,7 +367,7 @@ fn leader_chooses_an_odd_number_of_voters() {
     spectator.part = Part::Spectator;
     membership = fulfil(&membership, &MatchRequest::Admit(spectator)).1;
     // One that is silent does not count, and the next one is chosen by its log.
-    let promoted = next_promotion(&membership, |id| id != NodeId(2), |id| 100 - id.0);
+    let promoted = next_vote(ADA, &membership, |id| id != NodeId(2), |id| 100 - id.0);
     assert!(
         matches!(promoted, Some(Change::Set(NodeId(6), _, Standing::Joining))),
         "{promoted:?}"
@@ -378,11 +378,12 @@ fn leader_chooses_an_odd_number_of_voters() {
         standing: Standing::Learner,
     };
     membership = fulfil(&membership, &six).1;
-    let promoted = next_promotion(&membership, |id| id != NodeId(2), |id| 100 - id.0);
+    let promoted = next_vote(ADA, &membership, |id| id != NodeId(2), |id| 100 - id.0);
     assert!(
         matches!(promoted, Some(Change::Set(NodeId(7), _, Standing::Joining))),
         "{promoted:?}"
     );
+    // It plays again, and waits, because five vote.
     let back = MatchRequest::SetStanding {
         member: NodeId(6),
         standing: Standing::Joining,
@@ -390,7 +391,37 @@ fn leader_chooses_an_odd_number_of_voters() {
     membership = fulfil(&membership, &back).1;
     assert_eq!(
         membership.member(NodeId(6)).unwrap().standing,
-        Some(Standing::Joining)
+        Some(Standing::Learner)
+    );
+    // The silent one got a substitute and returns: six vote until the last one waits again.
+    membership = membership.after(&promoted.unwrap()).unwrap();
+    for id in membership.learners().collect::<Vec<_>>() {
+        let member = *membership.member(id).unwrap();
+        if member.standing == Some(Standing::Joining) {
+            let vote = Change::Set(id, member.incarnation, Standing::Voter);
+            membership = membership.after(&vote).unwrap().left();
+        }
+    }
+    let demoted = next_vote(ADA, &membership, |_| true, |id| id.0);
+    assert!(
+        matches!(demoted, Some(Change::Set(NodeId(7), _, Standing::Learner))),
+        "{demoted:?}"
+    );
+}
+
+/// A cluster from files has no record of who watches.
+#[test]
+fn member_without_a_record_is_demoted_once() {
+    let files = Membership::new([1, 2, 3].map(NodeId)).unwrap();
+    let demote = MatchRequest::SetStanding {
+        member: NodeId(3),
+        standing: Standing::Learner,
+    };
+    let (reply, membership) = fulfil(&files, &demote);
+    assert_eq!(reply, MatchReply::Done);
+    assert_eq!(
+        membership.member(NodeId(3)).unwrap().standing,
+        Some(Standing::Learner)
     );
 }
 
@@ -398,11 +429,28 @@ fn leader_chooses_an_odd_number_of_voters() {
 fn match_has_one_witness_which_cannot_be_left_alone() {
     let mut witness = admission("Wit");
     witness.part = Part::Witness;
-    let (_, membership) = fulfil(&founded(None, None), &MatchRequest::Admit(witness));
+    let witness = MatchRequest::Admit(witness);
+    assert!(matches!(
+        refusal(&founded(None, None), &witness),
+        Refusal::Impossible(_)
+    ));
+    let (_, two) = fulfil(&founded(None, None), &MatchRequest::Admit(admission("Bo")));
+    let (_, membership) = fulfil(&two, &witness);
+    let id = Contact::find(&membership, contact("Wit").fingerprint).unwrap();
+    let demote = MatchRequest::SetStanding {
+        member: id,
+        standing: Standing::Learner,
+    };
+    assert!(matches!(
+        refusal(&membership, &demote),
+        Refusal::Impossible(_)
+    ));
+    let (_, membership) = fulfil(&membership, &MatchRequest::Remove { member: NodeId(2) });
     let mut second = admission("Wat");
     second.part = Part::Witness;
     let second = MatchRequest::Admit(second);
-    assert_eq!(refusal(&membership, &second), Refusal::HasWitness);
+    let (_, three) = fulfil(&membership, &MatchRequest::Admit(admission("Cy")));
+    assert_eq!(refusal(&three, &second), Refusal::HasWitness);
     let leave = MatchRequest::Remove { member: ADA };
     assert_eq!(refusal(&membership, &leave), Refusal::LastVoter);
 }

@@ -116,13 +116,17 @@ pub fn join(player: &Player, invitation: &Invitation, part: Part) -> Result<Laun
         .filter_map(|(known, contact)| KnownMember::new(known, &contact));
     let match_name = MatchRecord::of(&admitted.membership).map_or("match".to_owned(), |r| r.name);
     let guard = player.folders.guard(ticket.match_id, id);
-    let file = MemberFile::new(
+    let mut file = MemberFile::new(
         (ticket.match_id, match_name),
         (id, name),
         listen,
         guard,
         known.collect(),
     );
+    // The founder may join its own match.
+    if let Some(present) = present.filter(|present| present.id == id.0) {
+        (file.invite, file.code) = (present.invite, present.code);
+    }
     Ok(Launch {
         directory,
         file,

@@ -34,7 +34,8 @@ pub struct LocalMember {
     /// A removal of this member in progress.
     leaving: Option<(Instant, Receiver<MatchReply>)>,
     ended: Option<Ended>,
-    /// The leader's commit index when this member first knew a leader: it has caught up there.
+    /// The leader's commit index when this member first knew one that covers everything committed
+    /// before: it has caught up there.
     caught_up_at: Option<Index>,
 }
 
@@ -122,7 +123,9 @@ impl LocalMember {
         }
         // The leader may commit as fast as this member applies, so its commit index of now is no
         // aim that must be reached.
-        let aim = *self.caught_up_at.get_or_insert(status.leader_commit);
+        if self.caught_up_at.is_none() && status.has_committed_in_term {
+            self.caught_up_at = Some(status.leader_commit);
+        }
         let own = status.membership.member(self.config.id);
         // A witness applies nothing.
         let reached = if own.is_some_and(Member::is_witness) {
@@ -130,7 +133,7 @@ impl LocalMember {
         } else {
             status.applied
         };
-        if is_member && reached >= aim {
+        if is_member && self.caught_up_at.is_some_and(|aim| reached >= aim) {
             Progress::Ready
         } else {
             Progress::CatchingUp {

@@ -1,6 +1,7 @@
 //! Requests about the match that wait at a node: answered if it leads, passed on to the leader
 //! otherwise.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use raftian_raft::{
@@ -32,6 +33,10 @@ const TRANSFER_RETRY: Duration = Duration::from_secs(1);
 /// Time without a leader after which a node asks its peers for contacts, and between two questions.
 /// A member that was away may not know the members that lead now.
 const ASK_CONTACTS: Duration = Duration::from_secs(1);
+
+/// Time after which a member that has not become a voter no longer counts as one, so that another one
+/// may.
+const MAX_JOINING: Duration = Duration::from_secs(60);
 
 /// Pause between two comparisons of contacts with the membership.
 const CHECK_CONTACTS: Duration = Duration::from_secs(2);
@@ -107,6 +112,8 @@ pub(super) struct MatchRequests {
     led: Instant,
     /// Number of peers asked for contacts.
     asked: usize,
+    /// Since when this node has seen each member that is to become a voter.
+    joining: BTreeMap<NodeId, Instant>,
 }
 
 impl MatchRequests {
@@ -121,6 +128,7 @@ impl MatchRequests {
             checked: None,
             led: Instant::now(),
             asked: 0,
+            joining: BTreeMap::new(),
         }
     }
 
@@ -157,7 +165,7 @@ impl MatchRequests {
             self.checked = Some(Instant::now());
             self.record_own_contact(driver);
             drop_former_members(driver);
-            requested += usize::from(promote(driver));
+            requested += usize::from(self.balance(driver));
         }
         self.ask_for_contacts(driver);
         let now = Instant::now();
@@ -362,6 +370,50 @@ impl MatchRequests {
         self.push(request, Respond::Nobody);
     }
 
+    /// Gives a vote to a player who waits for one, or takes one, if this leader finds too few or too
+    /// many; returns whether the core was asked for that.
+    fn balance(&mut self, driver: &mut NodeDriver) -> bool {
+        let node = driver.node();
+        let status = node.status();
+        let membership = &status.membership;
+        let now = Instant::now();
+        self.joining.retain(|id, _| {
+            membership
+                .member(*id)
+                .is_some_and(|member| member.standing == Some(Standing::Joining))
+        });
+        for (id, member) in membership.members() {
+            if member.standing == Some(Standing::Joining) {
+                self.joining.entry(id).or_insert(now);
+            }
+        }
+        let is_settled = status.commit >= status.membership_index && !membership.is_joint();
+        let Some(vanish_after) = node.config().vanish_after else {
+            return false;
+        };
+        if status.role != RoleKind::Leader || !is_settled {
+            return false;
+        }
+        let change = admission::next_vote(
+            status.id,
+            membership,
+            |id| {
+                let is_slow = self
+                    .joining
+                    .get(&id)
+                    .is_some_and(|since| since.elapsed() >= MAX_JOINING);
+                let answers = peer(&status, id).is_some_and(|peer| peer.silent_for < vanish_after);
+                id == status.id || (answers && !is_slow)
+            },
+            |id| peer(&status, id).map_or(0, |peer| peer.matched.0),
+        );
+        let is_due = change.is_some();
+        if let Some(change) = change {
+            driver.change_membership(change);
+        }
+        is_due
+    }
+
     /// Asks one peer after the other for contacts while no leader is known.
     fn ask_for_contacts(&mut self, driver: &mut NodeDriver) {
         let node = driver.node();
@@ -447,28 +499,6 @@ fn progress(node: &Node) -> Vec<(NodeId, Index)> {
     let status = node.status();
     let peers = status.peers.iter().map(|peer| (peer.id, peer.matched));
     peers.chain([(status.id, status.last.index)]).collect()
-}
-
-/// Gives a vote to a player who waits for one, if this leader finds too few; returns whether the core
-/// was asked for that.
-fn promote(driver: &mut NodeDriver) -> bool {
-    let node = driver.node();
-    let is_settled = node.commit() >= node.membership_index() && !node.membership().is_joint();
-    if node.role() != RoleKind::Leader || !is_settled {
-        return false;
-    }
-    let status = node.status();
-    let recently = node.config().max_election_timeout();
-    let change = admission::next_promotion(
-        &status.membership,
-        |id| id == status.id || peer(&status, id).is_some_and(|peer| peer.silent_for < recently),
-        |id| peer(&status, id).map_or(0, |peer| peer.matched.0),
-    );
-    let is_due = change.is_some();
-    if let Some(change) = change {
-        driver.change_membership(change);
-    }
-    is_due
 }
 
 fn peer(status: &Status, id: NodeId) -> Option<&PeerStatus> {

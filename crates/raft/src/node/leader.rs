@@ -261,7 +261,6 @@ impl Node {
         let Role::Leader(leader) = &mut self.role else {
             return Err(RequestError::NotLeader(known));
         };
-        let recently = self.config.stickiness();
         let timeout = self.config.max_election_timeout();
         let may_lead = |id: NodeId| {
             let lost = leader.peers.counted(id).is_none();
@@ -288,6 +287,7 @@ impl Node {
             None => able
                 // A successor that is down would cost the cluster a whole transfer timeout.
                 .filter(|(_, progress)| {
+                    let recently = self.config.longest_silence(progress.round_trip.bound());
                     progress.answered && self.now.since(progress.last_contact) < recently
                 })
                 .max_by_key(|(_, progress)| progress.matched)

@@ -140,7 +140,8 @@ impl Node {
                 continue;
             };
             let alive = progress.answered
-                && self.now.since(progress.last_contact) <= self.config.stickiness();
+                && self.now.since(progress.last_contact)
+                    <= self.config.longest_silence(progress.round_trip.bound());
             if !alive
                 || progress.lost.is_some()
                 || (only_in_quiet && progress.matched < self.commit)

@@ -39,13 +39,16 @@ impl Node {
             leader: self.leader(),
             commit: self.commit,
             leader_commit: self.commit.max(match &self.role {
-                Role::Leader(leader) => leader.first_of_term,
                 Role::Follower(Follower {
                     leader: Some(leader),
                     ..
                 }) => leader.commit,
                 _ => self.commit,
             }),
+            has_committed_in_term: self
+                .log
+                .position_at(self.commit)
+                .is_some_and(|position| position.term == self.hard_state.term),
             applied: self.apply_state.applied,
             last: self.log.last(),
             durable: self.disk.durable(),

@@ -18,7 +18,7 @@ impl OneUseOneMember {
     /// Checks an observation of a node.
     ///
     /// # Errors
-    /// If an invite was used more often than members were added, or two members have one key.
+    /// If invites were used more or less often than members joined, or two members have one key.
     pub fn check(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {
         let (run, checked, last) = self.last.entry(seen.id).or_default();
         // A restart or a restored snapshot replaces the state, so its entries are listed anew.
@@ -58,8 +58,11 @@ fn violation(before: Option<&Membership>, after: &Membership) -> Option<String> 
         .filter_map(|invite| invite.uses_left?.checked_sub(left(&new, invite.number)?))
         .sum();
     let members = after.members();
-    let added = members.filter(|(id, _)| !before.contains(*id)).count();
-    (used as usize > added).then(|| format!("{used} uses of invites admitted {added} members"))
+    // Members that join by an invite have a contact, and each invite of a storm has a last use.
+    let added = members
+        .filter(|(id, _)| !before.contains(*id) && after.contact(*id).is_some())
+        .count();
+    (used as usize != added).then(|| format!("{used} uses of invites admitted {added} members"))
 }
 
 #[cfg(test)]
@@ -114,8 +117,13 @@ mod tests {
             annex: Some(record(3).encode().unwrap()),
         };
         let open = founding.after(&open).unwrap();
-        for (uses_left, key, holds) in [(2, "b", true), (1, "b", false), (2, "a", false)] {
-            let first = joined(&open, 2, b"a", 3);
+        for (uses_left, key, holds) in [
+            (1, "b", true),
+            (0, "b", false),
+            (2, "b", false),
+            (1, "a", false),
+        ] {
+            let first = joined(&open, 2, b"a", 2);
             let second = joined(&first, 3, key.as_bytes(), uses_left);
             let checked = Sample::node(9, 1)
                 .log(&[1, 1, 1])

@@ -1,4 +1,4 @@
-//! Heartbeats have their own stream and are never delayed by entries.
+//! Heartbeats overtake entries that are on their way.
 
 use quinn::TokioRuntime;
 use raftian_raft::{

@@ -425,6 +425,61 @@ fn uncommitted_command_is_not_appended_again() {
     assert_eq!(last(&mut node), 7, "the sessions filter committed commands");
 }
 
+/// The floor of adaptive timeouts is shorter than the time between two answers on a slow line.
+#[test]
+fn joining_member_on_a_slow_line_is_promoted_under_a_low_floor() {
+    const ROUND_TRIP: u64 = 100_000;
+    let mut node = node(three(Standing::Joining), |config| {
+        let ms = core::time::Duration::from_millis;
+        config.heartbeat = ms(15);
+        (config.pre_vote, config.adaptive_timeout) = (true, Some((ms(30), ms(500))));
+    });
+    node.step(NOW, Input::Campaign);
+    let granted = Message::new(TERM, Body::PreVoteReply { granted: true });
+    let from = NodeId(2);
+    node.step(
+        NOW,
+        Input::Receive {
+            from,
+            message: granted,
+        },
+    );
+    write(&mut node);
+    receive(&mut node, 2, Body::VoteReply { granted: true });
+    assert_eq!(node.role(), RoleKind::Leader);
+    write(&mut node);
+    matched(&mut node, 2, 1);
+    let mut now = NOW;
+    let mut answered = NOW;
+    for _ in 0..400 {
+        now = now.after(core::time::Duration::from_millis(15));
+        node.step(now, Input::Wake);
+        write(&mut node);
+        // A lost packet holds back all answers for a round trip.
+        let answers = now.0 - answered.0 >= ROUND_TRIP;
+        for id in if answers { 2..=3 } else { 2..=2 } {
+            let probe = Probe {
+                term: TERM,
+                sent: Moment(now.0 - ROUND_TRIP.min(now.0 - NOW.0)),
+                round: 0,
+            };
+            let reply = AppendReply {
+                probe: Some(probe),
+                result: AppendResult::Matched { up_to: Index(1) },
+                state: None,
+            };
+            let message = Message::new(TERM, Body::AppendReply(reply));
+            let from = NodeId(id);
+            node.step(now, Input::Receive { from, message });
+        }
+        if answers {
+            answered = now;
+        }
+    }
+    let standing = node.membership().member(NodeId(3)).unwrap().standing;
+    assert_eq!(standing, Some(Standing::Voter));
+}
+
 /// It leads until everything it appended is committed, and nobody might be electable after it if it
 /// appended another membership.
 #[test]
