@@ -16,14 +16,17 @@ use crate::types::{ClientId, Stamp};
 use crate::{ConfigError, Standing};
 
 mod checks;
+mod divergence;
 mod elections;
 mod follower;
 mod founding;
 mod incarnations;
 mod leader;
+mod membership_changes;
 mod reads;
 mod snapshots;
 mod stale;
+mod transfers;
 
 const NOW: Moment = Moment(1_000_000);
 const TERM: Term = Term(1);
