@@ -1,6 +1,7 @@
 mod floods;
 mod moves;
 mod operator;
+mod raw_peer;
 mod snapshots;
 mod streams;
 

@@ -1,7 +1,6 @@
 //! Messages flow on whichever connection stands, and a member whose address changes is reached
 //! again without another configuration.
 
-use quinn::TokioRuntime;
 use raftian_raft::{AppendEntries, AppendReply, AppendResult, Index, LogPosition};
 
 use super::super::receive::read_frame;
@@ -186,21 +185,7 @@ async fn closed_connection_is_replaced_by_the_other_at_once() {
     let mut a = Node::start(nodes.next().expect("n1"));
     let b = nodes.next().expect("n2");
     let fingerprint = a.config.identity.fingerprint();
-    let server = tls::server(&b.config.identity).expect("settings");
-    let endpoint = Endpoint::new(
-        quinn::EndpointConfig::default(),
-        Some(server),
-        b.socket,
-        Arc::new(TokioRuntime),
-    )
-    .expect("an endpoint");
-    let incoming = timeout(PATIENCE, endpoint.accept())
-        .await
-        .expect("in time")
-        .expect("a caller");
-    let accepted = incoming.await.expect("a connection");
-    let mut welcome = accepted.open_uni().await.expect("a welcome");
-    welcome.finish().expect("an empty one");
+    let (endpoint, accepted) = raw_peer::accept(&b.config, b.socket).await;
     a.connected_to(2).await;
     let (_other_endpoint, dialled) = connect(&b.config, a.config.listen, fingerprint).await;
     let welcome = timeout(PATIENCE, dialled.accept_uni()).await;

@@ -1,6 +1,5 @@
 //! Snapshots use their own stream and never delay consensus.
 
-use quinn::TokioRuntime;
 use raftian_raft::{
     Index, InstallSnapshot, LogPosition, Membership, Moment, Probe, SnapshotName, SnapshotReply,
     SnapshotResult, Stamp,
@@ -56,23 +55,8 @@ fn received(part: &InstallSnapshot) -> Message {
 async fn unread_snapshot_delays_no_other_message() {
     let mut nodes = cluster(2).into_iter();
     let mut a = Node::start(nodes.next().expect("n1"));
-    // The test plays the other side.
     let b = nodes.next().expect("n2");
-    let server = tls::server(&b.config.identity).expect("settings");
-    let settings = quinn::EndpointConfig::default();
-    let endpoint = Endpoint::new(settings, Some(server), b.socket, Arc::new(TokioRuntime))
-        .expect("an endpoint");
-    let incoming = timeout(PATIENCE, endpoint.accept())
-        .await
-        .expect("in time")
-        .expect("a caller");
-    let connection = incoming.await.expect("a connection");
-    connection
-        .open_uni()
-        .await
-        .expect("a welcome")
-        .finish()
-        .expect("an empty one");
+    let (_endpoint, connection) = raw_peer::accept(&b.config, b.socket).await;
     a.connected_to(2).await;
 
     for number in 0..SNAPSHOT_OUTBOX as u64 {

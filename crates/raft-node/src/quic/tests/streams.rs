@@ -1,6 +1,5 @@
 //! Heartbeats overtake entries that are on their way.
 
-use quinn::TokioRuntime;
 use raftian_raft::{
     AppendEntries, Bytes, Command, Entry, Index, LogPosition, Moment, Payload, Probe, Stamp,
 };
@@ -47,23 +46,8 @@ async fn heartbeat_overtakes_entries_unless_it_names_one() {
     const ENTRIES: u64 = 64;
     let mut nodes = cluster(2).into_iter();
     let mut a = Node::start(nodes.next().expect("n1"));
-    // The test plays the other side.
     let b = nodes.next().expect("n2");
-    let server = tls::server(&b.config.identity).expect("settings");
-    let settings = quinn::EndpointConfig::default();
-    let endpoint = Endpoint::new(settings, Some(server), b.socket, Arc::new(TokioRuntime))
-        .expect("an endpoint");
-    let incoming = timeout(PATIENCE, endpoint.accept())
-        .await
-        .expect("in time")
-        .expect("a caller");
-    let connection = incoming.await.expect("a connection");
-    connection
-        .open_uni()
-        .await
-        .expect("a welcome")
-        .finish()
-        .expect("an empty one");
+    let (_endpoint, connection) = raw_peer::accept(&b.config, b.socket).await;
     a.connected_to(2).await;
     a.links.send(NodeId(2), message_of_term(1));
     for previous in 0..ENTRIES {
