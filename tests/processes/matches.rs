@@ -90,7 +90,7 @@ fn invites_that_are_wrong_used_up_revoked_or_expired_are_refused_by_name() {
     let machines = Machines::new();
     let ada = machines.found("Ada");
     let refused = |ticket: &str, exit, part: &str| {
-        let (code, message) = machines.join_in_vain("Eve", ticket);
+        let (code, message) = machines.failed_join("Eve", ticket);
         assert_eq!(code, Some(exit), "{message}");
         assert!(message.contains(part), "{message}");
     };
@@ -117,11 +117,11 @@ fn invites_that_are_wrong_used_up_revoked_or_expired_are_refused_by_name() {
     );
     let expired = ada.json(&["invite", "--expires", "1s"]);
     eventually("the invite has expired", || {
-        let (code, message) = machines.join_in_vain("bO", expired["ticket"].as_str().unwrap());
+        let (code, message) = machines.failed_join("bO", expired["ticket"].as_str().unwrap());
         // Its name is taken, so it is refused in any case.
         code == Some(9) && message.contains("has expired")
     });
-    let (code, message) = machines.join_in_vain("ada", ada.ticket());
+    let (code, message) = machines.failed_join("ada", ada.ticket());
     assert!(
         code == Some(9) && message.contains("a member is named"),
         "{message}"
@@ -149,7 +149,7 @@ fn ticket_of_another_match_reaches_nobody() {
             "Other",
         ],
     );
-    let (exit, message) = machines.join_in_vain("Bo", &ticket);
+    let (exit, message) = machines.failed_join("Bo", &ticket);
     assert_eq!(exit, Some(4), "{message}");
 }
 
@@ -358,7 +358,7 @@ fn match_of_two_with_a_witness_survives_a_crash() {
     ada.order(4);
     assert_eq!(standings(&ada), ["voter", "witness"]);
     assert_eq!(healths(&ada.json(&["status"])), [70, 70, 70, 70, 100]);
-    // Nobody else could lead, so the match is kept.
+    // No other member can lead, so Ada stays in the match and keeps it on disk.
     let (exit, last) = ada.interrupt();
     assert_eq!((exit, &last["event"]), (Some(130), &Value::from("stopped")));
     drop(witness);

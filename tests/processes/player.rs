@@ -89,38 +89,33 @@ impl Machines {
     }
 
     pub(crate) fn join(&self, name: &str, ticket: &str) -> Player {
-        let join = [
-            "join",
-            ticket,
-            "--headless",
-            "--listen",
-            "127.0.0.1:0",
-            "--name",
-            name,
-        ];
-        self.player(name, &join)
+        self.player(name, &join_arguments(name, ticket))
     }
 
-    /// Asks to join in vain, and returns the exit code and the message.
-    pub(crate) fn join_in_vain(&self, name: &str, ticket: &str) -> (Option<i32>, String) {
+    /// Attempts a join that is expected to fail. Returns the exit code and stderr.
+    pub(crate) fn failed_join(&self, name: &str, ticket: &str) -> (Option<i32>, String) {
         let directory = self.data(name);
         let directory = directory.to_str().expect("a temporary path is text");
-        let output = self.run(&[
-            "join",
-            ticket,
-            "--headless",
-            "--listen",
-            "127.0.0.1:0",
-            "--name",
-            name,
-            "--data",
-            directory,
-        ]);
+        let mut arguments = join_arguments(name, ticket).to_vec();
+        arguments.extend(["--data", directory]);
+        let output = self.run(&arguments);
         (
             output.status.code(),
             String::from_utf8_lossy(&output.stderr).into_owned(),
         )
     }
+}
+
+fn join_arguments<'a>(name: &'a str, ticket: &'a str) -> [&'a str; 7] {
+    [
+        "join",
+        ticket,
+        "--headless",
+        "--listen",
+        "127.0.0.1:0",
+        "--name",
+        name,
+    ]
 }
 
 pub(crate) fn program(home: &Path, arguments: &[&str]) -> Command {
