@@ -85,8 +85,8 @@ pub(crate) fn count(world: &mut World, tick: Tick, member: NodeId) -> bool {
         }
         _ => false,
     };
-    // Whoever proposes counts from its own proposals, so that the time until they are committed
-    // adds nothing to the interval.
+    // The member that proposes the ticks measures the interval between its proposals, so commit
+    // latency does not add to it.
     if is_next
         && own != Some(member)
         && let Some(mut ticker) = world.get_resource_mut::<Ticker>()

@@ -139,7 +139,7 @@ fn match_after_a_panic_in_the_schedule_begins_clean() {
     assert_eq!(sum(&app), &[(1, 7), (1, 8)]);
 }
 
-/// Its part is over: the app is told, and may start another match.
+/// The plugin reports the stop, and the app may start another match.
 #[test]
 fn stopped_node_of_a_node_file_is_reported() {
     let home = TempDir::new().unwrap();

@@ -225,7 +225,8 @@ fn match_is_continued_and_its_past_is_marked_as_such() {
     );
 }
 
-/// A node that starts again delivers its log from the beginning, whatever its app has applied.
+/// A restarted node delivers its log from the start, including entries that the app has already
+/// applied.
 #[test]
 fn restarted_node_under_a_live_app_resets_the_state() {
     let home = TempDir::new().unwrap();

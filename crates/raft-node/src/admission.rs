@@ -282,7 +282,7 @@ fn check_room(membership: &Membership, record: &MatchRecord, part: Part) -> Resu
     }
 }
 
-/// Whether nobody but `member` could lead: a witness alone has no orders.
+/// Returns whether `member` is the only one that can lead. A witness cannot: it stores no commands.
 fn is_last_leader(membership: &Membership, member: NodeId) -> bool {
     let mut leaders = membership
         .members()
