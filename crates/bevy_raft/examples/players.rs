@@ -19,6 +19,7 @@ use std::time::Duration;
 use bevy_app::prelude::*;
 use bevy_app::{ScheduleRunnerPlugin, TaskPoolPlugin};
 use bevy_ecs::prelude::*;
+use bevy_raft::AppliedLog;
 use bevy_raft::prelude::*;
 use bevy_state::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -100,8 +101,8 @@ fn show_match(current: Res<CurrentMatch>) {
     }
 }
 
-fn show_sum(added: On<Committed<Add>>, sum: Res<Sum>, members: Res<Members>) {
-    let member = members.get(added.entry.member);
+fn show_sum(added: On<Committed<Add>>, sum: Res<Sum>, log: Res<AppliedLog>) {
+    let member = log.roster.get(added.entry.member);
     let name = member.and_then(|member| member.name.as_deref());
     println!(
         "{} added {}: {}",
@@ -113,7 +114,7 @@ fn show_sum(added: On<Committed<Add>>, sum: Res<Sum>, members: Res<Members>) {
 
 fn end(current: Res<CurrentMatch>, mut exit: MessageWriter<AppExit>) {
     match &current.failure {
-        Some(reason) => println!("{reason}"),
+        Some(failed) => println!("{failed}"),
         None => println!("the match is left"),
     }
     exit.write(AppExit::Success);

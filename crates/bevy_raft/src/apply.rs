@@ -7,7 +7,7 @@ use bevy_ecs::prelude::*;
 use bevy_ecs::schedule::{ScheduleLabel, SingleThreadedExecutor};
 use raftian_node::driver as node;
 use raftian_node::panic_message;
-use raftian_raft::{Command, Entry, Index, NodeId, Payload, Verdict};
+use raftian_raft::{Command, Entry, Index, Membership, NodeId, Payload, Stamp, Term, Verdict};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use sha2::{Digest, Sha256};
@@ -18,6 +18,7 @@ use crate::command::{
 use crate::node::{AppliedLog, RaftNode};
 use crate::propose::{Outbox, Outcome, ProposalOutcome};
 use crate::reset;
+use crate::roster::{RosterChange, RosterChanged};
 use crate::state::{self, StateRegistry};
 use crate::status::RaftStatus;
 use crate::ticks::{self, Tick};
@@ -30,29 +31,68 @@ pub const APPLY_BUDGET: usize = 256;
 /// sparks.
 pub const CATCHING_UP: u64 = 64;
 
-/// Runs once per committed command, in log order. Its systems are the only writers of replicated
-/// state; they read the command from [`CommittedEntry`]. Two systems that touch the same data must
-/// be ordered: ambiguity is an error.
+/// Runs once per committed command and change of the members, in log order. Its systems are the
+/// only writers of replicated state; they read the command from [`CommittedEntry`]. Two systems that
+/// touch the same data must be ordered: ambiguity is an error.
 #[derive(ScheduleLabel, Clone, PartialEq, Eq, Hash, Debug)]
 pub struct ApplyCommitted;
 
-/// The command being applied, for systems of [`ApplyCommitted`].
+/// The command or change of the members being applied, for systems of [`ApplyCommitted`].
 #[derive(Resource, Default)]
 pub struct CommittedEntry {
-    current: Option<(EntryInfo, AnyCommand)>,
+    current: Option<Current>,
 }
+
+enum Current {
+    Command(EntryInfo, AnyCommand),
+    Roster(Position, RosterChange),
+}
+
+/// Index, term and game clock of an entry.
+type Position = (Index, Term, Stamp);
 
 impl CommittedEntry {
     /// The command, if it is a `C`.
     pub fn command<C: ReplicatedCommand>(&self) -> Option<&C> {
-        self.current
-            .as_ref()
-            .and_then(|(_, command)| command.downcast_ref())
+        match &self.current {
+            Some(Current::Command(_, command)) => command.downcast_ref(),
+            Some(Current::Roster(..)) | None => None,
+        }
     }
 
-    /// Its position and origin; `None` outside [`ApplyCommitted`].
+    /// Position and origin of the command; `None` for a change of the members, and outside
+    /// [`ApplyCommitted`].
     pub fn info(&self) -> Option<EntryInfo> {
-        self.current.as_ref().map(|(info, _)| *info)
+        match &self.current {
+            Some(Current::Command(info, _)) => Some(*info),
+            Some(Current::Roster(..)) | None => None,
+        }
+    }
+
+    /// The change, if the entry is one of the members. [`AppliedLog::roster`] is that after it.
+    pub fn roster_change(&self) -> Option<&RosterChange> {
+        match &self.current {
+            Some(Current::Roster(_, change)) => Some(change),
+            Some(Current::Command(..)) | None => None,
+        }
+    }
+
+    /// Index of the entry; `None` outside [`ApplyCommitted`].
+    pub fn index(&self) -> Option<Index> {
+        self.position().map(|(index, ..)| index)
+    }
+
+    /// Game clock at which the leader appended the entry; `None` outside [`ApplyCommitted`].
+    pub fn stamp(&self) -> Option<Stamp> {
+        self.position().map(|(.., stamp)| stamp)
+    }
+
+    fn position(&self) -> Option<Position> {
+        match &self.current {
+            Some(Current::Command(info, _)) => Some((info.index, info.term, info.stamp)),
+            Some(Current::Roster(position, _)) => Some(*position),
+            None => None,
+        }
     }
 
     /// The tick, if the entry is one; see
@@ -65,14 +105,13 @@ impl CommittedEntry {
     /// for every entry. Nobody can predict it before the leader has appended the entry; the leader
     /// can, and a leader that cheats can choose among entries. `None` outside [`ApplyCommitted`].
     pub fn rng(&self) -> Option<ChaCha8Rng> {
-        let info = self.info()?;
+        let (index, term, stamp) = self.position()?;
         let mut seed = Sha256::new();
         seed.update(b"bevy_raft entry");
-        let origin = [info.member.0, info.client.0, info.sequence];
-        for number in [info.index.0, info.term.0, info.stamp.0]
-            .into_iter()
-            .chain(origin)
-        {
+        let origin = self
+            .info()
+            .map_or([0; 3], |info| [info.member.0, info.client.0, info.sequence]);
+        for number in [index.0, term.0, stamp.0].into_iter().chain(origin) {
             seed.update(number.to_be_bytes());
         }
         Some(ChaCha8Rng::from_seed(seed.finalize().into()))
@@ -93,10 +132,8 @@ pub(crate) fn apply_committed(world: &mut World, mut taken: Local<Vec<node::Comm
     if !has_taken {
         return state::snapshot_if_due(world);
     }
-    // It delivers its log from the beginning, so the state must be that of the beginning.
-    if !has_delivered && world.resource::<AppliedLog>().index > Index(0) {
-        reset::reset_state(world);
-        note_past(world);
+    if !has_delivered {
+        begin_log(world);
     }
     if let Some(name) = world.resource::<StateRegistry>().missing(world) {
         taken.clear();
@@ -136,6 +173,19 @@ pub(crate) fn apply_committed(world: &mut World, mut taken: Local<Vec<node::Comm
     state::snapshot_if_due(world);
 }
 
+/// Prepares for the first entry that a node delivers: it delivers its log from the beginning, so the
+/// state must be that of the beginning. The founders are no change of the members.
+fn begin_log(world: &mut World) {
+    if world.resource::<AppliedLog>().index > Index(0) {
+        reset::reset_state(world);
+        note_past(world);
+    }
+    if let Some(mut node) = world.get_resource_mut::<RaftNode>() {
+        let founding = node.get().view().founding;
+        world.resource_mut::<AppliedLog>().roster.update(&founding);
+    }
+}
+
 /// Notes where the past ends, once a leader is known.
 fn note_past(world: &mut World) {
     let status = world.resource::<RaftStatus>();
@@ -165,8 +215,9 @@ fn apply_entry(world: &mut World, entry: &Entry) -> Result<(), String> {
     }
     match &entry.payload {
         Payload::Command { command, member } => apply_command(world, entry, command, *member)?,
-        // Membership is handled by the core, and a witness has no app to apply commands.
-        Payload::Empty | Payload::Membership(_) | Payload::Withheld => {}
+        Payload::Membership(membership) => apply_membership(world, entry, membership)?,
+        // A witness has no app to apply commands.
+        Payload::Empty | Payload::Withheld => {}
     }
     let mut log = world.resource_mut::<AppliedLog>();
     log.index = index;
@@ -174,6 +225,54 @@ fn apply_entry(world: &mut World, entry: &Entry) -> Result<(), String> {
     log.announced = log.announced.max(index);
     state::report_state_hash(world, index);
     Ok(())
+}
+
+/// Applies a membership to the roster. The core handles everything else about it.
+fn apply_membership(
+    world: &mut World,
+    entry: &Entry,
+    membership: &Membership,
+) -> Result<(), String> {
+    let change = world.resource_mut::<AppliedLog>().roster.update(membership);
+    if change.is_empty() {
+        return Ok(());
+    }
+    let Entry {
+        index, term, stamp, ..
+    } = *entry;
+    let current = Current::Roster((index, term, stamp), change.clone());
+    world.resource_mut::<CommittedEntry>().current = Some(current);
+    let ran = run_schedule(world);
+    world.resource_mut::<CommittedEntry>().current = None;
+    ran.map_err(|panic| {
+        format!(
+            "a system of ApplyCommitted panicked at entry {index}, a change of the members: {panic}"
+        )
+    })?;
+    if let Some((catching_up, is_past)) = news(world, index) {
+        world.trigger(RosterChanged {
+            change,
+            index,
+            term,
+            stamp,
+            catching_up,
+            replayed: is_past,
+        });
+    }
+    Ok(())
+}
+
+/// Returns whether many entries wait behind this one, and whether it is of the past; `None` if it
+/// was announced before.
+fn news(world: &World, index: Index) -> Option<(bool, bool)> {
+    let log = world.resource::<AppliedLog>();
+    if index <= log.announced {
+        return None;
+    }
+    let view = world.resource::<RaftStatus>().view.as_ref();
+    let commit = view.map_or(Index(0), |view| view.status.commit);
+    let catching_up = commit.0.saturating_sub(index.0) > CATCHING_UP;
+    Some((catching_up, log.past.is_none_or(|past| index <= past)))
 }
 
 fn apply_command(
@@ -220,7 +319,7 @@ fn apply_command(
             if is_stale {
                 return settle(world, proposal, info);
             }
-            world.resource_mut::<CommittedEntry>().current = Some((info, command));
+            world.resource_mut::<CommittedEntry>().current = Some(Current::Command(info, command));
             let ran = run_schedule(world);
             // `CommittedEntry` must be empty outside the schedule.
             let taken = world.resource_mut::<CommittedEntry>().current.take();
@@ -237,19 +336,15 @@ fn apply_command(
                 }
                 return Err(reason);
             }
-            let log = world.resource::<AppliedLog>();
-            if let Some((info, command)) = taken.filter(|(info, _)| info.index > log.announced) {
-                let commit = world
-                    .resource::<RaftStatus>()
-                    .view
-                    .as_ref()
-                    .map_or(Index(0), |view| view.status.commit);
+            if let Some(Current::Command(info, command)) = taken
+                && let Some((catching_up, is_past)) = news(world, info.index)
+            {
                 let announcement = Announcement {
                     entry: info,
                     proposal,
-                    catching_up: commit.0.saturating_sub(info.index.0) > CATCHING_UP,
+                    catching_up,
                     // An order of this app cannot be older than its part in the match.
-                    replayed: proposal.is_none() && log.past.is_none_or(|past| info.index <= past),
+                    replayed: proposal.is_none() && is_past,
                 };
                 (codec.announce)(world, &command, announcement);
             }

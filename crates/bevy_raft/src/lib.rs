@@ -62,6 +62,13 @@
 //! leader knows it from the connection. [`Committed::replayed`] marks commands of the past, which
 //! need no sound.
 //!
+//! # Players
+//! [`AppliedLog::roster`] has the names and keys of the players as of the last applied entry, former
+//! ones included. [`ApplyCommitted`] runs for an entry in which members join, leave or change their
+//! part as it does for a command, with [`CommittedEntry::roster_change`]; then [`RosterChanged`] is
+//! triggered. So a game binds a seat to [`Participant::fingerprint`] at the same entry on every
+//! machine.
+//!
 //! # Reads, ticks, chance
 //! [`ReadExt::read`] reports when the state contains everything that was committed before.
 //! [`RaftPlugin::with_ticks`] makes the leader append [`Tick`]s, so that the world goes on without
@@ -123,6 +130,7 @@ mod reads;
 mod requests;
 mod reset;
 mod retry;
+mod roster;
 mod state;
 mod status;
 pub mod test_app;
@@ -132,7 +140,9 @@ pub use apply::{APPLY_BUDGET, ApplyCommitted, CATCHING_UP, CommittedEntry};
 pub use command::{
     AddReplicatedCommand, CommandRegistry, Committed, EntryInfo, ProposalId, ReplicatedCommand,
 };
-pub use matches::{CurrentMatch, JoinMatch, MatchExt, MatchFailed, MatchState, StartMatch, rules};
+pub use matches::{
+    CurrentMatch, FailureKind, JoinMatch, MatchExt, MatchFailed, MatchState, StartMatch, rules,
+};
 pub use members::{MemberInfo, Members};
 pub use node::{AppliedLog, RaftClock, RaftNode};
 pub use plugin::{RaftPlugin, RaftSystems};
@@ -142,6 +152,7 @@ pub use propose::{
 pub use reads::{MAX_READS, ReadError, ReadExt, ReadOutcome, ReadRequest};
 pub use requests::{ChangeDone, ChangeError, ChangeExt, ChangeId, ChangeOutcome, MatchChange};
 pub use retry::{MAX_REFUSED_RETRY, MAX_RETRY, MIN_RETRY, REFUSED_RETRY};
+pub use roster::{MAX_FORMER, Participant, Roster, RosterChange, RosterChanged};
 pub use state::{AddReplicatedState, ReplicatedState, STATE_HASH_EVERY, StateRestored};
 pub use status::{RaftRole, RaftStatus, has_quorum, is_leader};
 pub use ticks::{Tick, Ticks};
@@ -160,9 +171,10 @@ pub use {raftian_node, raftian_raft};
 pub mod prelude {
     pub use crate::{
         AddReplicatedCommand, AddReplicatedState, ApplyCommitted, ChangeDone, ChangeExt,
-        ChangeOutcome, Committed, CommittedEntry, CurrentMatch, JoinMatch, MatchChange, MatchExt,
-        MatchFailed, MatchState, Members, Outcome, ProposalId, ProposalOutcome, ProposeExt,
-        RaftPlugin, RaftRole, RaftStatus, RaftSystems, ReadExt, ReadOutcome, ReplicatedCommand,
-        ReplicatedState, StartMatch, StateRestored, has_quorum, is_leader, test_app,
+        ChangeOutcome, Committed, CommittedEntry, CurrentMatch, FailureKind, JoinMatch,
+        MatchChange, MatchExt, MatchFailed, MatchState, Members, Outcome, ProposalId,
+        ProposalOutcome, ProposeExt, RaftPlugin, RaftRole, RaftStatus, RaftSystems, ReadExt,
+        ReadOutcome, ReplicatedCommand, ReplicatedState, RosterChanged, StartMatch, StateRestored,
+        has_quorum, is_leader, test_app,
     };
 }

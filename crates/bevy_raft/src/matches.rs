@@ -12,7 +12,7 @@ use bevy_ecs::prelude::*;
 use bevy_state::prelude::*;
 use raftian_node::cluster::NodeFile;
 use raftian_node::code::Code;
-use raftian_node::match_request::Part;
+use raftian_node::match_request::{Part, Refusal};
 use raftian_node::player::{self, Ended, Player, PlayerError};
 use raftian_node::quic::QuicOptions;
 use raftian_node::ticket::MatchId;
@@ -21,7 +21,7 @@ use raftian_raft::NodeId;
 
 use self::session::open;
 use crate::command::CommandRegistry;
-use crate::state::StateRegistry;
+use crate::state::{LAYOUT, StateRegistry};
 use crate::ticks::Ticker;
 
 pub(crate) use self::session::{Session, advance, control, takes_part};
@@ -237,25 +237,94 @@ pub struct CurrentMatch {
     /// How the part in the match ended.
     pub ended: Option<Ended>,
     /// Why the match could not be entered, or was lost.
-    pub failure: Option<String>,
+    pub failure: Option<MatchFailed>,
 }
 
 /// A match could not be entered or left as requested, or its node has stopped.
-#[derive(Event, Clone, PartialEq, Eq, Debug)]
+#[derive(Event, Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{reason}")]
 pub struct MatchFailed {
-    /// Reason and remedy.
+    /// Kind of the failure, for programs.
+    pub kind: FailureKind,
+    /// Reason and remedy, for players.
     pub reason: String,
 }
 
-/// Returns the names of all commands and states that this app registered, and the interval of its
-/// ticks. The members of a match
-/// have the same ones: a player whose names differ is refused with both lists.
+/// Kind of a [`MatchFailed`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// The app takes part in a match already.
+    TakesPart,
+    /// The app takes part in no match.
+    NoMatch,
+    /// A name, or the text of a ticket or code, cannot be used.
+    Input,
+    /// The match does not admit this machine.
+    Refused(Refusal),
+    /// No member of the match answers, or no match has the code.
+    Unreachable,
+    /// The match speaks another version of the protocol.
+    Version,
+    /// The address and port to listen on cannot be used.
+    Listen,
+    /// The member's directory holds no match, another one, or files that cannot be used.
+    Files,
+    /// The node has stopped.
+    Stopped,
+    /// The operating system refused a thread or random numbers, or the program panicked.
+    System,
+}
+
+impl MatchFailed {
+    pub(crate) fn new(kind: FailureKind, reason: impl Into<String>) -> Self {
+        MatchFailed {
+            kind,
+            reason: reason.into(),
+        }
+    }
+}
+
+impl From<PlayerError> for MatchFailed {
+    fn from(error: PlayerError) -> Self {
+        let reason = error.to_string();
+        let kind = match error {
+            PlayerError::Name { .. } | PlayerError::Invitation(_) => FailureKind::Input,
+            PlayerError::Refused(refusal) => FailureKind::Refused(refusal),
+            PlayerError::Ask(_) | PlayerError::Discovery(_) | PlayerError::UnknownCode => {
+                FailureKind::Unreachable
+            }
+            PlayerError::ForeignProtocol { .. } | PlayerError::UnexpectedReply => {
+                FailureKind::Version
+            }
+            PlayerError::Listen { .. } | PlayerError::Start(StartError::Links(_)) => {
+                FailureKind::Listen
+            }
+            PlayerError::Occupied { .. }
+            | PlayerError::Empty { .. }
+            | PlayerError::Left { .. }
+            | PlayerError::Founding(_)
+            | PlayerError::Files(_)
+            | PlayerError::Start(
+                StartError::Store(_) | StartError::Founders { .. } | StartError::NoStore { .. },
+            )
+            | PlayerError::Folders(_) => FailureKind::Files,
+            _ => FailureKind::System,
+        };
+        MatchFailed::new(kind, reason)
+    }
+}
+
+/// Returns the names of all commands and states that this app registered, the version of this
+/// plugin's snapshots, and the interval of the ticks. The members of a match have the same ones: a
+/// player whose names differ is refused with both lists.
 pub fn rules(world: &World) -> String {
     let commands = world.resource::<CommandRegistry>().names();
     let states = world.resource::<StateRegistry>().names();
     let mut names: Vec<_> = commands.chain(states).collect();
     names.sort_unstable();
     let mut rules = names.join(" ");
+    rules += &format!(" snapshots:{LAYOUT}");
     if let Some(ticker) = world.get_resource::<Ticker>() {
         rules += &format!(" tick:{:?}", ticker.interval());
     }

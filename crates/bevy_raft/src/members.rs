@@ -33,7 +33,7 @@ pub struct MemberInfo {
     pub id: NodeId,
     /// Its name; `None` if the log does not contain its contact.
     pub name: Option<String>,
-    /// Its standing; `None` for a witness.
+    /// Its standing; `None` while it leaves.
     pub standing: Option<Standing>,
     /// Addresses at which it may be reached.
     pub addresses: Vec<SocketAddr>,

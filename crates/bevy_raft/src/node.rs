@@ -6,6 +6,8 @@ use bevy_ecs::prelude::*;
 use raftian_node::{Clock, Replica};
 use raftian_raft::{Index, Moment, Responses, Sessions};
 
+use crate::roster::Roster;
+
 /// The node attached to this app. [`MatchExt`](crate::MatchExt) attaches and detaches it. An app
 /// that does so itself removes or inserts this resource. A node that has delivered entries to one
 /// app and goes on in another must be moved together with [`AppliedLog`] and the registered states;
@@ -63,13 +65,15 @@ pub enum RaftClock {
     Manual(Moment),
 }
 
-/// Applied part of the log, with the client sessions that detect repeated commands.
+/// Applied part of the log: the client sessions that detect repeated commands, and the members.
 #[derive(Resource, Clone, Debug, Default)]
 pub struct AppliedLog {
     /// Last index applied.
     pub index: Index,
     /// The commands applied, by client.
     pub sessions: Sessions,
+    /// The members as of that index.
+    pub roster: Roster,
     /// Highest index ever applied. An entry that is reapplied after a repair is not announced
     /// again.
     pub(crate) announced: Index,

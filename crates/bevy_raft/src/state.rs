@@ -13,13 +13,14 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::node::{AppliedLog, RaftNode};
+use crate::roster::Roster;
 
 /// Interval in entries at which the hash of the state is reported to the node. A machine whose
 /// state diverged receives the leader's, so this bounds how long it may differ from the others.
 pub const STATE_HASH_EVERY: u64 = 256;
 
 /// Layout version of the plugin's snapshot data; its first byte.
-const LAYOUT: u8 = 1;
+pub(crate) const LAYOUT: u8 = 2;
 
 /// A resource changed only by committed commands: systems of
 /// [`ApplyCommitted`](crate::ApplyCommitted) write it, everything else reads. Equal on every
@@ -153,7 +154,15 @@ impl StateRegistry {
 #[derive(Serialize, Deserialize)]
 struct Saved {
     sessions: Vec<(ClientId, u64, Vec<u64>)>,
+    roster: Roster,
     states: Vec<(String, Bytes)>,
+}
+
+/// Decoded content of a snapshot.
+struct Restored {
+    sessions: Sessions,
+    roster: Roster,
+    states: Vec<(Codec, AnyState)>,
 }
 
 /// Reason why a state cannot be serialized, or a snapshot cannot be read.
@@ -194,11 +203,13 @@ fn save(world: &World) -> Result<Vec<u8>, StateError> {
         Some(Err(error)) => Err(StateError::Encoding((*name).to_owned(), error)),
         Some(Ok(bytes)) => Ok(((*name).to_owned(), Bytes::from(bytes))),
     };
-    let sessions = world.resource::<AppliedLog>().sessions.iter();
+    let log = world.resource::<AppliedLog>();
+    let sessions = log.sessions.iter();
     let saved = Saved {
         sessions: sessions
             .map(|(client, floor, ahead)| (client, floor, ahead.collect()))
             .collect(),
+        roster: log.roster.clone(),
         states: registry
             .codecs
             .iter()
@@ -209,10 +220,7 @@ fn save(world: &World) -> Result<Vec<u8>, StateError> {
 }
 
 /// Decodes a whole snapshot before anything is changed.
-fn read(
-    registry: &StateRegistry,
-    bytes: &[u8],
-) -> Result<(Sessions, Vec<(Codec, AnyState)>), StateError> {
+fn read(registry: &StateRegistry, bytes: &[u8]) -> Result<Restored, StateError> {
     // Checked before decoding, because data of another layout may not decode at all.
     let layout = bytes.first().copied();
     if layout != Some(LAYOUT) {
@@ -242,10 +250,11 @@ fn read(
         .zip(registry.codecs.values())
         .map(state)
         .collect::<Result<_, _>>()?;
-    Ok((
-        Sessions::restore(saved.sessions).map_err(StateError::Sessions)?,
+    Ok(Restored {
+        sessions: Sessions::restore(saved.sessions).map_err(StateError::Sessions)?,
+        roster: saved.roster,
         states,
-    ))
+    })
 }
 
 /// Replaces the state by a snapshot. On an error nothing has changed, and the app must stop its
@@ -254,14 +263,15 @@ pub(crate) fn restore(world: &mut World, snapshot: &Snapshot) -> Result<(), Stri
     let index = snapshot.position.index;
     let unreadable = |error: StateError| format!("the snapshot at {index} cannot be read: {error}");
     let bytes = snapshot.data.as_deref().unwrap_or_default();
-    let (sessions, states) = read(world.resource::<StateRegistry>(), bytes).map_err(unreadable)?;
+    let restored = read(world.resource::<StateRegistry>(), bytes).map_err(unreadable)?;
     // Everything was decoded above, so nothing can fail from here on.
-    for (codec, state) in states {
+    for (codec, state) in restored.states {
         (codec.put)(world, state);
     }
     let mut log = world.resource_mut::<AppliedLog>();
     let before = std::mem::replace(&mut log.index, index);
-    log.sessions = sessions;
+    log.sessions = restored.sessions;
+    log.roster = restored.roster;
     // The commands in the snapshot count as announced: a repair must not announce them later.
     log.announced = log.announced.max(index);
     tracing::info!(%index, %before, bytes = bytes.len(), "restored the state from a snapshot");
@@ -320,7 +330,7 @@ pub(crate) fn report_state_hash(world: &mut World, index: Index) {
     }
 }
 
-/// Returns the hash of the sessions and all states; `None` if nothing is registered or a registered
+/// Returns the hash of the sessions, the roster and all states; `None` if nothing is registered or a registered
 /// resource is missing.
 fn hash(world: &World) -> Option<u64> {
     let registry = world.resource::<StateRegistry>();
@@ -340,6 +350,8 @@ fn hash(world: &World) -> Option<u64> {
     for codec in registry.codecs.values() {
         number((codec.hash)(world)?);
     }
+    let roster = &world.resource::<AppliedLog>().roster;
+    hasher.update(wire::encode_state(roster).ok()?);
     Some(first_bytes(&hasher.finalize()))
 }
 

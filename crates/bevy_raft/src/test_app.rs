@@ -9,9 +9,9 @@ use raftian_node::InlineNode;
 use raftian_node::driver::Driver;
 use raftian_node::memory_links::{MemoryLinks, MemoryNetwork};
 use raftian_node::store::{MemoryStore, Store, StoreError};
-use raftian_raft::{ClientId, Config, Membership, Moment, NodeId, Write, WriteNumber};
+use raftian_raft::{Change, ClientId, Config, Membership, Moment, NodeId, Write, WriteNumber};
 
-use crate::node::RaftClock;
+use crate::node::{RaftClock, RaftNode};
 use crate::plugin::RaftPlugin;
 use crate::status::RaftStatus;
 
@@ -170,6 +170,18 @@ impl TestCluster {
             .map(|app| app.world().resource::<RaftStatus>())
             .collect();
         panic!("the condition did not hold within {MAX_FRAMES} frames: {views:#?}");
+    }
+
+    /// Requests a change of the members from the present leader, and returns it.
+    ///
+    /// # Panics
+    /// If the leader's node has stopped.
+    pub fn change_members(&mut self, change: Change) -> u64 {
+        let leader = self.elect();
+        let mut node = self.app(leader).world_mut().resource_mut::<RaftNode>();
+        let requested = node.get().change_membership(change);
+        requested.expect("the leader's node must run");
+        leader
     }
 
     /// Runs frames until every running node knows the same leader, and returns its id.

@@ -128,7 +128,8 @@ fn match_after_a_panic_in_the_schedule_begins_clean() {
         current(&app)
             .failure
             .as_ref()
-            .is_some_and(|reason| reason.contains("the command fails"))
+            .is_some_and(|failed| failed.reason.contains("the command fails")
+                && failed.kind == FailureKind::Stopped)
     );
     found(&mut app, "Ada");
     app.world_mut().propose(Add(7));
@@ -168,7 +169,11 @@ fn stopped_node_of_a_node_file_is_reported() {
         state(apps[0]) == MatchState::Failed && !seen(apps[0]).reads.is_empty()
     });
     assert_eq!(seen(&app).failures, ["it is enough"]);
-    assert_eq!(current(&app).failure.as_deref(), Some("it is enough"));
+    let failed = current(&app).failure.clone().unwrap();
+    assert_eq!(
+        (failed.kind, failed.reason.as_str()),
+        (FailureKind::Stopped, "it is enough")
+    );
     found(&mut app, "Ada");
 }
 

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use bevy_ecs::prelude::*;
 use bevy_raft::prelude::*;
-use bevy_raft::{ChangeError, Ended, MatchFolders, NodeId, Outbox, RaftNode, Rejection, Standing};
+use bevy_raft::{
+    ChangeError, Ended, MatchFolders, NodeId, Outbox, RaftNode, Refusal, Rejection, Standing,
+};
 use raftian_node::driver::{self as node, Driver};
 use raftian_node::memory_links::MemoryNetwork;
 use raftian_node::quic::QuicOptions;
@@ -144,9 +146,17 @@ fn other_rules_are_refused_with_both_lists() {
     run_until(&mut [&mut a, &mut b], "a refusal", |apps| {
         state(apps[1]) == MatchState::Failed
     });
-    let reason = current(&b).failure.clone().unwrap_or_default();
+    let failed = current(&b).failure.clone().unwrap();
     assert!(
-        reason.contains("rules test.add/1 test.added/1,")
+        matches!(
+            failed.kind,
+            FailureKind::Refused(Refusal::OtherRules { .. })
+        ),
+        "{failed:?}"
+    );
+    let reason = failed.reason;
+    assert!(
+        reason.contains("rules test.add/1 test.added/1 snapshots:2,")
             && reason.contains("has test.add/1 test.added/1 test.extra/1"),
         "{reason}"
     );
@@ -158,7 +168,7 @@ fn other_rules_are_refused_with_both_lists() {
     run_until(&mut [&mut b], "another refusal", |apps| {
         seen(apps[0]).failures.len() == 2
     });
-    let reason = current(&b).failure.clone().unwrap_or_default();
+    let reason = current(&b).failure.clone().unwrap().reason;
     assert!(reason.contains("test.extra/1"), "{reason}");
 }
 
@@ -174,7 +184,9 @@ fn match_that_cannot_start_says_why_and_another_one_starts() {
     run_until(&mut [&mut app], "a failure", |apps| {
         state(apps[0]) == MatchState::Failed
     });
-    let reason = current(&app).failure.clone().unwrap_or_default();
+    let failed = current(&app).failure.clone().unwrap();
+    assert_eq!(failed.kind, FailureKind::Listen);
+    let reason = failed.reason;
     assert!(
         reason.starts_with("cannot listen on UDP 127.0.0.1:"),
         "{reason}"

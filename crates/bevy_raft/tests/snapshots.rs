@@ -8,7 +8,7 @@ use bevy_ecs::prelude::*;
 use bevy_raft::prelude::*;
 use bevy_raft::test_app::TestCluster;
 use bevy_raft::{AppliedLog, STATE_HASH_EVERY};
-use raftian_raft::{Config, NodeId};
+use raftian_raft::{Change, Config, NodeId};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -185,6 +185,26 @@ fn restarted_member_resumes_from_its_own_snapshot() {
         "only the end of the log was applied"
     );
     same_memory(&mut cluster);
+}
+
+/// The log that contains the removal is dropped, so only the snapshot has the former member.
+#[test]
+fn roster_is_part_of_snapshots() {
+    let mut cluster = TestCluster::with_settings(3, often, with_state);
+    let leader = cluster.elect();
+    let (removed, restarted) = (leader % 3 + 1, (leader + 1) % 3 + 1);
+    cluster.change_members(Change::Remove(NodeId(removed)));
+    let roster = |app: &App| app.world().resource::<AppliedLog>().roster.clone();
+    let place = restarted as usize - 1;
+    cluster.run_until(|apps| roster(&apps[place]).former().len() == 1);
+    let before = roster(&cluster.apps()[place]);
+    assert!(before.get(NodeId(removed)).is_some());
+    append_all(&mut cluster, leader, 0..100);
+    cluster.run_until(|apps| log_after(&apps[place]) > 50);
+    cluster.restart(restarted);
+    let all: Vec<u32> = (0..100).collect();
+    cluster.run_until(|apps| truth(&apps[place]) == all);
+    assert_eq!(roster(&cluster.apps()[place]), before);
 }
 
 /// The proposer receives nothing until its command is part of a snapshot, and keeps resubmitting

@@ -338,6 +338,7 @@ impl Made {
             .map(|index| self.entry(index))
             .collect();
         NodeView {
+            founding: status.membership.clone(),
             status,
             now: Moment(now * 1000),
             tail,

@@ -15,7 +15,7 @@ use crate::realm::{Order, Outcome as Effect, Realm};
 pub const CITIES: u8 = 5;
 
 /// Names of everything that is replicated: programs with other ones cannot play the same match.
-pub const RULES: &str = "raftian.order/1 raftian.realm/1";
+pub const RULES: &str = "raftian.order/1 raftian.realm/1 snapshots:2";
 
 impl ReplicatedCommand for Order {
     const NAME: &'static str = "raftian.order/1";

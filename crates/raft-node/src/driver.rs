@@ -422,6 +422,7 @@ impl<S: Store, L: Links> Driver<S, L> {
         let tail_from = Index(last.0.saturating_sub(TAIL_SHOWN as u64 - 1).max(1));
         NodeView {
             status: self.node.status(),
+            founding: self.node.config().membership.clone(),
             now: self.now,
             tail: self.node.entries_from(tail_from).to_vec(),
             events: self.events.iter().cloned().collect(),

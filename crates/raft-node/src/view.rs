@@ -1,6 +1,6 @@
 //! Read-only view of a running node.
 
-use raftian_raft::{Entry, Event, LogPosition, Moment, NodeId, Status};
+use raftian_raft::{Entry, Event, LogPosition, Membership, Moment, NodeId, Status};
 
 use crate::store::StoreError;
 
@@ -10,6 +10,8 @@ use crate::store::StoreError;
 pub struct NodeView {
     /// Protocol state.
     pub status: Status,
+    /// The membership in force before any in the log.
+    pub founding: Membership,
     /// The node's clock when the view was made.
     pub now: Moment,
     /// The last entries of its log, at most [`TAIL_SHOWN`](crate::driver::TAIL_SHOWN).

@@ -14,7 +14,7 @@ use raftian_node::player::{Ended, LocalMember, MatchFolders, Player, PlayerError
 use raftian_node::{NodeControl, NodeHandle};
 use raftian_raft::{Config, Index};
 
-use super::{CurrentMatch, MatchFailed, MatchState, rules};
+use super::{CurrentMatch, FailureKind, MatchFailed, MatchState, rules};
 use crate::members;
 use crate::node::RaftNode;
 use crate::reset;
@@ -73,7 +73,7 @@ enum Origin {
 /// A step that the session takes in this frame.
 enum Step {
     Attach(Box<Opened>, bool),
-    Fail(String),
+    Fail(MatchFailed),
     End(Option<Ended>),
 }
 
@@ -87,9 +87,7 @@ pub(super) fn open(
     let session = world.resource::<Session>();
     if session.is_active() || world.contains_resource::<RaftNode>() {
         let reason = "the app takes part in a match already; leave that one first";
-        return world.trigger(MatchFailed {
-            reason: reason.to_owned(),
-        });
+        return world.trigger(MatchFailed::new(FailureKind::TakesPart, reason));
     }
     let takes_snapshots = world.resource::<StateRegistry>().is_used();
     let rules = rules(world);
@@ -129,7 +127,10 @@ pub(super) fn open(
             // Those of a node that the app attached itself before.
             reset::end(world, "another match begins");
         }
-        Err(error) => fail(world, format!("no thread can be started: {error}")),
+        Err(error) => {
+            let reason = format!("no thread can be started: {error}");
+            fail(world, MatchFailed::new(FailureKind::System, reason))
+        }
     }
 }
 
@@ -154,9 +155,10 @@ pub(super) fn leave(world: &mut World) {
             }
             Origin::NodeFile | Origin::App => end(world, None),
         },
-        Phase::Detached | Phase::Left | Phase::Failed => world.trigger(MatchFailed {
-            reason: "the app takes part in no match".to_owned(),
-        }),
+        Phase::Detached | Phase::Left | Phase::Failed => world.trigger(MatchFailed::new(
+            FailureKind::NoMatch,
+            "the app takes part in no match",
+        )),
     }
 }
 
@@ -205,11 +207,11 @@ impl Session {
                 match result.try_recv() {
                     Ok(Ok(opened)) => Some(Step::Attach(Box::new(opened), leave)),
                     Ok(Err(_)) if leave => Some(Step::End(None)),
-                    Ok(Err(error)) => Some(Step::Fail(error.to_string())),
+                    Ok(Err(error)) => Some(Step::Fail(error.into())),
                     Err(TryRecvError::Empty) => None,
                     Err(TryRecvError::Disconnected) => {
                         let reason = "the thread that opened the match has panicked";
-                        Some(Step::Fail(reason.to_owned()))
+                        Some(Step::Fail(MatchFailed::new(FailureKind::System, reason)))
                     }
                 }
             }
@@ -224,7 +226,7 @@ impl Session {
                 }
                 stopped
                     .filter(|_| !matches!(attached.origin, Origin::App))
-                    .map(Step::Fail)
+                    .map(|reason| Step::Fail(MatchFailed::new(FailureKind::Stopped, reason)))
             }
             Phase::Detached | Phase::Left | Phase::Failed => None,
         }
@@ -323,11 +325,11 @@ fn attach(world: &mut World, (node, member): Opened, leaves: bool) {
     }
 }
 
-fn fail(world: &mut World, reason: String) {
-    tracing::error!(reason, "the match has failed");
-    detach(world, Phase::Failed, &reason);
-    world.resource_mut::<CurrentMatch>().failure = Some(reason.clone());
-    world.trigger(MatchFailed { reason });
+fn fail(world: &mut World, failed: MatchFailed) {
+    tracing::error!(reason = failed.reason, "the match has failed");
+    detach(world, Phase::Failed, &failed.reason);
+    world.resource_mut::<CurrentMatch>().failure = Some(failed.clone());
+    world.trigger(failed);
 }
 
 fn end(world: &mut World, ended: Option<Ended>) {
@@ -401,7 +403,7 @@ pub(crate) fn advance(world: &mut World) {
     }
     match session.next_step(stopped.clone(), shown) {
         Some(Step::Attach(opened, leave)) => attach(world, *opened, leave),
-        Some(Step::Fail(reason)) => fail(world, reason),
+        Some(Step::Fail(failed)) => fail(world, failed),
         Some(Step::End(ended)) => end(world, ended),
         None => report_failure(world, stopped),
     }
@@ -437,8 +439,9 @@ fn report_failure(world: &mut World, stopped: Option<String>) {
     let was_reported = std::mem::replace(&mut session.is_failure_reported, stopped.is_some());
     match stopped {
         Some(reason) if !was_reported => {
-            world.resource_mut::<CurrentMatch>().failure = Some(reason.clone());
-            world.trigger(MatchFailed { reason });
+            let failed = MatchFailed::new(FailureKind::Stopped, reason);
+            world.resource_mut::<CurrentMatch>().failure = Some(failed.clone());
+            world.trigger(failed);
         }
         None if was_reported => world.resource_mut::<CurrentMatch>().failure = None,
         Some(_) | None => {}

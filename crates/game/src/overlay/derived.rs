@@ -159,6 +159,7 @@ pub(super) mod tests {
             peers: vec![],
         };
         NodeView {
+            founding: status.membership.clone(),
             status,
             now: Moment(0),
             tail: vec![],
