@@ -5,6 +5,7 @@ mod matches;
 mod orders;
 mod player;
 mod programs;
+mod promise;
 mod stores;
 
 /// Health of each of the five cities, from a status document.

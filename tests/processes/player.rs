@@ -1,6 +1,6 @@
 //! Members of a match that players join, as processes of a test.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -46,13 +46,22 @@ impl Machines {
     /// Starts a member with this command, which is completed by its directory, and waits until it
     /// takes part.
     pub(crate) fn player(&self, name: &str, command: &[&str]) -> Player {
+        self.player_with_input(name, command, "")
+    }
+
+    /// The same for a command that reads `input`.
+    pub(crate) fn player_with_input(&self, name: &str, command: &[&str], input: &str) -> Player {
         let directory = self.data(name);
         let mut child = program(self.home(), command)
             .args(["--json", "--data"])
             .arg(&directory)
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .expect("the program can be started");
+        let stdin = child.stdin.take();
+        // One that reads nothing may have closed it.
+        let _closed = stdin.is_some_and(|mut stdin| stdin.write_all(input.as_bytes()).is_err());
         let stdout = child.stdout.take().expect("it is piped");
         let (send, events) = channel();
         std::thread::spawn(move || {

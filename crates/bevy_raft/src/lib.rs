@@ -157,6 +157,7 @@ pub use state::{AddReplicatedState, ReplicatedState, STATE_HASH_EVERY, StateRest
 pub use status::{RaftRole, RaftStatus, has_quorum, is_leader};
 pub use ticks::{Tick, Ticks};
 
+pub use raftian_node::address::Address;
 pub use raftian_node::cluster::Fingerprint;
 pub use raftian_node::code::Code;
 pub use raftian_node::match_request::{Part, Refusal};

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use bevy_ecs::prelude::*;
 use bevy_state::prelude::*;
+use raftian_node::address::Address;
 use raftian_node::cluster::NodeFile;
 use raftian_node::code::Code;
 use raftian_node::match_request::{Part, Refusal};
@@ -38,6 +39,8 @@ pub struct StartMatch {
     /// Address and UDP port to listen on; `None` for
     /// [`DEFAULT_PORT`](raftian_node::player::DEFAULT_PORT), or any if that is in use.
     pub listen: Option<SocketAddr>,
+    /// Further addresses at which other members reach this machine, such as a host name.
+    pub addresses: Vec<Address>,
     /// Directory of the member; `None` for one in the program's folder.
     pub directory: Option<PathBuf>,
 }
@@ -49,6 +52,7 @@ impl Default for StartMatch {
             match_name: None,
             announced: true,
             listen: None,
+            addresses: Vec::new(),
             directory: None,
         }
     }
@@ -66,6 +70,8 @@ pub struct JoinMatch {
     /// Address and UDP port to listen on; `None` for
     /// [`DEFAULT_PORT`](raftian_node::player::DEFAULT_PORT), or any if that is in use.
     pub listen: Option<SocketAddr>,
+    /// Further addresses at which other members reach this machine, such as a host name.
+    pub addresses: Vec<Address>,
     /// Directory of the member; `None` for one in the program's folder.
     pub directory: Option<PathBuf>,
 }
@@ -136,6 +142,7 @@ impl MatchExt for World {
         let prepare = move |mut player: Player| {
             player.name = start.player;
             player.listen = start.listen;
+            player.addresses = start.addresses;
             player.directory = start.directory;
             player::found(&player, start.match_name.as_deref(), start.announced)
         };
@@ -150,6 +157,7 @@ impl MatchExt for World {
         open(self, move |mut player, adjust| {
             player.name = join.player;
             player.listen = join.listen;
+            player.addresses = join.addresses;
             player.directory = join.directory;
             let invitation = join.invitation.parse().map_err(PlayerError::Invitation)?;
             let launch = player::join(&player, &invitation, join.part)?;
@@ -289,7 +297,9 @@ impl From<PlayerError> for MatchFailed {
     fn from(error: PlayerError) -> Self {
         let reason = error.to_string();
         let kind = match error {
-            PlayerError::Name { .. } | PlayerError::Invitation(_) => FailureKind::Input,
+            PlayerError::Name { .. }
+            | PlayerError::Invitation(_)
+            | PlayerError::OtherCode { .. } => FailureKind::Input,
             PlayerError::Refused(refusal) => FailureKind::Refused(refusal),
             PlayerError::Ask(_) | PlayerError::Discovery(_) | PlayerError::UnknownCode => {
                 FailureKind::Unreachable

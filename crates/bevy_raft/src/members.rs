@@ -1,10 +1,10 @@
 //! The members of the match, as every machine sees them.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use bevy_ecs::prelude::*;
 use raftian_node::NodeControl;
+use raftian_node::address::Address;
 use raftian_node::contact::Contact;
 use raftian_node::match_request::{MatchReply, MatchRequest};
 use raftian_raft::{Index, Moment, NodeId, Standing, Status};
@@ -36,7 +36,7 @@ pub struct MemberInfo {
     /// Its standing; `None` while it leaves.
     pub standing: Option<Standing>,
     /// Addresses at which it may be reached.
-    pub addresses: Vec<SocketAddr>,
+    pub addresses: Vec<Address>,
     /// It is this machine.
     pub is_local: bool,
     /// This machine has a connection with it.

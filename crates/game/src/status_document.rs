@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use bevy::prelude::*;
 use bevy_raft::RaftStatus;
 use raftian_node::NodeControl;
+use raftian_node::address::Address;
 use raftian_node::cluster::NodeConfig;
 use raftian_node::contact::{self, Contact};
 use raftian_node::match_record::MatchRecord;
@@ -185,7 +185,7 @@ pub struct StandingDocument {
     pub fingerprint: Option<String>,
     /// Addresses at which it may be reached, the best first.
     #[serde(default)]
-    pub addresses: Vec<SocketAddr>,
+    pub addresses: Vec<Address>,
 }
 
 /// Record of a match that players join.

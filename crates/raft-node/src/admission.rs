@@ -130,6 +130,8 @@ pub fn next_step(
         MatchRequest::Contacts => Ok(Step::Reply(MatchReply::Contacts(contacts(membership)))),
         // Answered from the leader's status; the membership shows no progress.
         MatchRequest::Progress => Ok(Step::Reply(MatchReply::Progress(Vec::new()))),
+        // Answered by the links of the asked member.
+        MatchRequest::SeenAt => Ok(Step::Reply(MatchReply::SeenAt(None))),
     };
     step.unwrap_or_else(|refusal| Step::Reply(MatchReply::Refused(refusal)))
 }

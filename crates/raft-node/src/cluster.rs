@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use raftian_raft::{Config, Membership, MembershipError, NodeId, Standing};
 
+use crate::address::Address;
 use crate::contact::Contact;
 use crate::random_ids::{fresh_incarnation, fresh_seed};
 use crate::store::Creation;
@@ -68,7 +69,7 @@ pub struct NodeConfig {
     pub founding: Founders,
     /// Addresses of this member that its contact in the log shows. Empty for a member that is
     /// listed in files.
-    pub reachable_at: Vec<SocketAddr>,
+    pub reachable_at: Vec<Address>,
     /// Directory for its store.
     pub data: PathBuf,
     /// File that records how many writes the store has acknowledged (rollback guard). Outside
@@ -115,7 +116,7 @@ pub struct Member {
     /// Its name, one to [`MAX_NAME`] printable characters.
     pub name: String,
     /// Address at which the other members reach it.
-    pub address: SocketAddr,
+    pub address: Address,
     /// Hash of its certificate, which authenticates it.
     pub fingerprint: Fingerprint,
 }
@@ -126,7 +127,7 @@ impl Member {
         Contact {
             name: self.name.clone(),
             fingerprint: self.fingerprint,
-            addresses: vec![self.address],
+            addresses: vec![self.address.clone()],
         }
     }
 }
@@ -270,7 +271,7 @@ pub fn embedded(
         members.push(Member {
             id: NodeId(id),
             name: default_member_name(id),
-            address,
+            address: address.into(),
             fingerprint,
         });
         parts.push((address, socket, identity));
@@ -405,7 +406,9 @@ impl NodeConfig {
             }
             check_name("name", &member.name, MAX_NAME)
                 .or_else(|reason| invalid(&key, reason, "choose another `name`"))?;
-            if let Some(problem) = unusable(member.address).or_else(|| unspecified(member.address))
+            let socket = member.address.socket();
+            if let Some(problem) =
+                socket.and_then(|socket| unusable(socket).or_else(|| unspecified(socket)))
             {
                 let reason = format!("no member can be reached at {}: {problem}", member.address);
                 return invalid(
@@ -414,12 +417,12 @@ impl NodeConfig {
                     "write the address and port at which the others reach it",
                 );
             }
-            if !addresses.insert(member.address) {
+            if !addresses.insert(&member.address) {
                 let reason = format!("another member has the address {} too", member.address);
                 return invalid(&key, reason, "give each member its own address and port");
             }
             // The reverse is possible: a socket on [::] reaches both families.
-            if self.listen.is_ipv4() && member.address.is_ipv6() {
+            if self.listen.is_ipv4() && socket.is_some_and(|socket| socket.is_ipv6()) {
                 let reason = format!("{} cannot be reached from {}", member.address, self.listen);
                 return invalid(
                     &key,
@@ -429,7 +432,7 @@ impl NodeConfig {
             }
             // This node's own address is checked below, where it is known to be listed.
             if self.listen.ip().is_loopback()
-                && !member.address.ip().is_loopback()
+                && member.address.ip().is_some_and(|ip| !ip.is_loopback())
                 && member.id != self.id
             {
                 let reason = format!("{} cannot be reached from {}", member.address, self.listen);
@@ -452,7 +455,8 @@ impl NodeConfig {
                 "write an address of this machine, or 0.0.0.0 for all, and a port",
             );
         }
-        if self.listen.ip().is_loopback() && !own.address.ip().is_loopback() {
+        let own_ip = own.address.ip();
+        if self.listen.ip().is_loopback() && own_ip.is_some_and(|ip| !ip.is_loopback()) {
             let reason = format!(
                 "{} is reachable only from this machine, not at {}",
                 self.listen, own.address

@@ -5,11 +5,15 @@ use std::net::{Ipv4Addr, SocketAddr};
 use raftian_raft::{Bytes, Membership, NodeId};
 use serde::{Deserialize, Serialize};
 
+use crate::address::Address;
 use crate::cluster::{Fingerprint, MAX_NAME};
 use crate::wire::{self, WireError};
 
 /// Maximum number of addresses of one member.
 pub const MAX_ADDRESSES: usize = 8;
+
+/// Maximum number of host names among them.
+pub const MAX_HOSTS: usize = 2;
 
 /// How a member is recognized and reached.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -18,20 +22,21 @@ pub struct Contact {
     pub name: String,
     /// Hash of its certificate, which authenticates it.
     pub fingerprint: Fingerprint,
-    /// Addresses at which it may be reached, the best first, at most [`MAX_ADDRESSES`].
-    pub addresses: Vec<SocketAddr>,
+    /// Addresses at which it may be reached, the best first, at most [`MAX_ADDRESSES`], of which
+    /// [`MAX_HOSTS`] are host names.
+    pub addresses: Vec<Address>,
 }
 
 impl Contact {
     /// Encodes the contact for [`Change::Add`](raftian_raft::Change::Add) and
-    /// [`Change::Record`](raftian_raft::Change::Record). Addresses beyond [`MAX_ADDRESSES`] are
-    /// left out.
+    /// [`Change::Record`](raftian_raft::Change::Record). Addresses beyond the bounds are left
+    /// out.
     ///
     /// # Errors
     /// None for a contact within its bounds.
     pub fn encode(&self) -> Result<Bytes, WireError> {
         let mut contact = self.clone();
-        contact.addresses.truncate(MAX_ADDRESSES);
+        bound(&mut contact.addresses);
         wire::encode_value(&contact).map(Bytes::from)
     }
 
@@ -39,7 +44,13 @@ impl Contact {
     /// one that exceeds its bounds.
     pub fn of(membership: &Membership, id: NodeId) -> Option<Self> {
         let contact: Contact = wire::decode_value(membership.contact(id)?).ok()?;
+        let hosts = contact
+            .addresses
+            .iter()
+            .filter(|a| a.ip().is_none())
+            .count();
         let is_within_bounds = contact.addresses.len() <= MAX_ADDRESSES
+            && hosts <= MAX_HOSTS
             && !contact.name.is_empty()
             && contact.name.chars().count() <= MAX_NAME;
         is_within_bounds.then_some(contact)
@@ -52,6 +63,27 @@ impl Contact {
             .find(|(_, contact)| contact.fingerprint == fingerprint)
             .map(|(id, _)| id)
     }
+}
+
+/// Leaves out the last addresses beyond [`MAX_ADDRESSES`] and [`MAX_HOSTS`].
+fn bound(addresses: &mut Vec<Address>) {
+    let mut hosts = 0;
+    addresses.retain(|address| {
+        hosts += usize::from(address.ip().is_none());
+        address.ip().is_some() || hosts <= MAX_HOSTS
+    });
+    addresses.truncate(MAX_ADDRESSES);
+}
+
+/// Returns the addresses of a member whose port is bound to `listen`: those that its player names,
+/// such as a host name or the address of a router that forwards the port, and then those of this
+/// machine.
+pub fn own_addresses(named: &[Address], listen: SocketAddr) -> Vec<Address> {
+    let mut addresses = named.to_vec();
+    let local = local_addresses(listen).into_iter().map(Address::Ip);
+    addresses.extend(local.filter(|local| !named.contains(local)));
+    bound(&mut addresses);
+    addresses
 }
 
 /// Returns the addresses at which a port that is bound to `listen` may be reached: `listen` itself,
@@ -101,7 +133,18 @@ mod tests {
     use super::*;
 
     fn contact(name: &str, addresses: usize) -> Contact {
-        let address = |port| SocketAddr::from(([0x20, 1, 0xd, 0xb8, 0, 0, 0, 1], port));
+        let long = "a".repeat(63);
+        let address = |port| match port {
+            1..=4 => format!("{long}.{long}.{long}.{}:{port}", &long[..61])
+                .parse()
+                .unwrap(),
+            _ => Address::Ip(SocketAddr::from((
+                [
+                    0x2001, 0xdb8, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff,
+                ],
+                port,
+            ))),
+        };
         Contact {
             name: name.to_owned(),
             fingerprint: Fingerprint::of(name.as_bytes()),
@@ -126,14 +169,21 @@ mod tests {
         let bytes = largest.encode().unwrap();
         assert!(bytes.len() <= Membership::MAX_CONTACT, "{}", bytes.len());
         let read = Contact::of(&recorded(bytes), NodeId(1)).unwrap();
-        assert_eq!(read.addresses, largest.addresses[..MAX_ADDRESSES]);
+        assert_eq!(read.addresses[..2], largest.addresses[..2]);
+        assert_eq!(read.addresses[2..], largest.addresses[4..10]);
     }
 
     #[test]
     fn contact_out_of_bounds_or_unreadable_is_none() {
         let unnamed = contact("", 1).encode().unwrap();
         let too_long = contact(&"a".repeat(MAX_NAME + 1), 1).encode().unwrap();
-        for bytes in [unnamed, too_long, Bytes::from(&[7, 7][..])] {
+        let mut three = contact("Ada", 3);
+        three
+            .addresses
+            .iter_mut()
+            .for_each(|address| *address = "nas:1".parse().unwrap());
+        let many_hosts = wire::encode_value(&three).unwrap().into();
+        for bytes in [unnamed, too_long, many_hosts, Bytes::from(&[7, 7][..])] {
             assert_eq!(Contact::of(&recorded(bytes), NodeId(1)), None);
         }
     }

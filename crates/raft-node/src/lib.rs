@@ -22,6 +22,7 @@
 //! one. Why: a diverged state is replaced by an earlier one, so the same index occurs twice, and
 //! only the second occurrence is valid. Would change if: repairs were never needed.
 
+pub mod address;
 pub mod admission;
 mod clock;
 pub mod cluster;

@@ -9,6 +9,8 @@ use std::net::SocketAddr;
 use raftian_raft::{Incarnation, Index, Membership, NodeId, Standing};
 use serde::{Deserialize, Serialize};
 
+use crate::address::Address;
+use crate::code::Hint;
 use crate::contact::Contact;
 use crate::ticket::MatchId;
 
@@ -62,6 +64,8 @@ pub enum MatchRequest {
     },
     /// Returns the contacts of the members as far as the asked member knows them.
     Contacts,
+    /// Returns the address at which the asked member sees the one that asks.
+    SeenAt,
     /// Returns the last entries in the logs of the members as far as the leader knows them.
     Progress,
 }
@@ -94,7 +98,28 @@ pub enum Part {
     Witness,
 }
 
-/// Request of a player who asks to join.
+/// Request on a connection of a player who asks to join.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum JoinerRequest {
+    /// Returns the [`Description`] of the match, for a player who has its code.
+    Describe,
+    /// Asks to be admitted.
+    Join(JoinRequest),
+}
+
+/// A match as it describes itself to a player who has its code. Members announce the same on the
+/// local network.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Description {
+    /// Its id.
+    pub match_id: MatchId,
+    /// Its name.
+    pub name: String,
+    /// Hint of its code, and the number of the code's invite.
+    pub code: (Hint, u32),
+}
+
+/// Request of a player to be admitted.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct JoinRequest {
     /// The match.
@@ -109,7 +134,7 @@ pub struct JoinRequest {
     /// The player's name.
     pub name: String,
     /// Addresses of its port.
-    pub addresses: Vec<SocketAddr>,
+    pub addresses: Vec<Address>,
     /// Incarnation of its disk.
     pub incarnation: Incarnation,
     /// How it takes part.
@@ -131,6 +156,11 @@ pub enum MatchReply {
     Contacts(Vec<(NodeId, Contact)>),
     /// Last entries in the logs of members.
     Progress(Vec<(NodeId, Index)>),
+    /// Address at which the asked member sees the one that asks; `None` if that one has not
+    /// dialled it.
+    SeenAt(Option<SocketAddr>),
+    /// Description of the match.
+    Described(Description),
     /// The asked member does not lead.
     NotLeader,
     /// The request cannot be fulfilled.
@@ -161,6 +191,9 @@ pub enum Refusal {
          one that players join"
     )]
     NotJoinable,
+    /// The match has no code.
+    #[error("this match has no code; ask a member for a ticket")]
+    NoCode,
     /// The invite does not exist.
     #[error("invite {0} was revoked, or never existed; ask a member for a fresh ticket")]
     NoInvite(u32),

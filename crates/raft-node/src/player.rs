@@ -13,8 +13,9 @@ use std::path::{Path, PathBuf};
 
 use raftian_raft::{Config, NodeId};
 
+use crate::address::Address;
 use crate::cluster::{ClusterError, FirstStart, MemberFile, check_player_name, identity_in};
-use crate::contact::{Contact, local_addresses};
+use crate::contact::{Contact, own_addresses};
 use crate::match_record::{FoundingError, MatchRecord};
 use crate::match_request::Refusal;
 use crate::quic::{AskError, QuicOptions};
@@ -46,6 +47,10 @@ pub struct Player {
     /// Address and UDP port to listen on; `None` for the earlier ones of a member, or
     /// [`DEFAULT_PORT`], or a port that is free.
     pub listen: Option<SocketAddr>,
+    /// Further addresses at which other members reach this machine, such as a host name or the
+    /// address of a router that forwards the port. If empty, those that were named for the member
+    /// before.
+    pub addresses: Vec<Address>,
     /// Folders for the files of matches.
     pub folders: MatchFolders,
     /// Directory of the member; `None` for one in `folders`.
@@ -135,6 +140,14 @@ pub enum PlayerError {
          ticket"
     )]
     UnknownCode,
+    /// The match at the address has another code.
+    #[error("the match at {address}, {name}, has another code; check the code and the address")]
+    OtherCode {
+        /// Name of the match.
+        name: String,
+        /// The address.
+        address: Address,
+    },
     /// The match speaks another version of the protocol.
     #[error("{name} speaks protocol {theirs}, but this build {own}; use the same build")]
     ForeignProtocol {
@@ -188,7 +201,7 @@ pub fn found(
     let contact = Contact {
         name: name.clone(),
         fingerprint: identity.fingerprint(),
-        addresses: local_addresses(listen),
+        addresses: own_addresses(&player.addresses, listen),
     };
     let names = (match_name.as_str(), player.rules.as_str());
     let founding = new.membership(names, (FOUNDER, incarnation), &contact)?;
@@ -200,6 +213,7 @@ pub fn found(
         guard,
         Vec::new(),
     );
+    file.addresses = player.addresses.clone();
     file.invite = Some(new.ticket_invite());
     file.code = new.code;
     Ok(Launch {
@@ -232,6 +246,9 @@ pub fn resume(player: &Player, directory: &Path) -> Result<Launch, PlayerError> 
     }
     let (socket, listen) = bind(player.listen, Some(file.listen))?;
     file.listen = listen;
+    if !player.addresses.is_empty() {
+        file.addresses = player.addresses.clone();
+    }
     Ok(Launch {
         directory: directory.to_owned(),
         file,
@@ -256,7 +273,7 @@ impl Launch {
         self,
         adjust: impl FnOnce(&mut Config),
     ) -> Result<(NodeHandle, LocalMember), PlayerError> {
-        let addresses = local_addresses(self.file.listen);
+        let addresses = own_addresses(&self.file.addresses, self.file.listen);
         let config = self
             .file
             .config(&self.directory, addresses, self.first_start)?;

@@ -46,7 +46,7 @@ use crate::cluster::Identity;
 
 pub use answer::{PeerRequest, RequestSource};
 pub use counters::{LinkCounters, PeerCounters};
-pub use join::{AskError, ask};
+pub use join::{AskError, ask, ask_at};
 pub use links::{QuicLinks, QuicOptions};
 
 /// Maximum number of messages that wait for one peer. One round trip of a busy leader fits; more

@@ -4,6 +4,7 @@ mod control;
 mod event_loop;
 mod mailbox;
 mod match_requests;
+mod own_contact;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

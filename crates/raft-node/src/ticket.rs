@@ -14,6 +14,7 @@
 //! | 16 | start of the member's fingerprint |
 //! | 1 | number of its addresses, each: |
 //! | 1 + 4 or 16 + 2 | 4 or 6, IP address, UDP port |
+//! | 1 + 1 + length + 2 | 1, length of a host name, host name, UDP port |
 //! | 4 | start of the SHA-256 of all bytes before |
 //!
 //! Decision: a fingerprint is cut to 128 bits. Why: no second key with the same start can be found,
@@ -29,12 +30,13 @@ use raftian_raft::Membership;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::address::{Address, HostName};
 use crate::cluster::Fingerprint;
 use crate::contact::contacts;
 use crate::match_record::MatchRecord;
 
 /// Version of the format.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// Maximum length of a ticket in characters. Addresses beyond it are left out when it is written.
 pub const MAX_TICKET: usize = 400;
@@ -76,7 +78,7 @@ pub struct TicketMember {
     /// Start of the fingerprint of its certificate.
     pub fingerprint: [u8; PREFIX],
     /// Addresses at which it may be reached, the best first.
-    pub addresses: Vec<SocketAddr>,
+    pub addresses: Vec<Address>,
 }
 
 /// Why a text is not a ticket that this build can use.
@@ -86,6 +88,9 @@ pub enum TicketError {
     /// The text contains characters that no ticket has, or is too short.
     #[error("this is neither a ticket nor a code; copy the whole line of the ticket")]
     NotATicket,
+    /// The text after a code and `@` is no address.
+    #[error("after the code and @ an address is expected, such as 192.168.1.7:7777")]
+    NotAnAddress,
     /// The checksum does not match: characters are missing or changed.
     #[error("the ticket is incomplete or mistyped; copy the whole line again")]
     Damaged,
@@ -120,7 +125,7 @@ impl TicketMember {
     }
 
     /// Names the member with this fingerprint.
-    pub fn new(fingerprint: &Fingerprint, addresses: Vec<SocketAddr>) -> Self {
+    pub fn new(fingerprint: &Fingerprint, addresses: Vec<Address>) -> Self {
         let mut prefix = [0; PREFIX];
         prefix.copy_from_slice(&fingerprint.bytes()[..PREFIX]);
         TicketMember {
@@ -164,14 +169,21 @@ impl Ticket {
             let addresses = &member.addresses[..member.addresses.len().min(most)];
             bytes.push(count(addresses.len()));
             for address in addresses {
-                match address.ip().to_canonical() {
-                    IpAddr::V4(ip) => {
-                        bytes.push(4);
-                        bytes.extend(ip.octets());
-                    }
-                    IpAddr::V6(ip) => {
-                        bytes.push(6);
-                        bytes.extend(ip.octets());
+                match address {
+                    Address::Ip(socket) => match socket.ip().to_canonical() {
+                        IpAddr::V4(ip) => {
+                            bytes.push(4);
+                            bytes.extend(ip.octets());
+                        }
+                        IpAddr::V6(ip) => {
+                            bytes.push(6);
+                            bytes.extend(ip.octets());
+                        }
+                    },
+                    Address::Host(name, _) => {
+                        let name = name.as_str().as_bytes();
+                        bytes.extend([1, count(name.len())]);
+                        bytes.extend(name);
                     }
                 }
                 bytes.extend(address.port().to_be_bytes());
@@ -261,13 +273,22 @@ impl Rest<'_> {
         })
     }
 
-    fn address(&mut self) -> Option<SocketAddr> {
+    fn address(&mut self) -> Option<Address> {
         let ip = match self.take()? {
             [4] => IpAddr::V4(Ipv4Addr::from(self.take::<4>()?)),
             [6] => IpAddr::V6(Ipv6Addr::from(self.take::<16>()?)),
+            [1] => return self.host(),
             _ => return None,
         };
-        Some(SocketAddr::new(ip, u16::from_be_bytes(self.take()?)))
+        Some(SocketAddr::new(ip, u16::from_be_bytes(self.take()?)).into())
+    }
+
+    fn host(&mut self) -> Option<Address> {
+        let [length] = self.take()?;
+        let (name, rest) = self.0.split_at_checked(length.into())?;
+        self.0 = rest;
+        let name = HostName::new(std::str::from_utf8(name).ok()?)?;
+        Some(Address::Host(name, u16::from_be_bytes(self.take()?)))
     }
 }
 
@@ -333,7 +354,7 @@ mod tests {
     fn ticket_survives_a_chat() {
         let ticket = ticket(vec![
             member(1, &["192.168.1.20:7777", "[2001:db8::7]:7777"]),
-            member(2, &["10.0.0.1:2"]),
+            member(2, &["10.0.0.1:2", "play.example.org:7777"]),
         ]);
         let text = ticket.to_string();
         assert_eq!(text.parse(), Ok(ticket.clone()));
@@ -379,13 +400,13 @@ mod tests {
         }
         let mut bytes = ticket(Vec::new()).bytes(&[], 0);
         bytes.truncate(bytes.len() - CHECKSUM);
-        bytes[0] = 2;
+        bytes[0] = 3;
         let checksum = Sha256::digest(&bytes);
         bytes.extend(&checksum[..CHECKSUM]);
         let later = BASE32_NOPAD.encode(&bytes);
         assert_eq!(
             later.parse::<Ticket>(),
-            Err(TicketError::ForeignVersion { found: 2 })
+            Err(TicketError::ForeignVersion { found: 3 })
         );
     }
 

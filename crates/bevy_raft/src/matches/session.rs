@@ -108,6 +108,7 @@ pub(super) fn open(
                 name: None,
                 rules,
                 listen: None,
+                addresses: Vec::new(),
                 folders,
                 directory: None,
             };

@@ -127,7 +127,9 @@ impl From<StartError> for Failure {
 impl From<AskError> for Failure {
     fn from(error: AskError) -> Self {
         let exit = match &error {
-            AskError::Unreachable { .. } | AskError::NoAnswer => Exit::Network,
+            AskError::Unreachable { .. } | AskError::Silent(_) | AskError::NoAnswer => {
+                Exit::Network
+            }
             AskError::ForeignProtocol => Exit::Version,
             _ => Exit::Unexpected,
         };
@@ -144,6 +146,7 @@ impl From<PlayerError> for Failure {
             PlayerError::Ask(cause) => Failure::from(cause).exit,
             PlayerError::Refused(refusal) => exit_of(&refusal),
             PlayerError::Name { .. } => Exit::Usage,
+            PlayerError::OtherCode { .. } => Exit::Refused,
             PlayerError::Occupied { .. } | PlayerError::Empty { .. } | PlayerError::Left { .. } => {
                 Exit::Configuration
             }
@@ -163,6 +166,7 @@ pub(super) fn exit_of(refusal: &Refusal) -> Exit {
         Refusal::OtherRules { .. } | Refusal::Unreadable(_) => Exit::Version,
         Refusal::NoQuorum => Exit::NoQuorum,
         Refusal::OtherMatch
+        | Refusal::NoCode
         | Refusal::NoInvite(_)
         | Refusal::WrongSecret(_)
         | Refusal::UsedUp(_)

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use raftian_node::NodeHandle;
+use raftian_node::address::Address;
 use raftian_node::player::{Ended, Launch, LocalMember, MatchFolders, Player, Progress};
 use serde::Serialize;
 
@@ -48,6 +49,10 @@ pub(super) struct PlaceArgs {
     /// Address and UDP port to listen on.
     #[arg(long, value_name = "IP:PORT")]
     pub(super) listen: Option<SocketAddr>,
+    /// Further address at which other machines reach this one, such as a host name or that of a
+    /// router that forwards the port; may be repeated.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(super) address: Vec<Address>,
     /// Print one JSON document per event instead of text.
     #[arg(long)]
     pub(super) json: bool,
@@ -64,6 +69,7 @@ impl PlaceArgs {
             headless: false,
             data: None,
             listen: None,
+            address: Vec::new(),
             json: false,
             window: window.clone(),
         }
@@ -75,6 +81,7 @@ impl PlaceArgs {
             headless: true,
             data: None,
             listen: None,
+            address: Vec::new(),
             json,
             #[cfg(feature = "client")]
             window: WindowFlags::default(),
@@ -149,6 +156,7 @@ pub(super) fn player(name: Option<String>, place: &PlaceArgs) -> Result<Player, 
         name,
         rules: RULES.to_owned(),
         listen: place.listen,
+        addresses: place.address.clone(),
         folders,
         directory: place.data.clone(),
     })

@@ -176,6 +176,7 @@ mod tests {
         let documents = [
             include_str!("../../../../README.md"),
             include_str!("../../../../docs/matches.md"),
+            include_str!("../../../../docs/operators.md"),
         ];
         for document in documents {
             let commands = commands(document);

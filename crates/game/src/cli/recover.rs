@@ -4,7 +4,7 @@ use std::io::{BufRead, IsTerminal};
 
 use clap::Args;
 use raftian_node::cluster::MemberFile;
-use raftian_node::contact::{Contact, local_addresses};
+use raftian_node::contact::{Contact, own_addresses};
 use raftian_node::fresh_incarnation;
 use raftian_node::player::{MatchFolders, NewMatch};
 use raftian_node::recover::{RecoverError, recover};
@@ -61,7 +61,7 @@ pub(super) fn run(args: &RecoverArgs) -> Result<Exit, Failure> {
     let contact = Contact {
         name: old.name.clone(),
         fingerprint: old_config.identity.fingerprint(),
-        addresses: local_addresses(old.listen),
+        addresses: own_addresses(&old.addresses, old.listen),
     };
     let membership = drawn.membership((&old.match_name, RULES), (id, incarnation), &contact)?;
     new.invite = Some(drawn.ticket_invite());

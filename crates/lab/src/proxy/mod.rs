@@ -219,7 +219,7 @@ impl Proxy {
         for EmbeddedNode { config, .. } in members {
             let own = config.id;
             for other in config.members.iter_mut().filter(|other| other.id != own) {
-                other.address = proxy.address(own, other.id);
+                other.address = proxy.address(own, other.id).into();
             }
         }
         Ok(proxy)

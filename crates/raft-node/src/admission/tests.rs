@@ -15,7 +15,7 @@ fn contact(name: &str) -> Contact {
     Contact {
         name: name.to_owned(),
         fingerprint: Fingerprint::of(name.as_bytes()),
-        addresses: vec![SocketAddr::from(([10, 0, 0, 1], 7777))],
+        addresses: vec![SocketAddr::from(([10, 0, 0, 1], 7777)).into()],
     }
 }
 
@@ -312,7 +312,7 @@ fn transfer_is_fulfilled_by_another_leader() {
 fn member_records_a_new_address_but_no_new_key() {
     let membership = founded(None, None);
     let mut moved = contact("Ada");
-    moved.addresses = vec![SocketAddr::from(([10, 0, 0, 9], 7777))];
+    moved.addresses = vec![SocketAddr::from(([10, 0, 0, 9], 7777)).into()];
     let request = |contact: &Contact| MatchRequest::Record {
         member: ADA,
         contact: contact.clone(),

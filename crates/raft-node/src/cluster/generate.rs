@@ -74,7 +74,7 @@ pub fn generate(directory: &Path, options: &NewCluster) -> Result<Vec<PathBuf>, 
         members.push(Member {
             id: NodeId(id),
             name,
-            address,
+            address: address.into(),
             fingerprint: identity.fingerprint(),
         });
         armours.push(armour);

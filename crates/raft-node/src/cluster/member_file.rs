@@ -21,6 +21,7 @@ use super::{
     ClusterError, Fingerprint, FirstStart, Founders, Identity, Member, NodeConfig,
     SNAPSHOT_ENTRIES, Timing, check_player_name,
 };
+use crate::address::Address;
 use crate::code::Code;
 use crate::contact::Contact;
 use crate::ticket::{MatchId, Secret};
@@ -47,6 +48,9 @@ pub struct MemberFile {
     pub name: String,
     /// Address that it listens on.
     pub listen: SocketAddr,
+    /// Further addresses at which other members reach it, as its player named them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<Address>,
     /// File of the store's rollback guard.
     pub mark: PathBuf,
     /// Whether the member has left the match.
@@ -74,7 +78,7 @@ pub struct KnownMember {
     /// Hash of its certificate.
     pub fingerprint: String,
     /// Address at which it is dialled.
-    pub address: SocketAddr,
+    pub address: Address,
 }
 
 impl KnownMember {
@@ -84,7 +88,7 @@ impl KnownMember {
             id: id.0,
             name: contact.name.clone(),
             fingerprint: contact.fingerprint.to_string(),
-            address: *contact.addresses.first()?,
+            address: contact.addresses.first()?.clone(),
         })
     }
 }
@@ -108,6 +112,7 @@ impl MemberFile {
             id: id.0,
             name,
             listen,
+            addresses: Vec::new(),
             mark,
             left: false,
             code: None,
@@ -190,7 +195,7 @@ impl MemberFile {
     pub fn config(
         &self,
         directory: &Path,
-        reachable_at: Vec<SocketAddr>,
+        reachable_at: Vec<Address>,
         first_start: Option<FirstStart>,
     ) -> Result<NodeConfig, ClusterError> {
         let identity = read_identity(directory)?;
@@ -198,7 +203,7 @@ impl MemberFile {
         let mut members = vec![Member {
             id,
             name: self.name.clone(),
-            address: reachable_at.first().copied().unwrap_or(self.listen),
+            address: reachable_at.first().cloned().unwrap_or(self.listen.into()),
             fingerprint: identity.fingerprint(),
         }];
         for known in &self.known {
@@ -213,7 +218,7 @@ impl MemberFile {
             members.push(Member {
                 id: NodeId(known.id),
                 name: known.name.clone(),
-                address: known.address,
+                address: known.address.clone(),
                 fingerprint,
             });
         }

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::Read;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,6 +9,8 @@ use raftian_raft::NodeId;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::Deserialize;
+
+use crate::address::ParseAddressError;
 
 use super::{
     ClusterError, Fingerprint, Founders, Identity, Member, NodeConfig, SNAPSHOT_ENTRIES, Timing,
@@ -134,11 +135,11 @@ impl NodeFile {
                 )
             })?;
             let id = NodeId(member.id);
-            let address = parse_address(&member.address).map_err(|reason| {
+            let address = member.address.parse().map_err(|error: ParseAddressError| {
                 invalid(
                     &format!("member {} address", member.id),
-                    reason,
-                    ADDRESS_REMEDY,
+                    error.to_string(),
+                    "write the address at which the other members reach it",
                 )
             })?;
             members.push(Member {
@@ -164,8 +165,10 @@ impl NodeFile {
             // Without an entry of its own the validation below fails, and the name is never seen.
             name: name.unwrap_or_default(),
             cluster: self.cluster,
-            listen: parse_address(&self.listen)
-                .map_err(|reason| invalid("listen", reason, ADDRESS_REMEDY))?,
+            listen: self.listen.parse().map_err(|_| {
+                let reason = format!("{:?} is not an IP address and a port", self.listen);
+                invalid("listen", reason, ADDRESS_REMEDY)
+            })?,
             members,
             founding: Founders::Listed,
             reachable_at: Vec::new(),
@@ -189,13 +192,6 @@ impl NodeFile {
         })?;
         Ok(config)
     }
-}
-
-/// Parses an IP address and a port. Host names are not resolved.
-fn parse_address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| {
-        format!("{text:?} is not an IP address and a port; host names are not resolved")
-    })
 }
 
 /// Warns if other users can read the key, which would let them act as its member.

@@ -4,14 +4,15 @@ use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{Launch, Player, PlayerError, bind, check_name, default_name, occupied, resume};
+use crate::address::Address;
 use crate::admission::proof;
 use crate::cluster::{FirstStart, Identity, KnownMember, MemberFile, identity_in};
 use crate::code::Code;
-use crate::contact::{Contact, contacts, local_addresses};
+use crate::contact::{Contact, contacts, own_addresses};
 use crate::lan::{LanMatch, browse};
 use crate::match_record::MatchRecord;
-use crate::match_request::{Admitted, JoinRequest, MatchReply, Part, Refusal};
-use crate::quic::{AskError, ask};
+use crate::match_request::{Admitted, JoinRequest, JoinerRequest, MatchReply, Part, Refusal};
+use crate::quic::{AskError, ask, ask_at};
 use crate::random_ids::fresh_incarnation;
 use crate::store::Creation;
 use crate::ticket::{MatchId, Ticket, TicketError, TicketMember};
@@ -27,12 +28,20 @@ pub enum Invitation {
     Ticket(Ticket),
     /// A code.
     Code(Code),
+    /// A code, and the address of a member of its match, for networks without mDNS. As text
+    /// `CODE@HOST:PORT`.
+    At(Code, Address),
 }
 
 impl FromStr for Invitation {
     type Err = TicketError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some((code, address)) = text.trim().split_once('@') {
+            let code = code.parse().map_err(|_| TicketError::NotATicket)?;
+            let address = address.parse().map_err(|_| TicketError::NotAnAddress)?;
+            return Ok(Invitation::At(code, address));
+        }
         match text.parse() {
             Ok(code) => Ok(Invitation::Code(code)),
             Err(_) => text.parse().map(Invitation::Ticket),
@@ -49,6 +58,7 @@ pub fn join(player: &Player, invitation: &Invitation, part: Part) -> Result<Laun
     let ticket = match invitation {
         Invitation::Ticket(ticket) => ticket.clone(),
         Invitation::Code(code) => find(*code)?,
+        Invitation::At(code, address) => find_at(*code, address)?,
     };
     let directory = match &player.directory {
         Some(directory) => directory.clone(),
@@ -72,6 +82,10 @@ pub fn join(player: &Player, invitation: &Invitation, part: Part) -> Result<Laun
     check_name("name of the player", &name)?;
     let last = present.as_ref().map(|file| file.listen);
     let (socket, listen) = bind(player.listen, last)?;
+    let mut named = player.addresses.clone();
+    if let Some(file) = present.as_ref().filter(|_| named.is_empty()) {
+        named.clone_from(&file.addresses);
+    }
     let identity = identity_in(&directory)?;
     let incarnation = fresh_incarnation();
     let request = |binding: [u8; 32]| JoinRequest {
@@ -85,7 +99,7 @@ pub fn join(player: &Player, invitation: &Invitation, part: Part) -> Result<Laun
         ),
         rules: player.rules.clone(),
         name: name.clone(),
-        addresses: local_addresses(listen),
+        addresses: own_addresses(&named, listen),
         incarnation,
         part,
         clock: SystemTime::now()
@@ -123,6 +137,7 @@ pub fn join(player: &Player, invitation: &Invitation, part: Part) -> Result<Laun
         guard,
         known.collect(),
     );
+    file.addresses = named;
     // The founder may join its own match.
     if let Some(present) = present.filter(|present| present.id == id.0) {
         (file.invite, file.code) = (present.invite, present.code);
@@ -176,11 +191,41 @@ fn find(code: Code) -> Result<Ticket, PlayerError> {
     })
 }
 
+/// Asks the member at `address` for its match, which must have this code.
+fn find_at(code: Code, address: &Address) -> Result<Ticket, PlayerError> {
+    // The player's own key belongs to a match that is not known yet.
+    let stranger = Identity::generate()?;
+    let request = wire::encode_value(&JoinerRequest::Describe).unwrap_or_default();
+    let runtime = runtime()?;
+    let (answer, fingerprint) = runtime.block_on(ask_at(&stranger, address, request))?;
+    let description = match wire::decode_value(&answer) {
+        Ok(MatchReply::Described(description)) => description,
+        Ok(MatchReply::Refused(refusal)) => return Err(refusal.into()),
+        Ok(_) | Err(_) => return Err(PlayerError::UnexpectedReply),
+    };
+    let (hint, invite) = description.code;
+    if hint != code.hint() {
+        return Err(PlayerError::OtherCode {
+            name: description.name,
+            address: address.clone(),
+        });
+    }
+    Ok(Ticket {
+        match_id: description.match_id,
+        invite,
+        secret: code.secret(),
+        members: vec![TicketMember::new(&fingerprint, vec![address.clone()])],
+    })
+}
+
 /// Members that announce the match.
 fn announcers(all: &[LanMatch], match_id: MatchId) -> Vec<TicketMember> {
     all.iter()
         .filter(|found| found.match_id == match_id)
-        .map(|found| TicketMember::new(&found.fingerprint, found.addresses.clone()))
+        .map(|found| {
+            let addresses = found.addresses.iter().copied().map(Address::Ip);
+            TicketMember::new(&found.fingerprint, addresses.collect())
+        })
         .collect()
 }
 
@@ -211,16 +256,13 @@ fn request_admission(
     ticket: &Ticket,
     request: impl Fn([u8; 32]) -> JoinRequest,
 ) -> Result<Admitted, PlayerError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| AskError::Local(error.to_string()))?;
+    let runtime = runtime()?;
     let answer = runtime.block_on(ask(
         identity,
         ticket,
         |binding| {
             // A request within its bounds can be encoded.
-            wire::encode_value(&request(binding)).unwrap_or_default()
+            wire::encode_value(&JoinerRequest::Join(request(binding))).unwrap_or_default()
         },
         is_final,
     ))?;
@@ -229,4 +271,11 @@ fn request_admission(
         Ok(MatchReply::Refused(refusal)) => Err(refusal.into()),
         Ok(_) | Err(_) => Err(PlayerError::UnexpectedReply),
     }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, AskError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| AskError::Local(error.to_string()))
 }

@@ -22,6 +22,7 @@ use super::peer::PeerLink;
 use super::receive::receive;
 use super::shared::Shared;
 use super::{BACKOFF_MAX, BACKOFF_MIN, CONNECT_TIMEOUT, code, is_worth_logging, tls};
+use crate::address::Address;
 use crate::cluster::{Fingerprint, Identity};
 
 /// Task that dials one peer.
@@ -78,7 +79,7 @@ impl Dialler {
     /// Returns the first connection that the peer accepts at any of its addresses.
     async fn connect_any(&self, last_good: Option<SocketAddr>) -> Result<Connection, Down> {
         let mut addresses = self.link.candidate_addresses();
-        if let Some(last_good) = last_good {
+        if let Some(last_good) = last_good.map(Address::Ip) {
             addresses.retain(|address| *address != last_good);
             addresses.insert(0, last_good);
         }
@@ -87,7 +88,7 @@ impl Dialler {
             let (endpoint, config) = (self.endpoint.clone(), self.config.clone());
             attempts.spawn(async move {
                 sleep(NEXT_ADDRESS * place).await;
-                connect(&endpoint, config, address).await
+                connect_any_of(&endpoint, config, address).await
             });
         }
         let mut failed = Down::Lost("no address is known".to_owned());
@@ -141,6 +142,23 @@ impl Dialler {
             Down::Lost(reason) => tracing::debug!(%peer, %reason, failures, "not connected"),
         }
     }
+}
+
+/// Returns the first connection that the peer has accepted at the addresses of a host name, or at
+/// the IP address.
+async fn connect_any_of(
+    endpoint: &Endpoint,
+    config: quinn::ClientConfig,
+    address: Address,
+) -> Result<Connection, Down> {
+    let mut failed = Down::Lost("no address is known".to_owned());
+    for socket in address.resolve().await.map_err(Down::Lost)? {
+        match connect(endpoint, config.clone(), socket).await {
+            Err(Down::Lost(reason)) => failed = Down::Lost(reason),
+            decided => return decided,
+        }
+    }
+    Err(failed)
 }
 
 /// Returns a connection that the peer has accepted.

@@ -17,6 +17,7 @@ use super::counters::count;
 use super::shared::Shared;
 use super::tls::{self, Pin};
 use super::{CONNECT_TIMEOUT, code};
+use crate::address::Address;
 use crate::cluster::{Fingerprint, Identity};
 use crate::ticket::Ticket;
 
@@ -74,6 +75,12 @@ pub enum AskError {
         /// Number of addresses.
         addresses: usize,
     },
+    /// No member answers at the address that was given.
+    #[error(
+        "no member of a match answers at {0}; is the match still running there, and is UDP to it \
+         allowed?"
+    )]
+    Silent(Address),
     /// Members answer, but speak another protocol.
     #[error("the match speaks another protocol than this build; all players need the same build")]
     ForeignProtocol,
@@ -97,57 +104,72 @@ pub async fn ask(
     body: impl Fn([u8; 32]) -> Vec<u8>,
     is_final: impl Fn(&[u8]) -> bool,
 ) -> Result<Vec<u8>, AskError> {
-    let v4 = Endpoint::client(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)))
-        .map_err(|error| AskError::Local(error.to_string()))?;
-    // A machine may have no IPv6.
-    let v6 = Endpoint::client(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))).ok();
-    let mut attempts = JoinSet::new();
+    let mut targets = Vec::new();
     // First the best address of each member, then the second of each.
     let longest = ticket.members.iter().map(|member| member.addresses.len());
     for rank in 0..longest.max().unwrap_or(0) {
         for member in &ticket.members {
-            let Some(&address) = member.addresses.get(rank) else {
-                continue;
-            };
-            let endpoint = if address.is_ipv4() {
-                Some(&v4)
-            } else {
-                v6.as_ref()
-            };
-            let Some(endpoint) = endpoint.cloned() else {
-                continue;
-            };
-            let config = tls::client(
-                identity,
-                Pin::Start(member.fingerprint),
-                tls::join_protocol(),
-            )
-            .map_err(|error| AskError::Local(error.to_string()))?;
-            let turn = NEXT_ADDRESS * u32::try_from(attempts.len()).unwrap_or(u32::MAX);
-            attempts.spawn(async move {
-                tokio::time::sleep(turn).await;
-                let connecting = endpoint
-                    .connect_with(config, address, Identity::SERVER_NAME)
-                    .map_err(|_| None)?;
-                match timeout(CONNECT_TIMEOUT, connecting).await {
-                    Ok(connected) => connected.map_err(Some),
-                    Err(_) => Err(None),
-                }
-            });
+            if let Some(address) = member.addresses.get(rank) {
+                targets.push((Pin::Start(member.fingerprint), address.clone()));
+            }
         }
     }
-    let addresses = attempts.len();
+    let (answer, _) = ask_any(identity, targets, body, is_final).await?;
+    Ok(answer)
+}
+
+/// Asks the member at `address`, whichever it is. Returns its answer and the hash of its
+/// certificate.
+///
+/// # Errors
+/// [`AskError`].
+pub async fn ask_at(
+    identity: &Identity,
+    address: &Address,
+    body: Vec<u8>,
+) -> Result<(Vec<u8>, Fingerprint), AskError> {
+    let target = vec![(Pin::Any, address.clone())];
+    let asked = ask_any(identity, target, |_| body.clone(), |_| true).await;
+    asked.map_err(|error| match error {
+        AskError::Unreachable { .. } => AskError::Silent(address.clone()),
+        other => other,
+    })
+}
+
+/// Asks at the addresses one after the other, and returns the first final answer with the hash of
+/// the certificate of the member that gave it.
+async fn ask_any(
+    identity: &Identity,
+    targets: Vec<(Pin, Address)>,
+    body: impl Fn([u8; 32]) -> Vec<u8>,
+    is_final: impl Fn(&[u8]) -> bool,
+) -> Result<(Vec<u8>, Fingerprint), AskError> {
+    let local = |error: std::io::Error| AskError::Local(error.to_string());
+    let v4 = Endpoint::client(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))).map_err(local)?;
+    // A machine may have no IPv6.
+    let v6 = Endpoint::client(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))).ok();
+    let addresses = targets.len();
+    let mut attempts = JoinSet::new();
+    for (place, (pin, address)) in (0..).zip(targets) {
+        let config = tls::client(identity, pin, tls::join_protocol())
+            .map_err(|error| AskError::Local(error.to_string()))?;
+        let endpoints = (v4.clone(), v6.clone());
+        attempts.spawn(async move {
+            tokio::time::sleep(NEXT_ADDRESS * place).await;
+            connect(endpoints, config, address).await
+        });
+    }
     let mut failure = AskError::Unreachable { addresses };
     let mut provisional = None;
     while let Some(attempt) = attempts.join_next().await {
         match attempt {
             Ok(Ok(connection)) => match exchange(&connection, &body).await {
-                Some(answer) if !is_final(&answer) => provisional = Some(answer),
-                Some(answer) => {
+                Some((answer, from)) if !is_final(&answer) => provisional = Some((answer, from)),
+                Some(answered) => {
                     connection.close(code::CLOSED, b"");
                     // The close should leave this machine before the process ends.
                     let _late = timeout(CONNECT_TIMEOUT, endpoint_idle(&v4, v6.as_ref())).await;
-                    return Ok(answer);
+                    return Ok(answered);
                 }
                 None => failure = AskError::NoAnswer,
             },
@@ -157,6 +179,35 @@ pub async fn ask(
         }
     }
     provisional.ok_or(failure)
+}
+
+/// Returns the first connection at the addresses of a host name, or at the IP address.
+async fn connect(
+    (v4, v6): (Endpoint, Option<Endpoint>),
+    config: quinn::ClientConfig,
+    address: Address,
+) -> Result<Connection, Option<ConnectionError>> {
+    let mut failed = None;
+    for socket in address.resolve().await.unwrap_or_default() {
+        let endpoint = if socket.is_ipv4() {
+            Some(&v4)
+        } else {
+            v6.as_ref()
+        };
+        let connecting = endpoint.and_then(|endpoint| {
+            let connecting = endpoint.connect_with(config.clone(), socket, Identity::SERVER_NAME);
+            connecting.ok()
+        });
+        let Some(connecting) = connecting else {
+            continue;
+        };
+        match timeout(CONNECT_TIMEOUT, connecting).await {
+            Ok(Ok(connection)) => return Ok(connection),
+            Ok(Err(error)) => failed = Some(error),
+            Err(_) => {}
+        }
+    }
+    Err(failed)
 }
 
 async fn endpoint_idle(v4: &Endpoint, v6: Option<&Endpoint>) {
@@ -170,6 +221,10 @@ fn is_foreign(error: &ConnectionError) -> bool {
     tls::alert(error) == Some(tls::Alert::ForeignProtocol)
 }
 
-async fn exchange(connection: &Connection, body: impl Fn([u8; 32]) -> Vec<u8>) -> Option<Vec<u8>> {
-    request(connection, &body(binding(connection)?)).await
+async fn exchange(
+    connection: &Connection,
+    body: impl Fn([u8; 32]) -> Vec<u8>,
+) -> Option<(Vec<u8>, Fingerprint)> {
+    let answer = request(connection, &body(binding(connection)?)).await?;
+    Some((answer, tls::peer(connection)?))
 }

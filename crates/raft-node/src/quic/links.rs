@@ -352,6 +352,12 @@ impl QuicLinks {
         self.tasks.spawn_on(exchange, &self.runtime);
     }
 
+    /// Returns the address from which the connection of the member `id` arrives; `None` if it has
+    /// not dialled this node.
+    pub fn observed_address(&self, id: NodeId) -> Option<SocketAddr> {
+        self.peers.get(&id)?.link.observed_address()
+    }
+
     /// Returns the address of the node's port.
     pub fn local_address(&self) -> SocketAddr {
         self.address

@@ -13,6 +13,7 @@ use tokio::time::sleep;
 use super::code;
 use super::counters::PeerCounters;
 use super::paths::{Origin, PathId, Paths, QUIET_CHECKS};
+use crate::address::Address;
 use crate::cluster::Fingerprint;
 
 /// Silence after which a connection with unanswered messages is left for another one: several
@@ -25,7 +26,7 @@ pub(super) struct PeerLink {
     peer: NodeId,
     fingerprint: Fingerprint,
     /// Recorded addresses of the peer, the best first.
-    addresses: Mutex<Vec<SocketAddr>>,
+    addresses: Mutex<Vec<Address>>,
     counters: Arc<PeerCounters>,
     paths: Mutex<Paths<Connection>>,
     route: watch::Sender<Option<Route>>,
@@ -44,7 +45,7 @@ impl PeerLink {
     pub(super) fn new(
         peer: NodeId,
         fingerprint: Fingerprint,
-        addresses: Vec<SocketAddr>,
+        addresses: Vec<Address>,
         counters: Arc<PeerCounters>,
     ) -> Self {
         PeerLink {
@@ -72,7 +73,7 @@ impl PeerLink {
     }
 
     /// Replaces the recorded addresses.
-    pub(super) fn set_addresses(&self, addresses: Vec<SocketAddr>) {
+    pub(super) fn set_addresses(&self, addresses: Vec<Address>) {
         *self
             .addresses
             .lock()
@@ -81,13 +82,13 @@ impl PeerLink {
 
     /// Returns the recorded addresses, and last the one from which the peer's own connection
     /// arrives, unless it is recorded too.
-    pub(super) fn candidate_addresses(&self) -> Vec<SocketAddr> {
+    pub(super) fn candidate_addresses(&self) -> Vec<Address> {
         let mut addresses = self
             .addresses
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        if let Some(observed) = self.observed_address()
+        if let Some(observed) = self.observed_address().map(Address::Ip)
             && !addresses.contains(&observed)
         {
             addresses.push(observed);
@@ -121,7 +122,7 @@ impl PeerLink {
     }
 
     /// Returns the address from which the peer's own connection arrives.
-    fn observed_address(&self) -> Option<SocketAddr> {
+    pub(super) fn observed_address(&self) -> Option<SocketAddr> {
         self.lock().accepted().map(Connection::remote_address)
     }
 

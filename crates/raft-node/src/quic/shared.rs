@@ -12,6 +12,7 @@ use super::answer::PeerRequest;
 use super::counters::LinkCounters;
 use super::peer::PeerLink;
 use super::{MAX_HANDSHAKES, ServiceRequest};
+use crate::address::Address;
 use crate::cluster::Fingerprint;
 
 /// State shared by all tasks of one node's links.
@@ -59,9 +60,8 @@ impl Shared {
         is_own
             || links.values().any(|link| {
                 let addresses = link.candidate_addresses();
-                addresses
-                    .iter()
-                    .any(|address| address.ip().to_canonical() == ip)
+                let mut known = addresses.iter().filter_map(Address::ip);
+                known.any(|known| known.to_canonical() == ip)
             })
     }
 

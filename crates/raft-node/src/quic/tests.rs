@@ -795,6 +795,6 @@ fn contact_of(config: &NodeConfig) -> Contact {
     Contact {
         name: config.name.clone(),
         fingerprint: config.identity.fingerprint(),
-        addresses: vec![config.listen],
+        addresses: vec![config.listen.into()],
     }
 }

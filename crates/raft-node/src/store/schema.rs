@@ -8,7 +8,7 @@ use crate::wire;
 
 /// Version of the file's layout. A file of another version is refused, never interpreted or
 /// converted.
-pub const SCHEMA: u32 = 6;
+pub const SCHEMA: u32 = 7;
 
 pub(super) const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("meta");
 pub(super) const STATE: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("state");

@@ -2,18 +2,23 @@
 //! otherwise.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use raftian_raft::{
-    Change, Index, MembershipError, Node, NodeId, PeerStatus, RoleKind, Standing, Status,
+    Change, Index, Membership, MembershipError, Node, NodeId, PeerStatus, RoleKind, Standing,
+    Status,
 };
 use tokio::sync::{mpsc, oneshot};
 
 use super::event_loop::NodeDriver;
+use super::own_contact::OwnContact;
 use crate::admission::{self, Step};
 use crate::contact::{self, Contact};
 use crate::match_record::MatchRecord;
-use crate::match_request::{Admission, JoinRequest, MatchReply, MatchRequest, Refusal};
+use crate::match_request::{
+    Admission, Description, JoinerRequest, MatchReply, MatchRequest, Refusal,
+};
 use crate::quic::{ANSWER_TIMEOUT, PEER_ANSWER_TIMEOUT, PeerRequest, RequestSource};
 use crate::wire;
 
@@ -91,6 +96,8 @@ enum Returned {
     Unfulfilled(Waiting),
     /// Contacts that a peer knows.
     Contacts(Vec<(NodeId, Contact)>),
+    /// Address at which a peer sees this node.
+    SeenAt(NodeId, SocketAddr),
 }
 
 /// The requests that wait at one node.
@@ -103,7 +110,7 @@ pub(super) struct MatchRequests {
     returned: mpsc::UnboundedReceiver<Returned>,
     return_to: mpsc::UnboundedSender<Returned>,
     /// The node's own contact, if it is to be recorded.
-    contact: Option<Contact>,
+    contact: Option<OwnContact>,
     /// When leadership was last transferred for a request.
     transferred: Option<Instant>,
     /// When contacts were last compared with the membership.
@@ -123,7 +130,7 @@ impl MatchRequests {
             waiting: Vec::new(),
             returned,
             return_to,
-            contact,
+            contact: contact.map(OwnContact::new),
             transferred: None,
             checked: None,
             led: Instant::now(),
@@ -163,6 +170,7 @@ impl MatchRequests {
             .is_none_or(|checked| checked.elapsed() >= CHECK_CONTACTS);
         if is_due {
             self.checked = Some(Instant::now());
+            self.ask_where_seen(driver);
             self.record_own_contact(driver);
             drop_former_members(driver);
             requested += usize::from(self.balance(driver));
@@ -201,6 +209,11 @@ impl MatchRequests {
                         }
                     }
                 }
+                Returned::SeenAt(peer, address) => {
+                    if let Some(contact) = &mut self.contact {
+                        contact.report(peer, address);
+                    }
+                }
             }
         }
     }
@@ -220,6 +233,10 @@ impl MatchRequests {
                 {
                     Respond::Member(respond).send(MatchReply::Refused(Refusal::NotAMember));
                 }
+                Ok(MatchRequest::SeenAt) => {
+                    let address = driver.links().observed_address(id);
+                    Respond::Member(respond).send(MatchReply::SeenAt(address));
+                }
                 Ok(request) => self.push(request, Respond::Member(respond)),
                 Err(error) => Respond::Member(respond).send(unreadable(&error)),
             },
@@ -229,11 +246,12 @@ impl MatchRequests {
                 binding,
             } => {
                 let respond = Respond::Joiner(respond);
-                let join = match wire::decode_value::<JoinRequest>(&body) {
-                    Ok(join) => join,
+                let membership = driver.node().membership();
+                let join = match wire::decode_value::<JoinerRequest>(&body) {
+                    Ok(JoinerRequest::Join(join)) => join,
+                    Ok(JoinerRequest::Describe) => return respond.send(describe(membership)),
                     Err(error) => return respond.send(unreadable(&error)),
                 };
-                let membership = driver.node().membership();
                 let checked = admission::check(membership, &join, (fingerprint, &binding));
                 if let Err(refusal) = checked {
                     tracing::info!(%address, name = ?join.name, %refusal, "a player was not admitted");
@@ -356,18 +374,43 @@ impl MatchRequests {
 
     /// Records the node's own contact if the membership has another one.
     fn record_own_contact(&mut self, driver: &NodeDriver) {
-        let Some(contact) = &self.contact else { return };
+        let Some(contact) = &mut self.contact else {
+            return;
+        };
         let node = driver.node();
+        let membership = node.membership();
+        let contact = contact.contact(|id| membership.contains(id));
         let recorded = Contact::of(node.membership(), node.id());
         // Without a contact this node is no member here yet.
-        if recorded.is_none_or(|recorded| recorded == *contact) {
+        if recorded.is_none_or(|recorded| recorded == contact) {
             return;
         }
         let request = MatchRequest::Record {
             member: node.id(),
-            contact: contact.clone(),
+            contact,
         };
         self.push(request, Respond::Nobody);
+    }
+
+    /// Asks a peer at which address it sees this node.
+    fn ask_where_seen(&mut self, driver: &mut NodeDriver) {
+        let Some(contact) = &mut self.contact else {
+            return;
+        };
+        let connected = connected_peers(driver);
+        let Some(peer) = contact.next_question(&connected) else {
+            return;
+        };
+        let Ok(body) = wire::encode_value(&MatchRequest::SeenAt) else {
+            return;
+        };
+        let return_to = self.return_to.clone();
+        driver.links_mut().request(peer, body, move |answer| {
+            let reply = answer.and_then(|bytes| wire::decode_value::<MatchReply>(&bytes).ok());
+            if let Some(MatchReply::SeenAt(Some(address))) = reply {
+                let _stopped = return_to.send(Returned::SeenAt(peer, address)).is_err();
+            }
+        });
     }
 
     /// Gives a vote to a player who waits for one, or takes one, if this leader finds too few or too
@@ -424,14 +467,7 @@ impl MatchRequests {
             return;
         }
         self.led = Instant::now();
-        let peers: Vec<_> = driver
-            .links_mut()
-            .counters()
-            .peers()
-            .into_iter()
-            .filter(|(_, counters)| counters.connected())
-            .map(|(id, _)| id)
-            .collect();
+        let peers = connected_peers(driver);
         let Some(peer) = peers.get(self.asked % peers.len().max(1)) else {
             return;
         };
@@ -492,6 +528,29 @@ fn committable(
             .is_ok_and(|after| after.is_quorum(answers))
     });
     Ok(possible.next())
+}
+
+fn connected_peers(driver: &NodeDriver) -> Vec<NodeId> {
+    let peers = driver.links().counters().peers().into_iter();
+    peers
+        .filter(|(_, counters)| counters.connected())
+        .map(|(id, _)| id)
+        .collect()
+}
+
+/// Describes the match to a player who has its code; one without a code is joined by tickets only.
+fn describe(membership: &Membership) -> MatchReply {
+    let Some(record) = MatchRecord::of(membership) else {
+        return MatchReply::Refused(Refusal::NotJoinable);
+    };
+    match record.code {
+        Some(code) => MatchReply::Described(Description {
+            match_id: record.id,
+            name: record.name,
+            code,
+        }),
+        None => MatchReply::Refused(Refusal::NoCode),
+    }
 }
 
 /// Returns the last entries in the logs of the members, as this leader knows them.

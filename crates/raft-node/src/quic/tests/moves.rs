@@ -93,7 +93,7 @@ fn one_sided() -> (Node, Node, UdpSocket) {
     let mut a = nodes.next().expect("n1");
     let b = nodes.next().expect("n2");
     let wrong = silent_port();
-    a.config.members[1].address = wrong.local_addr().expect("an address");
+    a.config.members[1].address = wrong.local_addr().expect("an address").into();
     (Node::start(a), Node::start(b), wrong)
 }
 
@@ -115,6 +115,24 @@ async fn pair_talks_although_only_one_side_can_dial() {
 async fn peer_that_cannot_be_dialled_is_dialled_where_it_dials_from() {
     let (a, b, _wrong) = one_sided();
     both_dialled(&a, &b).await;
+}
+
+/// A name may stand for several addresses, of which one answers.
+#[tokio::test]
+async fn peer_is_dialled_by_its_host_name() {
+    let mut nodes = cluster(2).into_iter();
+    let mut a = nodes.next().expect("n1");
+    let b = nodes.next().expect("n2");
+    let named = format!("localhost:{}", b.config.listen.port());
+    a.config.members[1].address = named.parse().expect("a host name");
+    let (a, b) = (Node::start(a), Node::start(b));
+    both_dialled(&a, &b).await;
+    let seen = b.links.observed_address(NodeId(1));
+    assert_eq!(
+        seen,
+        Some(a.config.listen),
+        "where the other one dials from"
+    );
 }
 
 #[tokio::test]
