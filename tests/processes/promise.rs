@@ -93,6 +93,47 @@ fn match_of_two_with_a_witness_survives_a_crash() {
     drop(witness);
 }
 
+/// A spectator is the third machine, as long as no other player and no witness is.
+#[test]
+fn match_of_two_with_a_spectator_survives_a_crash() {
+    let machines = Machines::new();
+    let ada = machines.found("Ada");
+    let zoe = machines.player("Zoe", &watch_arguments(ada.ticket()));
+    let bo = machines.join("Bo", ada.ticket());
+    let kinds = |player: &Player| -> Vec<String> {
+        let members = player.members().into_iter();
+        members.map(|(_, kind)| kind).collect()
+    };
+    let voters = ["voter", "voter", "voter"];
+    eventually("all vote", || kinds(&bo) == voters);
+    ada.kill();
+    bo.order(1);
+    eventually("Bo plays on alone", || {
+        kinds(&bo) == ["joining", "learner", "voter"] || kinds(&zoe)[0] == "joining"
+    });
+    bo.order(2);
+    let ada = machines.player("Ada", &["node"]);
+    eventually("all vote", || kinds(&ada) == voters);
+    let cy = machines.join("Cy", ada.ticket());
+    eventually("the players vote", || {
+        kinds(&cy) == ["voter", "learner", "voter", "voter"] || zoe.leader() == Some(zoe.id())
+    });
+    agree(&[&ada, &bo, &cy, &zoe]);
+}
+
+fn watch_arguments(ticket: &str) -> [&str; 8] {
+    [
+        "join",
+        ticket,
+        "--spectate",
+        "--headless",
+        "--listen",
+        "127.0.0.1:0",
+        "--name",
+        "Zoe",
+    ]
+}
+
 /// Of three, one crashes, and a second one when the first has lost its vote: the match stops until one
 /// of them returns.
 #[test]

@@ -11,6 +11,11 @@
 //! others wait as learners and get the vote of one that is lost. Would change if: matches were so
 //! large that two of five were likely to crash within the time in which a vote moves.
 //!
+//! Decision: while two players vote and there is no witness, a spectator gets a vote. Why: two voters
+//! stop when one of them crashes, and with a third machine they go on. The match still waits for no
+//! spectator, since the two players are a majority. Would change if: spectators were strangers whom
+//! the players do not trust with a vote.
+//!
 //! Decision: the use of an invite and the addition of the member are one entry of the log. Why: two
 //! players who use the last place of an invite at once cannot both get it. Would change if: never.
 
@@ -176,7 +181,7 @@ fn admit(
     let standing = match admission.part {
         Part::Player => {
             let wanted = wanted_voters(players(membership, &record).count() + 1);
-            if voting_players(membership).count() < wanted {
+            if voting_players(membership, &record).count() < wanted {
                 Standing::Joining
             } else {
                 Standing::Learner
@@ -218,16 +223,22 @@ pub(crate) fn players<'a>(
 }
 
 /// The players that vote, or will once they keep up.
-fn voting_players(membership: &Membership) -> impl Iterator<Item = NodeId> + '_ {
-    membership
-        .members()
-        .filter(|(_, member)| matches!(member.standing, Some(Standing::Voter | Standing::Joining)))
+fn voting_players<'a>(
+    membership: &'a Membership,
+    record: &'a MatchRecord,
+) -> impl Iterator<Item = NodeId> + 'a {
+    players(membership, record)
+        .filter(|(_, member)| is_voting(member))
         .map(|(id, _)| id)
 }
 
-/// Returns the change of one vote that brings the number of voters among the members that answer
-/// closer to the wanted one. `counts` returns whether a member answers and, if it is to become a
-/// voter, has not needed too long for that; `progress` returns how far its log is.
+fn is_voting(member: &Member) -> bool {
+    matches!(member.standing, Some(Standing::Voter | Standing::Joining))
+}
+
+/// Returns the change of one vote that brings the voters among the members that answer closer to
+/// the wanted ones. `counts` returns whether a member answers and, if it is to become a voter, has
+/// not needed too long for that; `progress` returns how far its log is.
 pub fn next_vote(
     own: NodeId,
     membership: &Membership,
@@ -235,33 +246,59 @@ pub fn next_vote(
     progress: impl Fn(NodeId) -> u64,
 ) -> Option<Change> {
     let record = MatchRecord::of(membership)?;
-    let wanted = wanted_voters(
-        players(membership, &record)
-            .filter(|(id, _)| counts(*id))
-            .count(),
-    );
-    let voting = voting_players(membership).filter(|id| counts(*id)).count();
     let set = |(id, member): (NodeId, &Member), standing| {
         Some(Change::Set(id, member.incarnation, standing))
     };
+    let is_learner = |member: &Member| member.standing == Some(Standing::Learner);
+    let present: Vec<_> = players(membership, &record)
+        .filter(|(id, _)| counts(*id))
+        .collect();
+    let wanted = wanted_voters(present.len());
+    let voting = present.iter().filter(|(_, member)| is_voting(member));
+    let voting = voting.count();
     if voting < wanted {
-        let waiting = players(membership, &record)
-            .filter(|(id, member)| member.standing == Some(Standing::Learner) && counts(*id));
+        let waiting = present.into_iter().filter(|(_, member)| is_learner(member));
         return set(
             waiting.max_by_key(|(id, _)| progress(*id))?,
             Standing::Joining,
         );
     }
     // One that returns has got its vote back before another one loses it.
-    let voters: Vec<_> = membership
-        .members()
-        .filter(|(id, member)| member.standing == Some(Standing::Voter) && counts(*id))
+    let voters: Vec<_> = present
+        .into_iter()
+        .filter(|(_, member)| member.standing == Some(Standing::Voter))
         .collect();
-    if voters.len() <= wanted {
-        return None;
+    if voters.len() > wanted {
+        let last = voters.into_iter().rfind(|(id, _)| *id != own)?;
+        return set(last, Standing::Learner);
     }
-    let last = voters.into_iter().rfind(|(id, _)| *id != own)?;
-    set(last, Standing::Learner)
+    // The two may be present, or one of them silent and not removed yet.
+    let is_tie = voting_players(membership, &record).count() == 2;
+    let has_witness = membership.members().any(|(_, member)| member.is_witness());
+    let mut spectators: Vec<_> = membership
+        .members()
+        .filter(|(id, _)| record.spectators.contains(id))
+        .collect();
+    let voting = spectators.iter().position(|(_, member)| is_voting(member));
+    match voting {
+        Some(place) if !is_tie || has_witness => {
+            let spectator = spectators.swap_remove(place);
+            // A leader keeps its vote: the next one takes it.
+            (spectator.0 != own)
+                .then(|| set(spectator, Standing::Learner))
+                .flatten()
+        }
+        None if is_tie && !has_witness => {
+            let waiting = spectators
+                .into_iter()
+                .filter(|(id, member)| is_learner(member) && counts(*id));
+            set(
+                waiting.max_by_key(|(id, _)| progress(*id))?,
+                Standing::Joining,
+            )
+        }
+        Some(_) | None => None,
+    }
 }
 
 /// Refuses one more member of this kind than the match has room for.
@@ -270,7 +307,7 @@ fn check_room(membership: &Membership, record: &MatchRecord, part: Part) -> Resu
     let spectators = spectators.filter(|id| membership.contains(**id)).count();
     let players = players(membership, record).count();
     let has_witness = membership.members().any(|(_, member)| member.is_witness());
-    let voters = voting_players(membership).count();
+    let voters = voting_players(membership, record).count();
     match part {
         Part::Witness if voters < 2 => Err(Refusal::Impossible(
             "a witness helps only once two players vote; retry when a second one does".to_owned(),
@@ -404,7 +441,7 @@ fn set_standing(
                 || record.as_ref().is_some_and(|record| {
                     let wanted = wanted_voters(players(membership, record).count());
                     present.standing == Some(Standing::Learner)
-                        && voting_players(membership).count() >= wanted
+                        && voting_players(membership, record).count() >= wanted
                 })
         }
         // A learner that waits for a vote is no spectator yet.

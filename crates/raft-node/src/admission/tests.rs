@@ -353,16 +353,16 @@ fn member_needs_no_invite_and_no_spectator_becomes_a_ninth_player() {
 #[test]
 fn leader_chooses_an_odd_number_of_voters() {
     let mut membership = founded(None, None);
-    let mut voting = Vec::new();
+    let mut counts = Vec::new();
     for number in 2..=7 {
         let player = admission(&format!("P{number}"));
         membership = fulfil(&membership, &MatchRequest::Admit(player)).1;
         while let Some(change) = next_vote(ADA, &membership, |_| true, |id| id.0) {
             membership = membership.after(&change).unwrap().left();
         }
-        voting.push(voting_players(&membership).count());
+        counts.push(voting(&membership));
     }
-    assert_eq!(voting, [2, 3, 3, 5, 5, 5]);
+    assert_eq!(counts, [2, 3, 3, 5, 5, 5]);
     let mut spectator = admission("Zoe");
     spectator.part = Part::Spectator;
     membership = fulfil(&membership, &MatchRequest::Admit(spectator)).1;
@@ -372,7 +372,7 @@ fn leader_chooses_an_odd_number_of_voters() {
         matches!(promoted, Some(Change::Set(NodeId(6), _, Standing::Joining))),
         "{promoted:?}"
     );
-    // A spectator never gets a vote by itself, and one that is asked to watch stays a spectator.
+    // A spectator gets no vote among five, and one that is asked to watch stays a spectator.
     let six = MatchRequest::SetStanding {
         member: NodeId(6),
         standing: Standing::Learner,
@@ -407,6 +407,66 @@ fn leader_chooses_an_odd_number_of_voters() {
         matches!(demoted, Some(Change::Set(NodeId(7), _, Standing::Learner))),
         "{demoted:?}"
     );
+}
+
+/// Number of members that vote or will.
+fn voting(membership: &Membership) -> usize {
+    membership
+        .members()
+        .filter(|(_, member)| is_voting(member))
+        .count()
+}
+
+fn watching(name: &str) -> MatchRequest {
+    MatchRequest::Admit(Admission {
+        part: Part::Spectator,
+        ..admission(name)
+    })
+}
+
+/// Makes all changes of votes that the leader wants, with members that keep up at once.
+fn balanced(own: NodeId, membership: Membership, counts: impl Fn(NodeId) -> bool) -> Membership {
+    let mut membership = membership;
+    for _ in 0..10 {
+        let joining = membership
+            .members()
+            .find(|(_, member)| member.standing == Some(Standing::Joining))
+            .map(|(id, member)| Change::Set(id, member.incarnation, Standing::Voter));
+        let Some(change) = joining.or_else(|| next_vote(own, &membership, &counts, |id| id.0))
+        else {
+            return membership;
+        };
+        membership = membership.after(&change).unwrap().left();
+    }
+    panic!("the votes change forever: {membership:?}");
+}
+
+#[test]
+fn spectator_votes_while_two_players_need_a_third_machine() {
+    let here = |_| true;
+    let votes = |membership: &Membership| membership.voters().map(|id| id.0).collect::<Vec<_>>();
+    let (_, membership) = fulfil(&founded(None, None), &watching("Zoe"));
+    let membership = balanced(ADA, membership, here);
+    assert_eq!(votes(&membership), [1], "one player needs none");
+    let (_, two) = fulfil(&membership, &MatchRequest::Admit(admission("Bo")));
+    let (_, two) = fulfil(&two, &watching("Yan"));
+    let two = balanced(ADA, two, |id| id != NodeId(4));
+    assert_eq!(votes(&two), [1, 2, 3], "the one that answers");
+    // While a player is silent but still a voter, the spectator is needed most.
+    let silent = balanced(ADA, two.clone(), |id| id != NodeId(3));
+    assert_eq!(votes(&silent), [1, 2, 3]);
+    // Once its vote is lost, the other one plays on alone.
+    let lost = Change::Set(NodeId(3), Incarnation(9), Standing::Learner);
+    let lost = balanced(ADA, two.after(&lost).unwrap(), |id| id != NodeId(3));
+    assert_eq!(votes(&lost), [1]);
+    let (_, three) = fulfil(&two, &MatchRequest::Admit(admission("Cy")));
+    assert_eq!(votes(&balanced(ADA, three.clone(), here)), [1, 3, 5]);
+    // A spectator that leads keeps its vote until another one leads.
+    assert_eq!(votes(&balanced(NodeId(2), three, here)), [1, 2, 3, 5]);
+    let mut witness = admission("Wit");
+    witness.part = Part::Witness;
+    let (_, witnessed) = fulfil(&two, &MatchRequest::Admit(witness));
+    assert_eq!(votes(&balanced(ADA, witnessed, here)), [1, 3, 5]);
 }
 
 /// A cluster from files has no record of who watches.
