@@ -1,6 +1,5 @@
 //! The promise of `docs/matches.md`, row by row: which crashes and leaves a match survives.
 
-
 use serde_json::Value;
 
 use crate::cluster::eventually;

@@ -5,6 +5,7 @@
 //! the first violation panics with the last lines of the trace, or is kept for
 //! [`Simulation::violation`] if the setup is lenient.
 
+mod addresses;
 mod faults;
 mod host;
 mod links;
@@ -26,11 +27,13 @@ use raftian_raft::{
 use crate::coverage::Counters;
 use crate::disk::DiskStore;
 use crate::invariants::{Invariants, Violation};
+use addresses::Addresses;
 use host::SimDriver;
 use links::Links;
 use replay::CommittedLog;
 use trace::{Line, Trace};
 
+pub use addresses::FIRST_PORT;
 pub use host::{Host, Recording};
 pub use links::{Envelope, Kind};
 pub use raftian_node::driver::Recorded;
@@ -42,6 +45,7 @@ pub struct Simulation {
     now: Moment,
     hosts: BTreeMap<NodeId, Host>,
     links: Links,
+    addresses: Addresses,
     invariants: Invariants,
     committed: CommittedLog,
     violation: Option<Violation>,
@@ -99,6 +103,7 @@ impl Simulation {
             now: Moment(0),
             hosts,
             links: Links::default(),
+            addresses: Addresses::default(),
             invariants: Invariants::default(),
             committed: CommittedLog::default(),
             violation: None,

@@ -19,6 +19,7 @@ mod clients;
 mod failure;
 mod liveness;
 mod memberships;
+mod moves;
 mod nemesis;
 mod network;
 mod old_copy;
@@ -91,7 +92,16 @@ pub struct Report {
 }
 
 /// Marks that a run of many storms must have counted; one at zero has not been tested.
-pub const RARE: [Mark; 80] = [
+pub const RARE: [Mark; 89] = [
+    Mark::CorrectedFileOfFounder,
+    Mark::MovedAddress,
+    Mark::MovedAllInTurn,
+    Mark::RecordedAddress,
+    Mark::RefusedNewStoreUnderGuard,
+    Mark::ReplacedIncarnation,
+    Mark::ReturnedToMatchUnderAnotherId,
+    Mark::ReturnedToMatchWithNewDisk,
+    Mark::SawOtherFounders,
     Mark::JoinedByInvite,
     Mark::RecordedInvite,
     Mark::RevokedInvite,
@@ -300,6 +310,8 @@ struct Run {
     copies: BTreeMap<NodeId, Backup>,
     /// Total time by which clocks were set back, and the longest that one may stall.
     set_back: Duration,
+    /// Machines that were admitted to the match.
+    admitted: BTreeSet<NodeId>,
     /// Removed machines that were switched off in the liveness phase.
     switched_off: BTreeSet<NodeId>,
     counters: Counters,
@@ -319,6 +331,9 @@ impl Run {
         // After the outsiders, which learn the founding too.
         if options.founders_agree {
             setup = setup.founders_agree();
+        }
+        if let Some((id, listed)) = options.differing.clone() {
+            setup = setup.differing_file(id, listed);
         }
         setup = if options.real_store {
             setup.real_store()
@@ -349,6 +364,7 @@ impl Run {
             wiped: BTreeSet::new(),
             copies: BTreeMap::new(),
             set_back: Duration::ZERO,
+            admitted: BTreeSet::new(),
             switched_off: BTreeSet::new(),
             counters: Counters::default(),
         }

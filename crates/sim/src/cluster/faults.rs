@@ -1,12 +1,14 @@
 //! Faults: lost, duplicated and held messages, cut links, held disks, crashes.
 
-use raftian_raft::NodeId;
+use raftian_node::store::StoreError;
+use raftian_raft::{Incarnation, NodeId};
 use rand::rngs::ChaCha8Rng;
 
 use super::Simulation;
 use super::host::Process;
 use super::links::Envelope;
 use super::trace::Line;
+use crate::coverage::Mark;
 use crate::disk::{Backup, CrashStyle, SimDisk};
 use crate::invariants::Violation;
 
@@ -294,6 +296,45 @@ impl Simulation {
     pub fn restart(&mut self, id: NodeId) {
         assert!(!self.is_up(id), "only a machine that is down can start");
         self.start(id);
+    }
+
+    /// Corrects the file of a machine that lists other members than the rest, and starts it with an
+    /// empty disk: its own holds the wrong list. Returns false if its file is right.
+    pub fn correct_file(&mut self, id: NodeId) -> bool {
+        let is_wrong = self.setup.differing.remove(&id).is_some();
+        if is_wrong {
+            self.wipe(id);
+        }
+        is_wrong
+    }
+
+    /// Creates a new store under the rollback guard of the store before, as someone does who deletes
+    /// a store or copies a directory. Returns false and does nothing if the guard counts no write
+    /// of the store before, or the disk may fail. The store must be refused; the machine is down then.
+    pub fn recreate_under_guard(&mut self, id: NodeId) -> bool {
+        let host = self.host(id);
+        if !host.disk().is_guarded() || host.disk_may_fail() {
+            return false;
+        }
+        self.crash(id);
+        let host = self.host_mut(id);
+        let fresh = Incarnation(host.incarnation().0 + 1);
+        let refused = host.disk_mut().recreate_under_guard(fresh);
+        host.damaged = true;
+        self.trace.push(
+            self.now,
+            Line::Did(id, "has a new store under an old guard"),
+        );
+        match refused {
+            Some(StoreError::Foreign { .. }) => {
+                self.counters.count(Mark::RefusedNewStoreUnderGuard)
+            }
+            other => self.violated(Violation::new(
+                "a new store under the guard of another is refused",
+                format!("{id}: {other:?}"),
+            )),
+        }
+        true
     }
 
     /// Restarts a machine under its old id with an empty disk. Raft does not tolerate this: the

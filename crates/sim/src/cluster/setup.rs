@@ -12,6 +12,8 @@ pub struct Setup {
     pub(crate) seed: u64,
     pub(crate) images: BTreeMap<NodeId, Restored>,
     pub(crate) membership: Membership,
+    /// Memberships in the files of machines that list others than the rest.
+    pub(crate) differing: BTreeMap<NodeId, Membership>,
     pub(crate) changes: Vec<Box<dyn Fn(&mut Config)>>,
     pub(crate) recorded: bool,
     pub(crate) strict: bool,
@@ -45,6 +47,7 @@ impl Setup {
             seed,
             images,
             membership,
+            differing: BTreeMap::new(),
             changes: Vec::new(),
             recorded: false,
             real_store: false,
@@ -63,6 +66,13 @@ impl Setup {
             image.incarnation = Incarnation(id.0 * INCARNATIONS);
         }
         self.configure(|config| config.founders_agree = true)
+    }
+
+    /// Gives the file of one machine another list of members than those of the others.
+    #[must_use]
+    pub fn differing_file(mut self, id: NodeId, membership: Membership) -> Self {
+        self.differing.insert(id, membership);
+        self
     }
 
     /// Adds a machine with an empty disk that is not yet a member.
@@ -187,7 +197,8 @@ impl Setup {
     }
 
     pub(crate) fn config(&self, id: NodeId, seed: u64) -> Config {
-        let mut config = Config::new(id, self.membership.clone(), seed);
+        let listed = self.differing.get(&id).unwrap_or(&self.membership);
+        let mut config = Config::new(id, listed.clone(), seed);
         for change in &self.changes {
             change(&mut config);
         }

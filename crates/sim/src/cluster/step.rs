@@ -44,6 +44,7 @@ impl Simulation {
         if self.trace.is_kept() {
             self.trace.push(self.now, Line::Delivered(envelope.clone()));
         }
+        self.observe_address(envelope.to, envelope.from, envelope.sent);
         let Envelope {
             from, to, message, ..
         } = envelope;
@@ -235,7 +236,10 @@ impl Simulation {
             self.read_answered(answer);
         }
         for (to, message) in sent {
-            self.links.send(id, to, self.now, message);
+            // Neither side knows where the other is.
+            if self.is_connected(id, to) {
+                self.links.send(id, to, self.now, message);
+            }
         }
         if snapshot_due {
             self.take_snapshot(id, None);

@@ -217,6 +217,19 @@ impl StoreFile {
         self.owed = MemoryStore::holding(owed);
     }
 
+    /// Creates a new store of this incarnation in place of the present one, whose mark stays.
+    ///
+    /// # Errors
+    /// The mark does not belong to the new store.
+    pub(super) fn recreate_under_guard(
+        &mut self,
+        incarnation: Incarnation,
+    ) -> Result<(), StoreError> {
+        self.disk.put_back(Vec::new());
+        let (mut store, _) = self.open(&self.disk, incarnation)?;
+        self.guard(&mut store, &self.mark)
+    }
+
     /// Restores an earlier image of the mark.
     pub(super) fn put_back_guard(&mut self, bytes: Vec<u8>) {
         self.mark.put_back(bytes);

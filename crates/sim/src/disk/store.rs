@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use raftian_node::store::{MemoryStore, Store, StoreError, WRITE_QUEUE};
-use raftian_raft::{Index, NodeId, Restored, Write, WriteNumber};
+use raftian_raft::{Incarnation, Index, NodeId, Restored, Write, WriteNumber};
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
@@ -259,6 +259,23 @@ impl DiskStore {
             owed: self.image().clone(),
             bytes,
             guard,
+        }
+    }
+
+    /// Returns whether the store has a rollback guard that counts a write.
+    pub(crate) fn is_guarded(&self) -> bool {
+        match &self.inner {
+            Inner::File(file) => file.confirmed_more_than(0),
+            Inner::Image(_) => false,
+        }
+    }
+
+    /// Creates a new store of this incarnation on the disk of a machine that is off, under the
+    /// rollback guard of the store before. Returns the error with which it is refused.
+    pub(crate) fn recreate_under_guard(&mut self, incarnation: Incarnation) -> Option<StoreError> {
+        match &mut self.inner {
+            Inner::File(file) => file.recreate_under_guard(incarnation).err(),
+            Inner::Image(_) => None,
         }
     }
 

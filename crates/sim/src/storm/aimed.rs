@@ -251,6 +251,7 @@ impl Run {
         // The last two restore old disks. A member that lost its vote may elect a second leader.
         if phase < 3 {
             self.read_by_lease_while_another_is_elected(core);
+            self.move_all_in_turn(core)?;
         }
         Ok(())
     }

@@ -135,6 +135,14 @@ pub enum NotConverged {
         /// The member.
         id: NodeId,
     },
+    /// Members that moved in turn and recorded their addresses do not find each other.
+    #[error("{core:?} moved in turn and do not find each other: {}", unsettled.states())]
+    NotFound {
+        /// The healed quorum.
+        core: BTreeSet<NodeId>,
+        /// State of each node.
+        unsettled: Unsettled,
+    },
     /// A leader was deposed although there were no faults.
     #[error("{leader} led {term} and was deposed without faults")]
     Deposed {

@@ -24,8 +24,10 @@ impl Run {
         // A stream that no event uses, so that omitted events do not change the draws here.
         self.rng.set_stream(u64::MAX);
         self.rng.set_word_pos(0);
+        self.correct_file();
         let mut core = self.choose_core();
         self.cluster.heal();
+        self.cluster.find_addresses();
         for id in self.cluster.ids() {
             if core.contains(&id) {
                 self.heal(id);

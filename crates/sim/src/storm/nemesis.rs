@@ -110,6 +110,8 @@ impl Run {
             Event::OverlapChanges => self.overlap_changes(),
             Event::RecordContacts => self.record_contacts(),
             Event::AskAboutMatch => self.ask_about_match(),
+            Event::MoveAddress => self.move_any(),
+            Event::CorrectFile => self.correct_file(),
         }
     }
 
@@ -211,8 +213,25 @@ impl Run {
         }
         self.counters.count(Mark::LostDisk);
         self.wiped.insert(id);
+        // The guard refuses a new store until it is replaced as well.
+        let refused = self.rng.random_bool(0.5) && self.cluster.recreate_under_guard(id);
         self.cluster.wipe(id);
-        Some(format!("{id} restarts with an empty disk"))
+        let how = if refused {
+            ", after its guard refused a new store"
+        } else {
+            ""
+        };
+        Some(format!("{id} restarts with an empty disk{how}"))
+    }
+
+    /// Corrects the file of the founder that lists others.
+    pub(super) fn correct_file(&mut self) -> Option<String> {
+        let (id, _) = self.options.differing.clone()?;
+        if !self.cluster.correct_file(id) {
+            return None;
+        }
+        self.counters.count(Mark::CorrectedFileOfFounder);
+        Some(format!("the file of {id} is corrected"))
     }
 
     fn rot_any(&mut self) -> Option<String> {

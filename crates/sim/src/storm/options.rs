@@ -53,6 +53,12 @@ pub(super) struct Options {
     pub(super) lease_reads: bool,
     /// Entries from one state hash to the next, if states are compared.
     pub(super) hash_every: Option<u64>,
+    /// Whether machines move to other addresses, in a match with players.
+    pub(super) moves: bool,
+    /// Two machines of one player, of which only one may be a member.
+    pub(super) shared_key: Option<(NodeId, NodeId)>,
+    /// A founder whose file lists other founders, and that list.
+    pub(super) differing: Option<(NodeId, Membership)>,
     /// Whether contacts are recorded, and members added with one.
     pub(super) records: bool,
     /// Whether requests of leaders are kept for replay when the same node leads a later term.
@@ -94,6 +100,8 @@ pub(super) enum Event {
     OverlapChanges,
     RecordContacts,
     AskAboutMatch,
+    MoveAddress,
+    CorrectFile,
 }
 
 /// Draws a value uniform in its logarithm, so that every order of magnitude is equally likely.
@@ -213,6 +221,12 @@ impl Options {
         };
         weights.push((Event::RecordContacts, record));
         weights.push((Event::AskAboutMatch, ask));
+        // A separate RNG: storms without moves stay the same.
+        let rng_of_moves = &mut ChaCha8Rng::seed_from_u64(seed.rotate_left(20) ^ (u64::MAX / 29));
+        let moves = players && rng_of_moves.random_bool(0.5);
+        if moves {
+            weights.push((Event::MoveAddress, log_uniform(rng_of_moves, 0.001, 0.01)));
+        }
         let mut config = settings(rng, membership.clone(), election_timeout, lease_reads);
         let rng_of_log = &mut ChaCha8Rng::seed_from_u64(seed.rotate_left(32) ^ (u64::MAX / 13));
         let is_bounded = config.snapshot_entries.is_some() && rng_of_log.random_bool(0.3);
@@ -243,7 +257,7 @@ impl Options {
         let rng_of_founding = &mut ChaCha8Rng::seed_from_u64(seed.rotate_left(8) ^ (u64::MAX / 17));
         let may_agree = membership.members().all(|(_, member)| member.may_lead());
         let founders_agree = may_agree && rng_of_founding.random_bool(0.2);
-        Options {
+        let mut options = Options {
             pace: shortest.div_f64(log_uniform(rng, 10.0, 200.0)),
             reorder: sometimes(rng, 0.01, 1.0),
             lose: sometimes(rng, 0.005, 0.3),
@@ -256,6 +270,9 @@ impl Options {
             election_timeout,
             drift,
             outsiders: rng.random_range(0..=2) + u64::from(learners == 0 && rng.random_bool(0.3)),
+            moves,
+            shared_key: None,
+            differing: None,
             founders_agree,
             membership,
             real_store,
@@ -273,7 +290,18 @@ impl Options {
             } else {
                 Vec::new()
             },
+        };
+        if options.founders_agree && rng_of_founding.random_bool(0.3) {
+            options.differing =
+                differing_file(rng_of_founding, &options.membership, options.outsiders);
+            let weight = log_uniform(rng_of_founding, 0.002, 0.05);
+            options.weights.push((Event::CorrectFile, weight));
         }
+        let members = options.membership.members().len() as u64;
+        if players && options.outsiders >= 2 && rng_of_moves.random_bool(0.7) {
+            options.shared_key = Some((NodeId(members + 1), NodeId(members + 2)));
+        }
+        options
     }
 
     pub(super) fn configure(&self, config: &mut Config) {
@@ -346,6 +374,29 @@ fn members(rng: &mut ChaCha8Rng, nodes: u64) -> Membership {
         .map(NodeId)
         .map(|id| (id, Incarnation::default(), standing(id)));
     Membership::of(members).expect("a storm has a voter")
+}
+
+/// Draws a founder whose file lists one founder more or less than the files of the others; `None`
+/// if there is no machine to add or leave out.
+fn differing_file(
+    rng: &mut ChaCha8Rng,
+    membership: &Membership,
+    outsiders: u64,
+) -> Option<(NodeId, Membership)> {
+    let mut listed: Vec<_> = membership.members().map(|(id, _)| id).collect();
+    let founder = listed[rng.random_range(0..listed.len())];
+    let others: Vec<_> = listed.iter().copied().filter(|id| *id != founder).collect();
+    if outsiders > 0 && rng.random_bool(0.5) {
+        listed.push(NodeId(listed.len() as u64 + 1));
+    } else if others.len() < 2 {
+        // A founder that lists itself alone founds a cluster of its own.
+        return None;
+    } else {
+        let left_out = others[rng.random_range(0..others.len())];
+        listed.retain(|id| *id != left_out);
+    }
+    let membership = Membership::new(listed).expect("a file lists its own machine");
+    Some((founder, membership))
 }
 
 fn settings(

@@ -1,8 +1,12 @@
 //! Players who join by invites, return, leave and change their standing, by the rules of admission
 //! that live leaders follow.
 //!
-//! A machine keeps its id when it is admitted again, unlike a live player, who gets another one.
+//! A machine keeps its id when it is admitted again, unlike a live player, who gets another one. So
+//! some players have two machines with the same key, of which one may be a member at a time.
 
+use std::net::SocketAddr;
+
+use raftian_node::address::Address;
 use raftian_node::admission::{self, Step};
 use raftian_node::cluster::Fingerprint;
 use raftian_node::contact::Contact;
@@ -27,7 +31,12 @@ impl Run {
         let Some(record) = MatchRecord::of(&membership) else {
             return self.open_match(leader);
         };
-        let (machine, request) = self.draw_request(&membership, &record)?;
+        let moved = self.request_of_a_moved_machine(leader, &membership);
+        let (machine, request) = match moved {
+            Some(request) => request,
+            None => self.draw_request(&membership, &record)?,
+        };
+        let is_new_disk = self.is_new_disk(&membership, &request);
         let step = admission::next_step(leader, &founding, &membership, &request, 0);
         let done = match step {
             Step::Change(change) => self.begin(leader, machine, &membership, change)?,
@@ -38,6 +47,9 @@ impl Run {
             Step::Reply(reply) => {
                 let mark = match &reply {
                     MatchReply::Refused(_) => Some(Mark::WasRefusedByMatch),
+                    MatchReply::Admitted(_) if is_new_disk => {
+                        Some(Mark::ReturnedToMatchWithNewDisk)
+                    }
                     MatchReply::Admitted(_) => Some(Mark::ReturnedToMatch),
                     _ => None,
                 };
@@ -60,8 +72,19 @@ impl Run {
             invites: Vec::new(),
             spectators: Vec::new(),
         };
+        // Machines that move have their addresses in the log, one for each player.
+        let members = self.cluster.node(leader).membership().members();
+        let second = self.options.shared_key.map(|(_, second)| second);
+        let members: Vec<_> = members.map(|(id, _)| id).collect();
+        let contacts = members
+            .into_iter()
+            .filter(|id| self.options.moves && Some(*id) != second);
+        let contacts = contacts.map(|id| {
+            let contact = self.contact(id).encode();
+            (id, contact.expect("a small contact"))
+        });
         let change = Change::Record {
-            contacts: Vec::new(),
+            contacts: contacts.collect(),
             annex: Some(record.encode().expect("a small record")),
         };
         let begun = self.cluster.change_membership(leader, change);
@@ -74,6 +97,9 @@ impl Run {
         membership: &Membership,
         record: &MatchRecord,
     ) -> Option<(NodeId, MatchRequest)> {
+        if let Some(request) = self.request_of_two_machines(membership, record) {
+            return Some(request);
+        }
         let machine = self.any(|_, _| true)?;
         let number = self.rng.random_range(0..=record.next_invite);
         let request = match self.rng.random_range(0..8) {
@@ -95,7 +121,7 @@ impl Run {
                 let part = [Part::Player, Part::Player, Part::Spectator];
                 MatchRequest::Admit(Admission {
                     invite,
-                    contact: contact(machine),
+                    contact: self.contact(machine),
                     incarnation: self.cluster.host(machine).incarnation(),
                     part: part[self.rng.random_range(0..part.len())],
                     clock: 0,
@@ -106,6 +132,31 @@ impl Run {
         let is_founder = membership.contains(machine) && membership.contact(machine).is_none();
         let admits = matches!(request, MatchRequest::Admit(_));
         (!(is_founder && admits)).then_some((machine, request))
+    }
+
+    /// Sometimes removes the first machine of a player with two, and lets the player return on the
+    /// second one.
+    fn request_of_two_machines(
+        &mut self,
+        membership: &Membership,
+        record: &MatchRecord,
+    ) -> Option<(NodeId, MatchRequest)> {
+        let (first, second) = self.options.shared_key?;
+        if !self.admitted.contains(&first) || self.chance(0.7) {
+            return None;
+        }
+        if membership.contains(first) {
+            return Some((first, MatchRequest::Remove { member: first }));
+        }
+        let usable = |invite: &&Invite| invite.uses_left != Some(0);
+        let admission = Admission {
+            invite: record.invites.iter().find(usable)?.number,
+            contact: self.contact(second),
+            incarnation: self.cluster.host(second).incarnation(),
+            part: Part::Player,
+            clock: 0,
+        };
+        Some((second, MatchRequest::Admit(admission)))
     }
 
     /// Requests the change that fulfils a request, unless the cluster cannot bear it.
@@ -140,7 +191,18 @@ impl Run {
         if begun.is_ok() {
             let had = MatchRecord::of(membership).map_or(0, |record| record.invites.len());
             match &change {
-                Change::Add { .. } => self.counters.count(Mark::JoinedByInvite),
+                Change::Add { .. } => {
+                    self.counters.count(Mark::JoinedByInvite);
+                    if self.options.shared_key.is_some_and(|(first, second)| {
+                        second == machine && self.admitted.contains(&first)
+                    }) {
+                        self.counters.count(Mark::ReturnedToMatchUnderAnotherId);
+                    }
+                    self.admitted.insert(machine);
+                }
+                Change::Record { contacts, .. } if !contacts.is_empty() => {
+                    self.counters.count(Mark::RecordedAddress);
+                }
                 Change::Record { annex, .. } => self.counters.count(
                     if annex.as_ref().is_some_and(|annex| invites(annex) < had) {
                         Mark::RevokedInvite
@@ -153,17 +215,39 @@ impl Run {
         }
         Some(format!("{change:?}: {begun:?}"))
     }
+
+    /// Returns whether a player asks again with another disk than the one that is a member.
+    fn is_new_disk(&self, membership: &Membership, request: &MatchRequest) -> bool {
+        let MatchRequest::Admit(Admission {
+            contact,
+            incarnation,
+            ..
+        }) = request
+        else {
+            return false;
+        };
+        let member = Contact::find(membership, contact.fingerprint);
+        member
+            .and_then(|id| membership.member(id))
+            .is_some_and(|member| member.incarnation != *incarnation)
+    }
+
+    /// How the player of a machine is recognized, and where the machine is.
+    pub(super) fn contact(&self, machine: NodeId) -> Contact {
+        let player = match self.options.shared_key {
+            Some((first, second)) if second == machine => first,
+            _ => machine,
+        };
+        let address = SocketAddr::from(([127, 0, 0, 1], self.cluster.port(machine)));
+        let addresses = self.options.moves.then(|| Address::from(address));
+        Contact {
+            name: format!("player {}", player.0),
+            fingerprint: Fingerprint::of(&player.0.to_be_bytes()),
+            addresses: addresses.into_iter().collect(),
+        }
+    }
 }
 
 fn invites(annex: &Bytes) -> usize {
     raftian_node::wire::decode_value::<MatchRecord>(annex).map_or(0, |record| record.invites.len())
-}
-
-/// How a machine's player is recognized.
-fn contact(machine: NodeId) -> Contact {
-    Contact {
-        name: format!("player {}", machine.0),
-        fingerprint: Fingerprint::of(&machine.0.to_be_bytes()),
-        addresses: Vec::new(),
-    }
 }
