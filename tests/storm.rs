@@ -92,7 +92,7 @@ fn clusters_of_every_size_survive_storms() {
 }
 
 /// Seeds that once failed, each with its initial number of voters.
-const PAST_SEEDS: [(u64, u64); 7] = [
+const PAST_SEEDS: [(u64, u64); 9] = [
     // An acknowledgement was in flight when the sender's store was replaced by an older copy.
     (30_242, 5),
     // The newest log was on a learner that had not yet received its promotion to voter, and the
@@ -111,6 +111,10 @@ const PAST_SEEDS: [(u64, u64); 7] = [
     (1_795_928_289_667_902_285, 6),
     // A leader without a vote appended another membership, which only a witness had besides it.
     (7_002_003, 4),
+    // A machine whose disk had rotted unnoticed held the newest log, and was not granted to the rest.
+    (15_997, 3),
+    // The only other voter failed on a disk that had rotted unnoticed.
+    (62_518, 3),
 ];
 
 #[test]

@@ -251,6 +251,22 @@ pub(crate) fn configurations() -> Vec<Configuration> {
             plants: &[InjectedBug::LostDiskTrusted],
         },
         Configuration {
+            name: "a new store under an old member",
+            bounds: Bounds {
+                terms: 2,
+                wipes: 1,
+                ticks: 4,
+                campaigns: 1,
+                proposals: 1,
+                time: Time::Apart,
+                wire: Wire::Holds(2),
+                beginning: Beginning::Led,
+                ..Bounds::voters(3)
+            },
+            must_meet: &[CoverageMark::Stranger, CoverageMark::Replaced],
+            plants: &[InjectedBug::LostDiskTrusted],
+        },
+        Configuration {
             name: "joining node needs a snapshot",
             bounds: Bounds {
                 terms: 2,

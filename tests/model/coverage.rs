@@ -45,6 +45,8 @@ pub(crate) enum CoverageMark {
     ReadByLease,
     /// A message was addressed to an earlier incarnation, and the node reported its own.
     Stranger,
+    /// A leader replaced the incarnation of a member whose disk was lost.
+    Replaced,
     /// Figure 8 (c): an entry of an earlier term is on a majority of disks and not committed,
     /// though a leader has it, and another disk holds a later entry in its place.
     Figure8,
@@ -101,6 +103,7 @@ impl Coverage {
                     because: StepDown::LostQuorum,
                 } => CoverageMark::QuorumLost,
                 Decision::StaleIncarnation { .. } => CoverageMark::Stranger,
+                Decision::ReplacesIncarnation { .. } => CoverageMark::Replaced,
                 Decision::ReadByLease => CoverageMark::ReadByLease,
                 _ => continue,
             };

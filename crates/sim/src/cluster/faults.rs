@@ -206,6 +206,13 @@ impl Simulation {
         }
     }
 
+    /// Cancels the failure of the machine's next sync.
+    pub fn spare_disk(&mut self, id: NodeId) {
+        if let Some(disk) = self.host(id).disk().disk() {
+            disk.spare_next_sync();
+        }
+    }
+
     /// Fills the machine's disk or makes room on it, if it stores bytes.
     pub fn fill_disk(&mut self, id: NodeId, full: bool) {
         if let Some(disk) = self.host(id).disk().disk() {

@@ -147,6 +147,11 @@ impl SimDisk {
         self.media().faults.next_sync_fails.is_some()
     }
 
+    /// Cancels the failure of the next sync.
+    pub fn spare_next_sync(&self) {
+        self.media().faults.next_sync_fails = None;
+    }
+
     /// Fills the disk or makes room. On a full disk a write is cut short and fails, and the disk
     /// cannot grow.
     pub fn fill(&self, full: bool) {

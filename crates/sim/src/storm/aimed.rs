@@ -120,10 +120,12 @@ impl Run {
         }
         if self.cluster.is_up(old) {
             self.cluster.release_disk(old);
-            if self.cluster.is_up(old) {
+            if self.cluster.is_up(old) && self.may_go_down(old) {
                 self.crash(old);
             }
-            self.cluster.restart(old);
+            if !self.cluster.is_up(old) {
+                self.cluster.restart(old);
+            }
         }
         Some(format!(
             "entries of {new:?} replace the tail of {old} while its disk hangs"

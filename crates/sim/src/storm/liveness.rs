@@ -139,12 +139,14 @@ impl Run {
 
     /// Heals one broken machine and adds it to the core; returns false if there is none.
     fn grant_another(&mut self, core: &mut BTreeSet<NodeId>) -> bool {
-        let can_help = |id: NodeId| !self.wiped.contains(&id) && !self.switched_off.contains(&id);
-        let spare: Vec<_> = self
-            .cluster
-            .ids()
-            .filter(|id| !core.contains(id) && can_help(*id))
-            .collect();
+        let is_spare = |id: &NodeId| !core.contains(id) && !self.switched_off.contains(id);
+        let mut spare: Vec<_> = self.cluster.ids().filter(is_spare).collect();
+        // A machine whose disk was lost may hold the newest log since, if it still runs.
+        if spare.iter().any(|id| !self.wiped.contains(id)) {
+            spare.retain(|id| !self.wiped.contains(id));
+        } else {
+            spare.retain(|id| self.cluster.is_up(*id));
+        }
         if spare.is_empty() {
             return false;
         }
@@ -154,6 +156,10 @@ impl Run {
         for other in core.iter() {
             self.cluster.mend(id, *other);
             self.cluster.mend(*other, id);
+        }
+        // One with a damaged disk could not start again.
+        if self.cluster.host(id).is_damaged() {
+            self.cluster.spare_disk(id);
         }
         self.heal(id);
         core.insert(id);

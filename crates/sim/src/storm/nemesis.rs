@@ -25,7 +25,7 @@ impl Run {
             }
             Event::Crash => {
                 let id = self.any(Simulation::is_up)?;
-                Some(self.crash(id))
+                self.may_go_down(id).then(|| self.crash(id))
             }
             Event::Restart => self.restart_any(),
             Event::HoldDisk => {
@@ -36,6 +36,9 @@ impl Run {
             Event::ReleaseDisk => self.release_any(),
             Event::FailDisk => {
                 let id = self.any(Simulation::is_up)?;
+                if !self.may_go_down(id) {
+                    return None;
+                }
                 self.counters.count(Mark::MadeSyncFail);
                 self.cluster.fail_disk(id, &mut self.rng);
                 Some(format!("the next sync of {id} fails"))
@@ -43,6 +46,9 @@ impl Run {
             Event::FillDisk => {
                 let id = self.any(Simulation::is_up)?;
                 let full = self.rng.random_bool(0.5);
+                if full && !self.may_go_down(id) {
+                    return None;
+                }
                 self.counters.count(if full {
                     Mark::FilledDisk
                 } else {
@@ -292,6 +298,12 @@ impl Run {
         self.counters.count(Mark::MadeStateDiverge);
         self.cluster.diverge(id);
         Some(format!("the state of {id} diverges"))
+    }
+
+    /// Returns whether a machine can start again once it is down, or the cluster can bear its loss. A
+    /// flipped bit is found at a start only, so until then its disk counts in every majority.
+    pub(super) fn may_go_down(&self, id: NodeId) -> bool {
+        !self.cluster.host(id).is_damaged() || self.survives_without(id)
     }
 
     /// Returns whether every membership that a node uses or may still adopt keeps a quorum of disks

@@ -69,6 +69,7 @@ impl Run {
         if self.chance(self.options.crash_after_message)
             && self.is_selected(number)
             && self.cluster.is_up(to)
+            && self.may_go_down(to)
         {
             self.faults
                 .push((number, format!("{to} crashes right after a message")));
