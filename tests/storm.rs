@@ -111,7 +111,8 @@ const PAST_SEEDS: [(u64, u64); 9] = [
     (1_795_928_289_667_902_285, 6),
     // A leader without a vote appended another membership, which only a witness had besides it.
     (7_002_003, 4),
-    // A machine whose disk had rotted unnoticed held the newest log, and was not granted to the rest.
+    // A machine whose disk had rotted unnoticed held the newest log, and was not granted to the
+    // rest.
     (15_997, 3),
     // The only other voter failed on a disk that had rotted unnoticed.
     (62_518, 3),

@@ -1,4 +1,5 @@
-//! CoverageMark marks: a configuration that never reached the situation it tests has checked nothing.
+//! CoverageMark marks: a configuration that never reached the situation it tests has checked
+//! nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

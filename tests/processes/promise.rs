@@ -23,8 +23,8 @@ fn last_member_keeps_the_match_on_its_disk() {
     agree(&[&ada, &bo]);
 }
 
-/// Two voters: a crash cannot be distinguished from a broken link, so the match stops until the other one
-/// returns.
+/// Two voters: a crash cannot be distinguished from a broken link, so the match stops until the
+/// other one returns.
 #[test]
 fn match_of_two_stops_when_one_vanishes_and_goes_on_when_it_returns() {
     let machines = Machines::new();
@@ -45,8 +45,8 @@ fn match_of_two_stops_when_one_vanishes_and_goes_on_when_it_returns() {
     ada.order(3);
 }
 
-/// With a witness two of three are left after a crash. After a while two voters are left, the witness
-/// among them: a second crash stops the match.
+/// With a witness two of three are left after a crash. After a while two voters are left, the
+/// witness among them: a second crash stops the match.
 #[test]
 fn match_of_two_with_a_witness_survives_a_crash() {
     let machines = Machines::new();
@@ -133,8 +133,8 @@ fn watch_arguments(ticket: &str) -> [&str; 8] {
     ]
 }
 
-/// Of three, one crashes, and a second one when the first has lost its vote: the match stops until one
-/// of them returns.
+/// Of three, one crashes, and a second one when the first has lost its vote: the match stops until
+/// one of them returns.
 #[test]
 fn match_of_three_stops_at_the_second_crash_until_one_returns() {
     let machines = Machines::new();

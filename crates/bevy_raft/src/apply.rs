@@ -32,8 +32,8 @@ pub const APPLY_BUDGET: usize = 256;
 pub const CATCHING_UP: u64 = 64;
 
 /// Runs once per committed command and change of the members, in log order. Its systems are the
-/// only writers of replicated state; they read the command from [`CommittedEntry`]. Two systems that
-/// touch the same data must be ordered: ambiguity is an error.
+/// only writers of replicated state; they read the command from [`CommittedEntry`]. Two systems
+/// that touch the same data must be ordered: ambiguity is an error.
 #[derive(ScheduleLabel, Clone, PartialEq, Eq, Hash, Debug)]
 pub struct ApplyCommitted;
 
@@ -173,8 +173,8 @@ pub(crate) fn apply_committed(world: &mut World, mut taken: Local<Vec<node::Comm
     state::snapshot_if_due(world);
 }
 
-/// Prepares for the first entry that a node delivers: it delivers its log from the beginning, so the
-/// state must be that of the beginning. The founders are no change of the members.
+/// Prepares for the first entry that a node delivers: it delivers its log from the beginning, so
+/// the state must be that of the beginning. The founders are no change of the members.
 fn begin_log(world: &mut World) {
     if world.resource::<AppliedLog>().index > Index(0) {
         reset::reset_state(world);

@@ -63,11 +63,11 @@
 //! need no sound.
 //!
 //! # Players
-//! [`AppliedLog::roster`] has the names and keys of the players as of the last applied entry, former
-//! ones included. [`ApplyCommitted`] runs for an entry in which members join, leave or change their
-//! part as it does for a command, with [`CommittedEntry::roster_change`]; then [`RosterChanged`] is
-//! triggered. So a game binds a seat to [`Participant::fingerprint`] at the same entry on every
-//! machine.
+//! [`AppliedLog::roster`] has the names and keys of the players as of the last applied entry,
+//! former ones included. [`ApplyCommitted`] runs for an entry in which members join, leave or
+//! change their part as it does for a command, with [`CommittedEntry::roster_change`]; then
+//! [`RosterChanged`] is triggered. So a game binds a seat to [`Participant::fingerprint`] at the
+//! same entry on every machine.
 //!
 //! # Reads, ticks, chance
 //! [`ReadExt::read`] reports when the state contains everything that was committed before.

@@ -60,8 +60,8 @@ impl Address {
         }
     }
 
-    /// Returns the addresses of a host name, at most [`MAX_RESOLVED`]; an IP address returns itself.
-    /// Must be called inside a tokio runtime.
+    /// Returns the addresses of a host name, at most [`MAX_RESOLVED`]; an IP address returns
+    /// itself. Must be called inside a tokio runtime.
     ///
     /// # Errors
     /// If the name cannot be resolved, with the reason.

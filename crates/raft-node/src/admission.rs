@@ -11,10 +11,10 @@
 //! others wait as learners and get the vote of one that is lost. Would change if: matches were so
 //! large that two of five were likely to crash within the time in which a vote moves.
 //!
-//! Decision: while two players vote and there is no witness, a spectator gets a vote. Why: two voters
-//! stop when one of them crashes, and with a third machine they go on. The match still waits for no
-//! spectator, since the two players are a majority. Would change if: spectators were strangers whom
-//! the players do not trust with a vote.
+//! Decision: while two players vote and there is no witness, a spectator gets a vote. Why: two
+//! voters stop when one of them crashes, and with a third machine they go on. The match still waits
+//! for no spectator, since the two players are a majority. Would change if: spectators were
+//! strangers whom the players do not trust with a vote.
 //!
 //! Decision: the use of an invite and the addition of the member are one entry of the log. Why: two
 //! players who use the last place of an invite at once cannot both get it. Would change if: never.
@@ -246,22 +246,17 @@ pub fn next_vote(
     progress: impl Fn(NodeId) -> u64,
 ) -> Option<Change> {
     let record = MatchRecord::of(membership)?;
-    let set = |(id, member): (NodeId, &Member), standing| {
-        Some(Change::Set(id, member.incarnation, standing))
-    };
-    let is_learner = |member: &Member| member.standing == Some(Standing::Learner);
     let present: Vec<_> = players(membership, &record)
         .filter(|(id, _)| counts(*id))
         .collect();
     let wanted = wanted_voters(present.len());
-    let voting = present.iter().filter(|(_, member)| is_voting(member));
-    let voting = voting.count();
-    if voting < wanted {
-        let waiting = present.into_iter().filter(|(_, member)| is_learner(member));
-        return set(
-            waiting.max_by_key(|(id, _)| progress(*id))?,
-            Standing::Joining,
-        );
+    if present
+        .iter()
+        .filter(|(_, member)| is_voting(member))
+        .count()
+        < wanted
+    {
+        return give_vote(present.into_iter(), progress);
     }
     // One that returns has got its vote back before another one loses it.
     let voters: Vec<_> = present
@@ -270,35 +265,40 @@ pub fn next_vote(
         .collect();
     if voters.len() > wanted {
         let last = voters.into_iter().rfind(|(id, _)| *id != own)?;
-        return set(last, Standing::Learner);
+        return Some(change_of(last, Standing::Learner));
     }
-    // The two may be present, or one of them silent and not removed yet.
-    let is_tie = voting_players(membership, &record).count() == 2;
-    let has_witness = membership.members().any(|(_, member)| member.is_witness());
-    let mut spectators: Vec<_> = membership
+    let spectators: Vec<_> = membership
         .members()
         .filter(|(id, _)| record.spectators.contains(id))
         .collect();
-    let voting = spectators.iter().position(|(_, member)| is_voting(member));
-    match voting {
-        Some(place) if !is_tie || has_witness => {
-            let spectator = spectators.swap_remove(place);
-            // A leader keeps its vote: the next one takes it.
-            (spectator.0 != own)
-                .then(|| set(spectator, Standing::Learner))
-                .flatten()
+    let has_witness = membership.members().any(|(_, member)| member.is_witness());
+    // One of the two may be silent and not removed yet.
+    let is_tie = !has_witness && voting_players(membership, &record).count() == 2;
+    match spectators.iter().find(|(_, member)| is_voting(member)) {
+        // A leader keeps its vote: the next one takes it.
+        Some(spectator) => {
+            (!is_tie && spectator.0 != own).then(|| change_of(*spectator, Standing::Learner))
         }
-        None if is_tie && !has_witness => {
-            let waiting = spectators
-                .into_iter()
-                .filter(|(id, member)| is_learner(member) && counts(*id));
-            set(
-                waiting.max_by_key(|(id, _)| progress(*id))?,
-                Standing::Joining,
-            )
+        None if is_tie => {
+            let present = spectators.into_iter().filter(|(id, _)| counts(*id));
+            give_vote(present, progress)
         }
-        Some(_) | None => None,
+        None => None,
     }
+}
+
+/// Lets the learner with the longest log become a voter.
+fn give_vote<'a>(
+    members: impl Iterator<Item = (NodeId, &'a Member)>,
+    progress: impl Fn(NodeId) -> u64,
+) -> Option<Change> {
+    let waiting = members.filter(|(_, member)| member.standing == Some(Standing::Learner));
+    let next = waiting.max_by_key(|(id, _)| progress(*id))?;
+    Some(change_of(next, Standing::Joining))
+}
+
+fn change_of((id, member): (NodeId, &Member), standing: Standing) -> Change {
+    Change::Set(id, member.incarnation, standing)
 }
 
 /// Refuses one more member of this kind than the match has room for.

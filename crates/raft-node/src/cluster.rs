@@ -145,9 +145,9 @@ pub struct Timing {
 }
 
 impl Timing {
-    /// Timeouts of a match that players join, where the distance between them is not known: adaptive
-    /// ones of 30 ms at least, so that a crash of the leader on a local network is hardly noticed,
-    /// and of 500 ms to 1 s on the slowest.
+    /// Timeouts of a match that players join, where the distance between them is not known:
+    /// adaptive ones of 30 ms at least, so that a crash of the leader on a local network is hardly
+    /// noticed, and of 500 ms to 1 s on the slowest.
     pub fn of_players() -> Self {
         Timing {
             heartbeat: Duration::from_millis(15),

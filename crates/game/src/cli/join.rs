@@ -15,8 +15,8 @@ use crate::terminal::note;
 
 #[derive(Args, Debug)]
 pub(super) struct JoinArgs {
-    /// The ticket or code, or - to read it from standard input; or the address HOST:PORT of a member,
-    /// for networks without mDNS: then the code is read from standard input.
+    /// The ticket or code, or - to read it from standard input; or the address HOST:PORT of a
+    /// member, for networks without mDNS: then the code is read from standard input.
     #[arg(value_name = "TICKET|CODE|-|HOST:PORT")]
     ticket: String,
     /// Your name; the default is that of the user.

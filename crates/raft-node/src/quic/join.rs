@@ -92,9 +92,9 @@ pub enum AskError {
     Local(String),
 }
 
-/// Asks the members of `ticket` until one gives a final answer to the request that `body` makes from
-/// the secret of the connection. If none does, returns the last answer: a member that is behind may
-/// not know yet what another one knows.
+/// Asks the members of `ticket` until one gives a final answer to the request that `body` makes
+/// from the secret of the connection. If none does, returns the last answer: a member that is
+/// behind may not know yet what another one knows.
 ///
 /// # Errors
 /// [`AskError`].

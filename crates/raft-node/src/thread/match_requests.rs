@@ -39,8 +39,8 @@ const TRANSFER_RETRY: Duration = Duration::from_secs(1);
 /// A member that was away may not know the members that lead now.
 const ASK_CONTACTS: Duration = Duration::from_secs(1);
 
-/// Time after which a member that has not become a voter no longer counts as one, so that another one
-/// may.
+/// Time after which a member that has not become a voter no longer counts as one, so that another
+/// one may.
 const MAX_JOINING: Duration = Duration::from_secs(60);
 
 /// Pause between two comparisons of contacts with the membership.
@@ -413,8 +413,8 @@ impl MatchRequests {
         });
     }
 
-    /// Gives a vote to a player who waits for one, or takes one, if this leader finds too few or too
-    /// many; returns whether the core was asked for that.
+    /// Gives a vote to a player who waits for one, or takes one, if this leader finds too few or
+    /// too many; returns whether the core was asked for that.
     fn balance(&mut self, driver: &mut NodeDriver) -> bool {
         let node = driver.node();
         let status = node.status();

@@ -315,9 +315,10 @@ impl Simulation {
         is_wrong
     }
 
-    /// Creates a new store under the rollback guard of the store before, as someone does who deletes
-    /// a store or copies a directory. Returns false and does nothing if the guard counts no write
-    /// of the store before, or the disk may fail. The store must be refused; the machine is down then.
+    /// Creates a new store under the rollback guard of the store before, as someone does who
+    /// deletes a store or copies a directory. Returns false and does nothing if the guard counts no
+    /// write of the store before, or the disk may fail. The store must be refused; the machine is
+    /// down then.
     pub fn recreate_under_guard(&mut self, id: NodeId) -> bool {
         let host = self.host(id);
         if !host.disk().is_guarded() || host.disk_may_fail() {

@@ -58,8 +58,8 @@ impl Setup {
         }
     }
 
-    /// Gives each machine an incarnation of its own, which the others do not know: the founders agree
-    /// on them first.
+    /// Gives each machine an incarnation of its own, which the others do not know: the founders
+    /// agree on them first.
     #[must_use]
     pub fn founders_agree(mut self) -> Self {
         for (id, image) in &mut self.images {

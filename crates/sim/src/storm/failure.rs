@@ -136,10 +136,8 @@ pub enum NotConverged {
         id: NodeId,
     },
     /// Members that moved in turn and recorded their addresses do not find each other.
-    #[error("{core:?} moved in turn and do not find each other: {}", unsettled.states())]
+    #[error("all machines moved in turn and do not find each other: {}", unsettled.states())]
     NotFound {
-        /// The healed quorum.
-        core: BTreeSet<NodeId>,
         /// State of each node.
         unsettled: Unsettled,
     },

@@ -40,8 +40,8 @@ impl Run {
         Some((member, MatchRequest::Record { member, contact }))
     }
 
-    /// Moves every member of the core, which records its address each time, then lets all forget the
-    /// addresses that they observed: by the log alone the core must elect another leader.
+    /// Moves every member of the core, which records its address each time, then lets all forget
+    /// the addresses that they observed: by the log alone the core must elect another leader.
     ///
     /// # Errors
     /// If it does not.
@@ -102,10 +102,7 @@ impl Run {
         self.cluster.run(self.options.election_timeout.1 * 4);
         match self.cluster.settle_among(patience, |id| core.contains(&id)) {
             Ok(_) => Ok(()),
-            Err(unsettled) => Err(NotConverged::NotFound {
-                core: core.clone(),
-                unsettled,
-            }),
+            Err(unsettled) => Err(NotConverged::NotFound { unsettled }),
         }
     }
 }

@@ -300,8 +300,8 @@ impl Run {
         Some(format!("the state of {id} diverges"))
     }
 
-    /// Returns whether a machine can start again once it is down, or the cluster can bear its loss. A
-    /// flipped bit is found at a start only, so until then its disk counts in every majority.
+    /// Returns whether a machine can start again once it is down, or the cluster can bear its loss.
+    /// A flipped bit is found at a start only, so until then its disk counts in every majority.
     pub(super) fn may_go_down(&self, id: NodeId) -> bool {
         !self.cluster.host(id).is_damaged() || self.survives_without(id)
     }
@@ -330,8 +330,8 @@ impl Run {
         })
     }
 
-    /// Returns whether the founding is on one of these disks; founders that lose a disk before cannot
-    /// agree any more.
+    /// Returns whether the founding is on one of these disks; founders that lose a disk before
+    /// cannot agree any more.
     pub(super) fn is_founded_among(&self, disks: &BTreeSet<NodeId>) -> bool {
         let founded =
             |id: &NodeId| matches!(self.cluster.host(*id).image().founding, Founding::Agreed(_));
