@@ -287,6 +287,9 @@ pub enum RequestError {
     /// A leadership transfer is in progress.
     #[error("a leadership transfer is in progress; retry shortly")]
     TransferringLeadership,
+    /// The leader is at its limit of uncommitted entries or bytes.
+    #[error("too many entries are uncommitted; retry once a majority has written them")]
+    Busy,
     /// The chosen member has not answered for the longest election timeout.
     #[error("{0} does not answer; choose another member, or wait until it is back")]
     Silent(NodeId),

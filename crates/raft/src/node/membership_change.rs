@@ -1,6 +1,7 @@
 //! Membership changes: section 6, thesis 4.
 
 use super::Node;
+use super::proposals::has_too_much_uncommitted;
 use crate::actions::RequestError;
 use crate::entry::Payload;
 use crate::event::{Decision, StepDown};
@@ -35,6 +36,11 @@ impl Node {
         }
         if self.log.members_index() > self.commit && !only_records {
             return Err(RequestError::ChangeInProgress);
+        }
+        // Other changes wait for the commitment of the one before.
+        let uncommitted = self.log.last().index.0 - self.commit.0;
+        if only_records && has_too_much_uncommitted(&self.config, leader, uncommitted) {
+            return Err(RequestError::Busy);
         }
         let next = self.membership_after(change)?;
         let joint = next.is_joint();

@@ -151,12 +151,16 @@ fn refusal(
     } else if leader.transfer.is_some() || leader.leaving {
         // A leaving leader steps down only once everything it appended is committed.
         Some(RefusalReason::TransferringLeadership)
-    } else if uncommitted >= config.max_uncommitted_entries as u64
-        || leader.uncommitted_bytes >= config.max_uncommitted_bytes
-    {
-        // The command itself is not counted: one must fit below even the smallest limit.
+    } else if has_too_much_uncommitted(config, leader, uncommitted) {
         Some(RefusalReason::Busy)
     } else {
         None
     }
+}
+
+/// Whether a leader with `uncommitted` entries accepts no more. The next entry is not counted: one
+/// must fit below even the smallest limit.
+pub(super) fn has_too_much_uncommitted(config: &Config, leader: &Leader, uncommitted: u64) -> bool {
+    uncommitted >= config.max_uncommitted_entries as u64
+        || leader.uncommitted_bytes >= config.max_uncommitted_bytes
 }

@@ -186,3 +186,26 @@ fn silent_voter_is_demoted_while_the_others_are_a_quorum() {
     assert!(!demoted(&[2, 3], 40), "it answers");
     assert!(!demoted(&[], 40), "the others are no quorum");
 }
+
+/// Without check-quorum a leader that is cut off stays one, and members may keep asking it.
+#[test]
+fn contacts_beyond_the_bound_of_uncommitted_entries_are_refused() {
+    let mut node = leader(three(Standing::Voter), |config| {
+        config.check_quorum = false;
+        config.max_uncommitted_entries = 3;
+    });
+    let record = |byte: u8| Change::Record {
+        contacts: vec![(NodeId(2), vec![byte].into())],
+        annex: None,
+    };
+    // The empty entry of the term is the first one.
+    assert_eq!(node.change_membership(&record(1)), Ok(()));
+    assert_eq!(node.change_membership(&record(2)), Ok(()));
+    assert_eq!(node.change_membership(&record(3)), Err(RequestError::Busy));
+    while node.has_work() {
+        write(&mut node);
+    }
+    matched(&mut node, 2, 3);
+    assert_eq!(node.commit(), Index(3));
+    assert_eq!(node.change_membership(&record(3)), Ok(()));
+}
