@@ -202,6 +202,25 @@ fn member_is_reached_by_its_host_name() {
     assert_eq!(addresses(&bo), serde_json::json!([named, listen]));
 }
 
+#[test]
+fn doctor_names_the_member_that_is_not_connected() {
+    let machines = Machines::new();
+    let ada = machines.found("Ada");
+    let bo = machines.join("Bo", ada.ticket());
+    let checked = |expected: i32, part: &str| {
+        let output = ada.ask(&["doctor"]);
+        let text = String::from_utf8(output.stdout).expect("output is text");
+        let line = text.lines().find(|line| line.starts_with("member"));
+        let line = line.expect("it checks the member");
+        output.status.code() == Some(expected) && line.contains(part)
+    };
+    eventually("all is well", || checked(0, "connected with all 1 others"));
+    bo.kill();
+    eventually("Bo is missed", || {
+        checked(10, "FAILED  not connected with Bo at 127.0.0.1:")
+    });
+}
+
 /// A ticket of one match presented to a member of another, whose address is the same.
 #[test]
 fn ticket_of_another_match_reaches_nobody() {
