@@ -24,6 +24,7 @@ mod incarnations;
 mod leader;
 mod membership_changes;
 mod reads;
+mod snapshot_transfer;
 mod snapshots;
 mod stale;
 mod transfers;
