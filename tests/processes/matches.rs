@@ -137,15 +137,11 @@ fn player_joins_by_the_code_at_the_address_of_a_member() {
     let ada = machines.found("Ada");
     let code = ada.ready["code"].as_str().expect("a code");
     let bo = machines.join("Bo", ada.ticket());
-    let port = |player: &Player| -> String {
-        let listen = player.ready["listen"].as_str().expect("an address");
-        listen.rsplit(':').next().expect("a port").to_owned()
-    };
-    let address = format!("localhost:{}", port(&bo));
+    let address = format!("localhost:{}", bo.port());
     let command = ["join", &address, "--headless", "--listen", "127.0.0.1:0"];
     let input = format!("{code}\n");
     let cy = machines.player_with_input("Cy", &[&command[..], &["--name", "Cy"]].concat(), &input);
-    let di = machines.join("Di", &format!("{code}@127.0.0.1:{}", port(&ada)));
+    let di = machines.join("Di", &format!("{code}@127.0.0.1:{}", ada.port()));
     eventually("all are members", || ada.members().len() == 4);
     cy.order(1);
     agree(&[&ada, &bo, &cy, &di]);

@@ -162,6 +162,12 @@ impl Player {
         self.ready["id"].as_u64().expect("an id")
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        let listen = self.ready["listen"].as_str().expect("an address");
+        let listen: std::net::SocketAddr = listen.parse().expect("an IP address and a port");
+        listen.port()
+    }
+
     pub(crate) fn ticket(&self) -> &str {
         self.ready["ticket"]
             .as_str()
