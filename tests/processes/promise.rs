@@ -107,15 +107,18 @@ fn match_of_two_with_a_spectator_survives_a_crash() {
     eventually("all vote", || kinds(&bo) == voters);
     ada.kill();
     bo.order(1);
+    // If the spectator was elected, it hands leadership to Bo before it loses its vote.
     eventually("Bo plays on alone", || {
-        kinds(&bo) == ["joining", "learner", "voter"] || kinds(&zoe)[0] == "joining"
+        kinds(&bo) == ["joining", "learner", "voter"]
     });
+    zoe.kill();
     bo.order(2);
+    let zoe = machines.player("Zoe", &["node"]);
     let ada = machines.player("Ada", &["node"]);
     eventually("all vote", || kinds(&ada) == voters);
     let cy = machines.join("Cy", ada.ticket());
     eventually("the players vote", || {
-        kinds(&cy) == ["voter", "learner", "voter", "voter"] || zoe.leader() == Some(zoe.id())
+        kinds(&cy) == ["voter", "learner", "voter", "voter"]
     });
     agree(&[&ada, &bo, &cy, &zoe]);
 }

@@ -18,7 +18,7 @@ use crate::command::{
 use crate::node::{AppliedLog, RaftNode};
 use crate::propose::{Outbox, Outcome, ProposalOutcome};
 use crate::reset;
-use crate::roster::{RosterChange, RosterChanged};
+use crate::roster::{Roster, RosterChange, RosterChanged};
 use crate::state::{self, StateRegistry};
 use crate::status::RaftStatus;
 use crate::ticks::{self, Tick};
@@ -45,11 +45,11 @@ pub struct CommittedEntry {
 
 enum Current {
     Command(EntryInfo, AnyCommand),
-    Roster(Position, RosterChange),
+    Roster(EntryHeader, RosterChange),
 }
 
 /// Index, term and game clock of an entry.
-type Position = (Index, Term, Stamp);
+type EntryHeader = (Index, Term, Stamp);
 
 impl CommittedEntry {
     /// The command, if it is a `C`.
@@ -79,18 +79,18 @@ impl CommittedEntry {
 
     /// Index of the entry; `None` outside [`ApplyCommitted`].
     pub fn index(&self) -> Option<Index> {
-        self.position().map(|(index, ..)| index)
+        self.header().map(|(index, ..)| index)
     }
 
     /// Game clock at which the leader appended the entry; `None` outside [`ApplyCommitted`].
     pub fn stamp(&self) -> Option<Stamp> {
-        self.position().map(|(.., stamp)| stamp)
+        self.header().map(|(.., stamp)| stamp)
     }
 
-    fn position(&self) -> Option<Position> {
+    fn header(&self) -> Option<EntryHeader> {
         match &self.current {
             Some(Current::Command(info, _)) => Some((info.index, info.term, info.stamp)),
-            Some(Current::Roster(position, _)) => Some(*position),
+            Some(Current::Roster(header, _)) => Some(*header),
             None => None,
         }
     }
@@ -105,7 +105,7 @@ impl CommittedEntry {
     /// for every entry. Nobody can predict it before the leader has appended the entry; the leader
     /// can, and a leader that cheats can choose among entries. `None` outside [`ApplyCommitted`].
     pub fn rng(&self) -> Option<ChaCha8Rng> {
-        let (index, term, stamp) = self.position()?;
+        let (index, term, stamp) = self.header()?;
         let mut seed = Sha256::new();
         seed.update(b"bevy_raft entry");
         let origin = self
@@ -174,7 +174,7 @@ pub(crate) fn apply_committed(world: &mut World, mut taken: Local<Vec<node::Comm
 }
 
 /// Prepares for the first entry that a node delivers: it delivers its log from the beginning, so
-/// the state must be that of the beginning. The founders are no change of the members.
+/// state and roster must be those of the beginning.
 fn begin_log(world: &mut World) {
     if world.resource::<AppliedLog>().index > Index(0) {
         reset::reset_state(world);
@@ -182,7 +182,7 @@ fn begin_log(world: &mut World) {
     }
     if let Some(mut node) = world.get_resource_mut::<RaftNode>() {
         let founding = node.get().view().founding;
-        world.resource_mut::<AppliedLog>().roster.update(&founding);
+        world.resource_mut::<AppliedLog>().roster = Roster::of(&founding);
     }
 }
 
@@ -249,7 +249,7 @@ fn apply_membership(
             "a system of ApplyCommitted panicked at entry {index}, a change of the members: {panic}"
         )
     })?;
-    if let Some((catching_up, is_past)) = news(world, index) {
+    if let Some((catching_up, is_past)) = announcement_of(world, index) {
         world.trigger(RosterChanged {
             change,
             index,
@@ -264,7 +264,7 @@ fn apply_membership(
 
 /// Returns whether many entries wait behind this one, and whether it is of the past; `None` if it
 /// was announced before.
-fn news(world: &World, index: Index) -> Option<(bool, bool)> {
+fn announcement_of(world: &World, index: Index) -> Option<(bool, bool)> {
     let log = world.resource::<AppliedLog>();
     if index <= log.announced {
         return None;
@@ -337,7 +337,7 @@ fn apply_command(
                 return Err(reason);
             }
             if let Some(Current::Command(info, command)) = taken
-                && let Some((catching_up, is_past)) = news(world, info.index)
+                && let Some((catching_up, is_past)) = announcement_of(world, info.index)
             {
                 let announcement = Announcement {
                     entry: info,

@@ -66,8 +66,9 @@
 //! [`AppliedLog::roster`] has the names and keys of the players as of the last applied entry,
 //! former ones included. [`ApplyCommitted`] runs for an entry in which members join, leave or
 //! change their part as it does for a command, with [`CommittedEntry::roster_change`]; then
-//! [`RosterChanged`] is triggered. So a game binds a seat to [`Participant::fingerprint`] at the
-//! same entry on every machine.
+//! [`RosterChanged`] is triggered. The founders are in the roster before the first entry.
+//! So a game binds a seat to [`Participant::fingerprint`] at the same entry on every machine: it
+//! looks up [`EntryInfo::member`] when a player claims the seat by a command.
 //!
 //! # Reads, ticks, chance
 //! [`ReadExt::read`] reports when the state contains everything that was committed before.

@@ -15,7 +15,7 @@ use raftian_node::cluster::NodeFile;
 use raftian_node::code::Code;
 use raftian_node::match_request::{Part, Refusal};
 use raftian_node::player::{self, Ended, Player, PlayerError};
-use raftian_node::quic::QuicOptions;
+use raftian_node::quic::{AskError, QuicOptions};
 use raftian_node::ticket::MatchId;
 use raftian_node::{NodeHandle, NodeOptions, StartError};
 use raftian_raft::NodeId;
@@ -61,7 +61,8 @@ impl Default for StartMatch {
 /// Joins a match by a ticket or a code. A `&str` or `String` converts into one without options.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct JoinMatch {
-    /// The ticket or code as text.
+    /// The ticket or code as text, or `CODE@HOST:PORT` for the code of a match and the address of one
+    /// of its members.
     pub invitation: String,
     /// Name of the player; `None` for that of the system's user.
     pub player: Option<String>,
@@ -276,7 +277,7 @@ pub enum FailureKind {
     Version,
     /// The address and port to listen on cannot be used.
     Listen,
-    /// The member's directory holds no match, another one, or files that cannot be used.
+    /// The member's directory holds no match, another one, or files or settings that cannot be used.
     Files,
     /// The node has stopped.
     Stopped,
@@ -298,28 +299,23 @@ impl From<PlayerError> for MatchFailed {
         let reason = error.to_string();
         let kind = match error {
             PlayerError::Name { .. }
+            | PlayerError::Address { .. }
             | PlayerError::Invitation(_)
-            | PlayerError::OtherCode { .. } => FailureKind::Input,
+            | PlayerError::OtherCode(_) => FailureKind::Input,
             PlayerError::Refused(refusal) => FailureKind::Refused(refusal),
+            PlayerError::Ask(AskError::ForeignProtocol)
+            | PlayerError::ForeignProtocol { .. }
+            | PlayerError::UnexpectedReply => FailureKind::Version,
+            PlayerError::Ask(AskError::Local(_)) | PlayerError::Random(_) => FailureKind::System,
             PlayerError::Ask(_) | PlayerError::Discovery(_) | PlayerError::UnknownCode => {
                 FailureKind::Unreachable
-            }
-            PlayerError::ForeignProtocol { .. } | PlayerError::UnexpectedReply => {
-                FailureKind::Version
             }
             PlayerError::Listen { .. } | PlayerError::Start(StartError::Links(_)) => {
                 FailureKind::Listen
             }
-            PlayerError::Occupied { .. }
-            | PlayerError::Empty { .. }
-            | PlayerError::Left { .. }
-            | PlayerError::Founding(_)
-            | PlayerError::Files(_)
-            | PlayerError::Start(
-                StartError::Store(_) | StartError::Founders { .. } | StartError::NoStore { .. },
-            )
-            | PlayerError::Folders(_) => FailureKind::Files,
-            _ => FailureKind::System,
+            PlayerError::Start(StartError::Thread(_)) => FailureKind::System,
+            // What is left is about the files of the member.
+            _ => FailureKind::Files,
         };
         MatchFailed::new(kind, reason)
     }
@@ -339,4 +335,29 @@ pub fn rules(world: &World) -> String {
         rules += &format!(" tick:{:?}", ticker.interval());
     }
     rules
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_have_the_kind_that_a_program_reacts_to() {
+        let address: Address = "192.168.1.7:7777".parse().unwrap();
+        let kind = |error: PlayerError| MatchFailed::from(error).kind;
+        let full = Refusal::Full(8);
+        assert_eq!(kind(full.clone().into()), FailureKind::Refused(full));
+        assert_eq!(kind(PlayerError::UnknownCode), FailureKind::Unreachable);
+        assert_eq!(kind(AskError::NoAnswer.into()), FailureKind::Unreachable);
+        assert_eq!(kind(AskError::ForeignProtocol.into()), FailureKind::Version);
+        let local = AskError::Local("no port".to_owned());
+        assert_eq!(kind(local.into()), FailureKind::System);
+        assert_eq!(kind(PlayerError::OtherCode(address)), FailureKind::Input);
+        let thread = StartError::Thread("none".to_owned());
+        assert_eq!(kind(thread.into()), FailureKind::System);
+        let empty = PlayerError::Empty {
+            directory: PathBuf::new(),
+        };
+        assert_eq!(kind(empty), FailureKind::Files);
+    }
 }

@@ -12,8 +12,12 @@ use raftian_node::cluster::Fingerprint;
 use raftian_node::contact::Contact;
 use raftian_node::match_record::MatchRecord;
 use raftian_node::match_request::Part;
+use raftian_node::wire;
 use raftian_raft::{Index, Membership, NodeId, Stamp, Standing, Term};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::state::first_bytes;
 
 /// Maximum number of former participants that a roster keeps; beyond it those with the lowest ids
 /// are dropped.
@@ -33,6 +37,9 @@ pub struct Participant {
 
 /// The participants of the match after the last applied entry: the same on every machine after the
 /// same entry. Part of [`AppliedLog`](crate::AppliedLog), and of snapshots.
+///
+/// It begins with the founders, when the first entry is about to be applied: no [`RosterChange`]
+/// contains them.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Roster {
     present: BTreeMap<NodeId, Participant>,
@@ -46,7 +53,7 @@ pub struct Roster {
 /// and addresses are not part of it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct RosterChange {
-    /// Members that joined.
+    /// Members that joined. Founders have not: they are in the roster from the beginning.
     pub joined: Vec<NodeId>,
     /// Members that left or were removed; the roster keeps them as former ones.
     pub left: Vec<NodeId>,
@@ -73,6 +80,20 @@ pub struct RosterChanged {
 }
 
 impl Roster {
+    /// Returns the roster with which a match begins.
+    pub(crate) fn of(founding: &Membership) -> Self {
+        Roster {
+            present: participants(founding),
+            former: BTreeMap::new(),
+        }
+    }
+
+    /// Returns a hash of it, the same for equal rosters on every machine and build.
+    pub fn hash(&self) -> u64 {
+        let bytes = wire::encode_state(self).unwrap_or_default();
+        first_bytes(&Sha256::digest(bytes))
+    }
+
     /// Returns the participant `id`, present or former.
     pub fn get(&self, id: NodeId) -> Option<&Participant> {
         self.present.get(&id).or_else(|| self.former.get(&id))

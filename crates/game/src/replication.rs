@@ -102,11 +102,12 @@ fn hash_state(log: Res<AppliedLog>, realm: Res<ReplicatedRealm>, mut own: ResMut
 }
 
 /// Returns one machine's state at the last applied index: everything that applying the log changes.
-/// The hash is the first eight bytes of a SHA-256 over the realm's own hash and every session
-/// (client, floor, count and sequences above it), all as big-endian 64-bit numbers.
+/// The hash is the first eight bytes of a SHA-256 over the hashes of realm and roster and every
+/// session (client, floor, count and sequences above it), all as big-endian 64-bit numbers.
 pub fn applied_state(log: &AppliedLog, realm: &Realm) -> AppliedState {
     let mut hasher = Sha256::new();
     hasher.update(realm.state_hash().to_be_bytes());
+    hasher.update(log.roster.hash().to_be_bytes());
     for (client, floor, ahead) in log.sessions.iter() {
         let ahead: Vec<u64> = ahead.collect();
         for number in [client.0, floor, ahead.len() as u64]

@@ -1,13 +1,18 @@
 //! Addresses at which members are reached: an IP address or a host name, with a UDP port.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
 
 /// Maximum length of a host name in bytes (RFC 1035, section 2.3.4).
 pub const MAX_HOST_NAME: usize = 253;
+
+/// Longest time to wait for the addresses of a host name.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Maximum number of IP addresses that are tried of one host name.
 const MAX_RESOLVED: usize = 4;
@@ -60,17 +65,37 @@ impl Address {
         }
     }
 
+    /// Returns why no machine can be reached at the address; `None` if one may be. A host name is not
+    /// resolved.
+    pub fn problem(&self) -> Option<&'static str> {
+        // An IPv4 address may be written in IPv6 form.
+        let ip = self.ip().map(|ip| ip.to_canonical());
+        if self.port() == 0 {
+            Some("the port is 0")
+        } else if ip.is_some_and(|ip| ip.is_multicast()) {
+            Some("it is a multicast address")
+        } else if ip == Some(IpAddr::V4(Ipv4Addr::BROADCAST)) {
+            Some("it is the broadcast address")
+        } else if ip.is_some_and(|ip| ip.is_unspecified()) {
+            Some("it stands for all addresses of a machine")
+        } else {
+            None
+        }
+    }
+
     /// Returns the addresses of a host name, at most [`MAX_RESOLVED`]; an IP address returns
     /// itself. Must be called inside a tokio runtime.
     ///
     /// # Errors
-    /// If the name cannot be resolved, with the reason.
+    /// If the name is not resolved within [`RESOLVE_TIMEOUT`], with the reason.
     pub async fn resolve(&self) -> Result<Vec<SocketAddr>, String> {
         match self {
             Address::Ip(socket) => Ok(vec![*socket]),
             Address::Host(HostName(name), port) => {
-                let found = tokio::net::lookup_host((name.as_str(), *port)).await;
+                let lookup = tokio::net::lookup_host((name.as_str(), *port));
+                let found = timeout(RESOLVE_TIMEOUT, lookup).await;
                 let found: Vec<_> = found
+                    .map_err(|_| format!("{name} cannot be resolved: no name server answers"))?
                     .map_err(|error| format!("{name} cannot be resolved: {error}"))?
                     .take(MAX_RESOLVED)
                     .collect();
@@ -197,6 +222,23 @@ mod tests {
             &longer,
         ] {
             assert!(text.parse::<Address>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn address_that_no_machine_has_is_named() {
+        for (text, part) in [
+            ("0.0.0.0:7777", "stands for all addresses"),
+            ("[::]:7777", "stands for all addresses"),
+            ("192.168.1.7:0", "port is 0"),
+            ("[::ffff:224.0.0.9]:7777", "multicast"),
+            ("255.255.255.255:7777", "broadcast"),
+        ] {
+            let address: Address = text.parse().unwrap();
+            assert!(address.problem().unwrap().contains(part), "{text}");
+        }
+        for text in ["127.0.0.1:7777", "nas:7777", "[2001:db8::7]:7777"] {
+            assert_eq!(text.parse::<Address>().unwrap().problem(), None, "{text}");
         }
     }
 

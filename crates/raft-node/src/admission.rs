@@ -14,7 +14,7 @@
 //! Decision: while two players vote and there is no witness, a spectator gets a vote. Why: two
 //! voters stop when one of them crashes, and with a third machine they go on. The match still waits
 //! for no spectator, since the two players are a majority. Would change if: spectators were
-//! strangers whom the players do not trust with a vote.
+//! people whom the players do not trust with a vote.
 //!
 //! Decision: the use of an invite and the addition of the member are one entry of the log. Why: two
 //! players who use the last place of an invite at once cannot both get it. Would change if: never.
@@ -136,7 +136,7 @@ pub fn next_step(
         // Answered from the leader's status; the membership shows no progress.
         MatchRequest::Progress => Ok(Step::Reply(MatchReply::Progress(Vec::new()))),
         // Answered by the links of the asked member.
-        MatchRequest::SeenAt => Ok(Step::Reply(MatchReply::SeenAt(None))),
+        MatchRequest::ObservedAddress => Ok(Step::Reply(MatchReply::ObservedAddress(None))),
     };
     step.unwrap_or_else(|refusal| Step::Reply(MatchReply::Refused(refusal)))
 }
@@ -236,15 +236,24 @@ fn is_voting(member: &Member) -> bool {
     matches!(member.standing, Some(Standing::Voter | Standing::Joining))
 }
 
-/// Returns the change of one vote that brings the voters among the members that answer closer to
-/// the wanted ones. `counts` returns whether a member answers and, if it is to become a voter, has
-/// not needed too long for that; `progress` returns how far its log is.
+/// Step of a leader towards the wanted voters.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Balance {
+    /// One member gets a vote or loses it.
+    Change(Change),
+    /// The leader only watches and must lose its vote, so this player leads first.
+    Transfer(NodeId),
+}
+
+/// Returns the next step of the leader `own` towards the wanted voters, `None` if the right members
+/// vote. `counts` returns whether a member answers and, if it is to become a voter, has not needed
+/// too long for that; `progress` returns how far its log is.
 pub fn next_vote(
     own: NodeId,
     membership: &Membership,
     counts: impl Fn(NodeId) -> bool,
     progress: impl Fn(NodeId) -> u64,
-) -> Option<Change> {
+) -> Option<Balance> {
     let record = MatchRecord::of(membership)?;
     let present: Vec<_> = players(membership, &record)
         .filter(|(id, _)| counts(*id))
@@ -259,46 +268,64 @@ pub fn next_vote(
         return give_vote(present.into_iter(), progress);
     }
     // One that returns has got its vote back before another one loses it.
-    let voters: Vec<_> = present
-        .into_iter()
-        .filter(|(_, member)| member.standing == Some(Standing::Voter))
-        .collect();
+    let voters: Vec<_> = present.into_iter().filter(votes).collect();
     if voters.len() > wanted {
         let last = voters.into_iter().rfind(|(id, _)| *id != own)?;
         return Some(change_of(last, Standing::Learner));
     }
+    next_vote_of_spectators(own, membership, &record, (counts, progress))
+}
+
+/// Gives a spectator the vote that two players need besides theirs, or takes it.
+fn next_vote_of_spectators(
+    own: NodeId,
+    membership: &Membership,
+    record: &MatchRecord,
+    (counts, progress): (impl Fn(NodeId) -> bool, impl Fn(NodeId) -> u64),
+) -> Option<Balance> {
     let spectators: Vec<_> = membership
         .members()
         .filter(|(id, _)| record.spectators.contains(id))
         .collect();
     let has_witness = membership.members().any(|(_, member)| member.is_witness());
-    // One of the two may be silent and not removed yet.
-    let is_tie = !has_witness && voting_players(membership, &record).count() == 2;
-    match spectators.iter().find(|(_, member)| is_voting(member)) {
-        // A leader keeps its vote: the next one takes it.
-        Some(spectator) => {
-            (!is_tie && spectator.0 != own).then(|| change_of(*spectator, Standing::Learner))
+    // A silent player counts for as long as it votes.
+    let voters: Vec<_> = players(membership, record).filter(votes).collect();
+    let is_needed = !has_witness && voters.len() == 2;
+    let mut voting = spectators.iter().filter(|(_, member)| is_voting(member));
+    if !is_needed {
+        let first = *voting.next()?;
+        if first.0 != own {
+            return Some(change_of(first, Standing::Learner));
         }
-        None if is_tie => {
-            let present = spectators.into_iter().filter(|(id, _)| counts(*id));
-            give_vote(present, progress)
-        }
-        None => None,
+        let next = voters.into_iter().find(|(id, _)| counts(*id))?;
+        return Some(Balance::Transfer(next.0));
     }
+    if voting.clone().any(|(id, _)| *id == own || counts(*id)) {
+        return None;
+    }
+    let silent = voting.next().copied();
+    let waiting = spectators.into_iter().filter(|(id, _)| counts(*id));
+    let given = give_vote(waiting, progress)?;
+    // One that is silent makes room for the other.
+    Some(silent.map_or(given, |silent| change_of(silent, Standing::Learner)))
+}
+
+fn votes((_, member): &(NodeId, &Member)) -> bool {
+    member.standing == Some(Standing::Voter)
 }
 
 /// Lets the learner with the longest log become a voter.
 fn give_vote<'a>(
     members: impl Iterator<Item = (NodeId, &'a Member)>,
     progress: impl Fn(NodeId) -> u64,
-) -> Option<Change> {
+) -> Option<Balance> {
     let waiting = members.filter(|(_, member)| member.standing == Some(Standing::Learner));
     let next = waiting.max_by_key(|(id, _)| progress(*id))?;
     Some(change_of(next, Standing::Joining))
 }
 
-fn change_of((id, member): (NodeId, &Member), standing: Standing) -> Change {
-    Change::Set(id, member.incarnation, standing)
+fn change_of((id, member): (NodeId, &Member), standing: Standing) -> Balance {
+    Balance::Change(Change::Set(id, member.incarnation, standing))
 }
 
 /// Refuses one more member of this kind than the match has room for.

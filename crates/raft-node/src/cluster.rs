@@ -15,7 +15,7 @@ mod member_file;
 mod node_file;
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -407,9 +407,7 @@ impl NodeConfig {
             check_name("name", &member.name, MAX_NAME)
                 .or_else(|reason| invalid(&key, reason, "choose another `name`"))?;
             let socket = member.address.socket();
-            if let Some(problem) =
-                socket.and_then(|socket| unusable(socket).or_else(|| unspecified(socket)))
-            {
+            if let Some(problem) = member.address.problem() {
                 let reason = format!("no member can be reached at {}: {problem}", member.address);
                 return invalid(
                     &key,
@@ -447,7 +445,11 @@ impl NodeConfig {
             let reason = format!("no member has the id {}", self.id.0);
             return invalid("id", reason, "use the id of one of the members");
         };
-        if let Some(problem) = unusable(self.listen) {
+        // A node may listen on all addresses.
+        let listen = Address::Ip(self.listen).problem();
+        if let Some(problem) = listen.filter(|_| {
+            !self.listen.ip().to_canonical().is_unspecified() || self.listen.port() == 0
+        }) {
             let reason = format!("no node can listen on {}: {problem}", self.listen);
             return invalid(
                 "listen",
@@ -519,28 +521,6 @@ impl Timing {
         }
         Ok(())
     }
-}
-
-/// Returns why no node can have this address, as a sender or a receiver.
-fn unusable(address: SocketAddr) -> Option<&'static str> {
-    // An IPv4 address may be written in IPv6 form.
-    let ip = address.ip().to_canonical();
-    if address.port() == 0 {
-        Some("the port is 0")
-    } else if ip.is_multicast() {
-        Some("it is a multicast address")
-    } else if ip == IpAddr::V4(Ipv4Addr::BROADCAST) {
-        Some("it is the broadcast address")
-    } else {
-        None
-    }
-}
-
-fn unspecified(address: SocketAddr) -> Option<&'static str> {
-    address
-        .ip()
-        .is_unspecified()
-        .then_some("it stands for all addresses of a machine")
 }
 
 /// Validates the name of a player or match, of one to [`MAX_NAME`] printable characters.

@@ -1,4 +1,5 @@
-//! Codes: eight letters with which players on the local network join a match.
+//! Codes: eight letters with which players join a match, on the local network or at the address of
+//! a member.
 //!
 //! A code is an invite whose secret is derived from it. Members announce a hint of it on the local
 //! network, so that the match is found without sending the code.
@@ -61,18 +62,15 @@ impl Code {
         Secret(secret)
     }
 
-    /// Returns the hint by which the match is found.
+    /// Returns the hint by which the match is found. It is derived from the secret, so that it is no
+    /// faster way to try all codes.
     pub fn hint(&self) -> Hint {
-        Hint(self.hash("raftian code hint"))
-    }
-
-    fn hash<const N: usize>(&self, purpose: &str) -> [u8; N] {
         let mut hash = Sha256::new();
-        hash.update(purpose);
-        hash.update(self.0);
-        let mut start = [0; N];
-        start.copy_from_slice(&hash.finalize()[..N]);
-        start
+        hash.update("raftian code hint");
+        hash.update(self.secret().0);
+        let mut start = [0; 4];
+        start.copy_from_slice(&hash.finalize()[..4]);
+        Hint(start)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::wire::{self, WireError};
 /// Maximum number of addresses of one member.
 pub const MAX_ADDRESSES: usize = 8;
 
-/// Maximum number of host names among them.
+/// Maximum number of host names among the addresses of one member.
 pub const MAX_HOSTS: usize = 2;
 
 /// How a member is recognized and reached.
@@ -66,7 +66,7 @@ impl Contact {
 }
 
 /// Leaves out the last addresses beyond [`MAX_ADDRESSES`] and [`MAX_HOSTS`].
-fn bound(addresses: &mut Vec<Address>) {
+pub(crate) fn bound(addresses: &mut Vec<Address>) {
     let mut hosts = 0;
     addresses.retain(|address| {
         hosts += usize::from(address.ip().is_none());

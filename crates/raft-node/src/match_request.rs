@@ -10,7 +10,6 @@ use raftian_raft::{Incarnation, Index, Membership, NodeId, Standing};
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
-use crate::code::Hint;
 use crate::contact::Contact;
 use crate::ticket::MatchId;
 
@@ -64,8 +63,8 @@ pub enum MatchRequest {
     },
     /// Returns the contacts of the members as far as the asked member knows them.
     Contacts,
-    /// Returns the address at which the asked member sees the one that asks.
-    SeenAt,
+    /// Returns the address at which the asked member observes the one that asks.
+    ObservedAddress,
     /// Returns the last entries in the logs of the members as far as the leader knows them.
     Progress,
 }
@@ -91,7 +90,8 @@ pub enum Part {
     /// It plays, and gets a vote once it keeps up.
     #[default]
     Player,
-    /// It watches, without a vote: the match never waits for it.
+    /// It watches: the match never waits for it. It gets a vote only while two players need a third
+    /// machine.
     Spectator,
     /// It votes, stores no orders and shows nothing: with it a match of two players goes on after a
     /// crash of one. It cannot lead.
@@ -101,22 +101,23 @@ pub enum Part {
 /// Request on a connection of a player who asks to join.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum JoinerRequest {
-    /// Returns the [`Description`] of the match, for a player who has its code.
+    /// Returns the [`Description`] of the match, which anyone may see who reaches a member of a match
+    /// with a code.
     Describe,
     /// Asks to be admitted.
     Join(JoinRequest),
 }
 
-/// A match as it describes itself to a player who has its code. Members announce the same on the
-/// local network.
+/// Description of a match for a player who has its code. Members announce the same on the local
+/// network.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Description {
     /// Its id.
     pub match_id: MatchId,
     /// Its name.
     pub name: String,
-    /// Hint of its code, and the number of the code's invite.
-    pub code: (Hint, u32),
+    /// Number of the code's invite.
+    pub invite: u32,
 }
 
 /// Request of a player to be admitted.
@@ -156,9 +157,9 @@ pub enum MatchReply {
     Contacts(Vec<(NodeId, Contact)>),
     /// Last entries in the logs of members.
     Progress(Vec<(NodeId, Index)>),
-    /// Address at which the asked member sees the one that asks; `None` if that one has not
+    /// Address at which the asked member observes the one that asks; `None` if that one has not
     /// dialled it.
-    SeenAt(Option<SocketAddr>),
+    ObservedAddress(Option<SocketAddr>),
     /// Description of the match.
     Described(Description),
     /// The asked member does not lead.

@@ -141,12 +141,15 @@ pub enum PlayerError {
     )]
     UnknownCode,
     /// The match at the address has another code.
-    #[error("the match at {address}, {name}, has another code; check the code and the address")]
-    OtherCode {
-        /// Name of the match.
-        name: String,
+    #[error("the match at {0} has another code; check the code and the address")]
+    OtherCode(Address),
+    /// An address that was named for this machine cannot be reached by others.
+    #[error("no other machine reaches this one at {address}: {reason}; name another address")]
+    Address {
         /// The address.
         address: Address,
+        /// Reason.
+        reason: &'static str,
     },
     /// The match speaks another version of the protocol.
     #[error("{name} speaks protocol {theirs}, but this build {own}; use the same build")]
@@ -187,6 +190,7 @@ pub fn found(
     check_name("name of the player", &name)?;
     let match_name = match_name.map_or_else(|| default_match_name(&name), str::to_owned);
     check_name("name of the match", &match_name)?;
+    check_addresses(&player.addresses)?;
     let new = NewMatch::draw(announced)?;
     let directory = match &player.directory {
         Some(directory) => directory.clone(),
@@ -233,6 +237,7 @@ pub fn found(
 /// # Errors
 /// [`PlayerError`].
 pub fn resume(player: &Player, directory: &Path) -> Result<Launch, PlayerError> {
+    check_addresses(&player.addresses)?;
     let Some(mut file) = MemberFile::find(directory)? else {
         return Err(PlayerError::Empty {
             directory: directory.to_owned(),
@@ -296,6 +301,17 @@ impl Launch {
         self.file.write(&self.directory)?;
         let member = LocalMember::new(self.directory, self.file, config, node.control());
         Ok((node, member))
+    }
+}
+
+/// Refuses named addresses that no other machine can use.
+fn check_addresses(addresses: &[Address]) -> Result<(), PlayerError> {
+    let refused = addresses
+        .iter()
+        .find_map(|address| Some((address.clone(), address.problem()?)));
+    match refused {
+        Some((address, reason)) => Err(PlayerError::Address { address, reason }),
+        None => Ok(()),
     }
 }
 

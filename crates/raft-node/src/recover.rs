@@ -60,6 +60,10 @@ pub fn recover(
     let (index, stamp) = last.map_or((covered.position.index, covered.stamp), |last| {
         (last.index, last.stamp)
     });
+    let founding = match copy.founding {
+        Founding::Agreed(founding) => Founding::Agreed(founding),
+        Founding::Pending(_) => Founding::Agreed(membership.clone()),
+    };
     let mut entries = copy.entries;
     entries.push(Entry {
         term,
@@ -75,8 +79,75 @@ pub fn recover(
         start: (copy.start != LogStart::default()).then_some(copy.start),
         discard: false,
         incarnation: None,
-        founding: Some(Founding::Agreed(membership.clone())),
+        // The entries are applied again from the founding on, as in the earlier match.
+        founding: Some(founding),
         entries,
     })?;
     Ok(index)
+}
+
+#[cfg(test)]
+mod tests {
+    use raftian_raft::{Change, Incarnation, NodeId, Standing};
+
+    use super::*;
+    use crate::cluster::embedded;
+
+    /// A program that applies the copied entries again must begin as the earlier match did.
+    #[test]
+    fn copied_entries_keep_the_founding_before_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let old = embedded(1, "old", &directory.path().join("old")).unwrap();
+        let new = embedded(1, "new", &directory.path().join("new")).unwrap();
+        let (old, new) = (&old[0].config, &new[0].config);
+        let founding = Membership::of([(NodeId(1), Incarnation(5), Standing::Voter)]).unwrap();
+        let add = Change::Set(NodeId(2), Incarnation(6), Standing::Learner);
+        let joined = founding.after(&add).unwrap();
+        let (mut store, _) = RedbStore::open(
+            &old.store(),
+            &old.mark,
+            old.id,
+            &old.cluster,
+            Creation::first(Incarnation(5)),
+        )
+        .unwrap();
+        store
+            .record_founding(&Founding::Agreed(founding.clone()))
+            .unwrap();
+        let entry = Entry {
+            term: Term(1),
+            index: Index(1),
+            stamp: raftian_raft::Stamp(0),
+            payload: Payload::Membership(joined),
+        };
+        store
+            .submit(Write {
+                number: WriteNumber(1),
+                hard_state: Some(HardState {
+                    term: Term(1),
+                    vote: None,
+                }),
+                snapshot: None,
+                start: None,
+                discard: false,
+                incarnation: None,
+                founding: None,
+                entries: vec![entry.clone()],
+            })
+            .unwrap();
+        drop(store);
+        let alone = Membership::of([(NodeId(2), Incarnation(9), Standing::Voter)]).unwrap();
+        let creation = Creation::first(Incarnation(9));
+        assert_eq!(recover(old, new, creation, &alone), Ok(Index(1)));
+        let unused = Creation::first(Incarnation(0));
+        let opened = RedbStore::open(&new.store(), &new.mark, new.id, &new.cluster, unused);
+        let (_, copy) = opened.unwrap();
+        assert_eq!(copy.founding, Founding::Agreed(founding));
+        let payloads: Vec<_> = copy
+            .entries
+            .into_iter()
+            .map(|entry| entry.payload)
+            .collect();
+        assert_eq!(payloads, [entry.payload, Payload::Membership(alone)]);
+    }
 }

@@ -124,6 +124,19 @@ impl TicketMember {
         fingerprint.bytes()[..PREFIX] == self.fingerprint
     }
 
+    /// Returns it without its host names, unless it has no other address.
+    fn by_ip(&self) -> Self {
+        let mut member = self.clone();
+        if member
+            .addresses
+            .iter()
+            .any(|address| address.ip().is_some())
+        {
+            member.addresses.retain(|address| address.ip().is_some());
+        }
+        member
+    }
+
     /// Names the member with this fingerprint.
     pub fn new(fingerprint: &Fingerprint, addresses: Vec<Address>) -> Self {
         let mut prefix = [0; PREFIX];
@@ -137,18 +150,22 @@ impl TicketMember {
 
 impl fmt::Display for Ticket {
     /// Writes the ticket as one line of at most [`MAX_TICKET`] characters. To fit, the last
-    /// addresses of each member are left out, and then the last members. Members without an
-    /// address, and those beyond [`MAX_MEMBERS`], are left out as well.
+    /// addresses of each member are left out, then host names, and then the last members. Members
+    /// without an address, and those beyond [`MAX_MEMBERS`], are left out as well.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let reachable = self.members.iter().filter(|one| !one.addresses.is_empty());
         let members: Vec<_> = reachable.take(MAX_MEMBERS).cloned().collect();
         let most = members.iter().map(|member| member.addresses.len()).max();
         let most = most.unwrap_or(0).max(1);
-        // A member without an address is of no use, so rather fewer members are named.
+        let ips: Vec<_> = members.iter().map(TicketMember::by_ip).collect();
+        // A member without an address is of no use, so rather fewer members are named. One address
+        // of each is its IP address, which reaches it also where its name leads elsewhere.
         let mut texts = (0..=members.len()).rev().flat_map(|count| {
-            let members = &members[..count];
-            let shorter = (1..=most).rev();
-            shorter.map(move |most| BASE32_NOPAD.encode(&self.bytes(members, most)))
+            let named = (2..=most).rev().map(|most| (&members, most));
+            let shorter = named.chain((1..=most).rev().map(|most| (&ips, most)));
+            shorter.map(move |(members, most)| {
+                BASE32_NOPAD.encode(&self.bytes(&members[..count], most))
+            })
         });
         let text = texts.find(|text| text.len() <= MAX_TICKET);
         // Without any member it fits.
@@ -288,7 +305,8 @@ impl Rest<'_> {
         let (name, rest) = self.0.split_at_checked(length.into())?;
         self.0 = rest;
         let name = HostName::new(std::str::from_utf8(name).ok()?)?;
-        Some(Address::Host(name, u16::from_be_bytes(self.take()?)))
+        let port = u16::from_be_bytes(self.take()?);
+        (port != 0).then_some(Address::Host(name, port))
     }
 }
 
@@ -378,6 +396,25 @@ mod tests {
         let named = &read.members;
         assert!((5..=MAX_MEMBERS).contains(&named.len()), "{}", named.len());
         assert!(named.iter().all(|member| member.addresses.len() == 1));
+    }
+
+    #[test]
+    fn ticket_keeps_an_ip_address_where_host_names_are_long() {
+        let long = format!(
+            "{}.example.org:7777",
+            ["a".repeat(60).as_str(); 3].join(".")
+        );
+        let one = ticket(vec![member(1, &[&long, "10.0.0.1:2"])]);
+        let read: Ticket = one.to_string().parse().expect("a ticket");
+        assert_eq!(read.members, [member(1, &["10.0.0.1:2"])]);
+        let names = ["host-with-thirty-one-letters.org:7777", "10.0.0.1:2"];
+        let four = ticket((1..=4).map(|number| member(number, &names)).collect());
+        let read: Ticket = four.to_string().parse().expect("a ticket");
+        assert_eq!(read.members.len(), 4);
+        let by_ip = |member: &TicketMember| member.addresses.iter().any(|a| a.ip().is_some());
+        assert!(read.members.iter().all(by_ip));
+        let nameless = ticket(vec![member(1, &["play.example.org:7777"])]);
+        assert_eq!(nameless.to_string().parse(), Ok(nameless));
     }
 
     #[test]

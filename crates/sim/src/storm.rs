@@ -92,7 +92,9 @@ pub struct Report {
 }
 
 /// Marks that a run of many storms must have counted; one at zero has not been tested.
-pub const RARE: [Mark; 89] = [
+pub const RARE: [Mark; 91] = [
+    Mark::BalancedVotes,
+    Mark::TransferredFromSpectator,
     Mark::CorrectedFileOfFounder,
     Mark::MovedAddress,
     Mark::MovedAllInTurn,

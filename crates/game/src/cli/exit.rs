@@ -127,9 +127,10 @@ impl From<StartError> for Failure {
 impl From<AskError> for Failure {
     fn from(error: AskError) -> Self {
         let exit = match &error {
-            AskError::Unreachable { .. } | AskError::Silent(_) | AskError::NoAnswer => {
-                Exit::Network
-            }
+            AskError::Unreachable { .. }
+            | AskError::Silent(_)
+            | AskError::Unresolved(_)
+            | AskError::NoAnswer => Exit::Network,
             AskError::ForeignProtocol => Exit::Version,
             _ => Exit::Unexpected,
         };
@@ -145,8 +146,8 @@ impl From<PlayerError> for Failure {
             PlayerError::Start(cause) => Failure::from(cause).exit,
             PlayerError::Ask(cause) => Failure::from(cause).exit,
             PlayerError::Refused(refusal) => exit_of(&refusal),
-            PlayerError::Name { .. } => Exit::Usage,
-            PlayerError::OtherCode { .. } => Exit::Refused,
+            PlayerError::Name { .. } | PlayerError::Address { .. } => Exit::Usage,
+            PlayerError::OtherCode(_) => Exit::Refused,
             PlayerError::Occupied { .. } | PlayerError::Empty { .. } | PlayerError::Left { .. } => {
                 Exit::Configuration
             }

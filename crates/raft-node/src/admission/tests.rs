@@ -357,7 +357,7 @@ fn leader_chooses_an_odd_number_of_voters() {
     for number in 2..=7 {
         let player = admission(&format!("P{number}"));
         membership = fulfil(&membership, &MatchRequest::Admit(player)).1;
-        while let Some(change) = next_vote(ADA, &membership, |_| true, |id| id.0) {
+        while let Some(change) = next_change(ADA, &membership, |_| true) {
             membership = membership.after(&change).unwrap().left();
         }
         counts.push(voting(&membership));
@@ -367,9 +367,9 @@ fn leader_chooses_an_odd_number_of_voters() {
     spectator.part = Part::Spectator;
     membership = fulfil(&membership, &MatchRequest::Admit(spectator)).1;
     // One that is silent does not count, and the next one is chosen by its log.
-    let promoted = next_vote(ADA, &membership, |id| id != NodeId(2), |id| 100 - id.0);
+    let promoted = promotion(&membership);
     assert!(
-        matches!(promoted, Some(Change::Set(NodeId(6), _, Standing::Joining))),
+        matches!(promoted, Change::Set(NodeId(6), _, Standing::Joining)),
         "{promoted:?}"
     );
     // A spectator gets no vote among five, and one that is asked to watch stays a spectator.
@@ -378,9 +378,9 @@ fn leader_chooses_an_odd_number_of_voters() {
         standing: Standing::Learner,
     };
     membership = fulfil(&membership, &six).1;
-    let promoted = next_vote(ADA, &membership, |id| id != NodeId(2), |id| 100 - id.0);
+    let promoted = promotion(&membership);
     assert!(
-        matches!(promoted, Some(Change::Set(NodeId(7), _, Standing::Joining))),
+        matches!(promoted, Change::Set(NodeId(7), _, Standing::Joining)),
         "{promoted:?}"
     );
     // It plays again, and waits, because five vote.
@@ -394,7 +394,7 @@ fn leader_chooses_an_odd_number_of_voters() {
         Some(Standing::Learner)
     );
     // The silent one got a substitute and returns: six vote until the last one waits again.
-    membership = membership.after(&promoted.unwrap()).unwrap();
+    membership = membership.after(&promoted).unwrap();
     for id in membership.learners().collect::<Vec<_>>() {
         let member = *membership.member(id).unwrap();
         if member.standing == Some(Standing::Joining) {
@@ -402,11 +402,32 @@ fn leader_chooses_an_odd_number_of_voters() {
             membership = membership.after(&vote).unwrap().left();
         }
     }
-    let demoted = next_vote(ADA, &membership, |_| true, |id| id.0);
+    let demoted = next_change(ADA, &membership, |_| true);
     assert!(
         matches!(demoted, Some(Change::Set(NodeId(7), _, Standing::Learner))),
         "{demoted:?}"
     );
+}
+
+/// The next change of one vote, with the longest log at the last member.
+fn next_change(
+    own: NodeId,
+    membership: &Membership,
+    counts: impl Fn(NodeId) -> bool,
+) -> Option<Change> {
+    match next_vote(own, membership, counts, |id| id.0)? {
+        Balance::Change(change) => Some(change),
+        Balance::Transfer(to) => panic!("a transfer to {to}"),
+    }
+}
+
+/// The member that gets the vote of the silent second one, if the first ones have the longest logs.
+fn promotion(membership: &Membership) -> Change {
+    let step = next_vote(ADA, membership, |id| id != NodeId(2), |id| 100 - id.0);
+    match step {
+        Some(Balance::Change(change)) => change,
+        other => panic!("no promotion: {other:?}"),
+    }
 }
 
 /// Number of members that vote or will.
@@ -424,49 +445,108 @@ fn watching(name: &str) -> MatchRequest {
     })
 }
 
-/// Makes all changes of votes that the leader wants, with members that keep up at once.
-fn balanced(own: NodeId, membership: Membership, counts: impl Fn(NodeId) -> bool) -> Membership {
-    let mut membership = membership;
-    for _ in 0..10 {
+/// Makes all steps that the leader `own` wants, with members that keep up at once if they count, and
+/// returns the voters.
+fn balanced(
+    mut own: NodeId,
+    membership: &mut Membership,
+    counts: impl Fn(NodeId) -> bool,
+) -> Vec<u64> {
+    for _ in 0..12 {
         let joining = membership
             .members()
-            .find(|(_, member)| member.standing == Some(Standing::Joining))
-            .map(|(id, member)| Change::Set(id, member.incarnation, Standing::Voter));
-        let Some(change) = joining.or_else(|| next_vote(own, &membership, &counts, |id| id.0))
-        else {
-            return membership;
-        };
-        membership = membership.after(&change).unwrap().left();
+            .find(|(id, member)| member.standing == Some(Standing::Joining) && counts(*id));
+        let joined = joining.map(|(id, member)| {
+            Balance::Change(Change::Set(id, member.incarnation, Standing::Voter))
+        });
+        let step = joined.or_else(|| next_vote(own, membership, &counts, |id| id.0));
+        match step {
+            Some(Balance::Change(change)) => {
+                *membership = membership.after(&change).unwrap().left();
+            }
+            Some(Balance::Transfer(to)) => own = to,
+            None => return membership.voters().map(|id| id.0).collect(),
+        }
     }
     panic!("the votes change forever: {membership:?}");
+}
+
+/// What the core does with a voter that is silent for long.
+fn lose_vote(membership: &mut Membership, id: u64) {
+    let member = *membership.member(NodeId(id)).unwrap();
+    let change = Change::Set(NodeId(id), member.incarnation, Standing::Joining);
+    *membership = membership.after(&change).unwrap().left();
+}
+
+/// Ada leads and plays with Bo (4); Zoe (2) and Yan (3) watch.
+fn two_and_two() -> Membership {
+    let mut membership = founded(None, None);
+    for request in [
+        watching("Zoe"),
+        watching("Yan"),
+        MatchRequest::Admit(admission("Bo")),
+    ] {
+        membership = fulfil(&membership, &request).1;
+    }
+    membership
 }
 
 #[test]
 fn spectator_votes_while_two_players_need_a_third_machine() {
     let here = |_| true;
-    let votes = |membership: &Membership| membership.voters().map(|id| id.0).collect::<Vec<_>>();
-    let (_, membership) = fulfil(&founded(None, None), &watching("Zoe"));
-    let membership = balanced(ADA, membership, here);
-    assert_eq!(votes(&membership), [1], "one player needs none");
-    let (_, two) = fulfil(&membership, &MatchRequest::Admit(admission("Bo")));
-    let (_, two) = fulfil(&two, &watching("Yan"));
-    let two = balanced(ADA, two, |id| id != NodeId(4));
-    assert_eq!(votes(&two), [1, 2, 3], "the one that answers");
-    // While a player is silent but still a voter, the spectator is needed most.
-    let silent = balanced(ADA, two.clone(), |id| id != NodeId(3));
-    assert_eq!(votes(&silent), [1, 2, 3]);
-    // Once its vote is lost, the other one plays on alone.
-    let lost = Change::Set(NodeId(3), Incarnation(9), Standing::Learner);
-    let lost = balanced(ADA, two.after(&lost).unwrap(), |id| id != NodeId(3));
-    assert_eq!(votes(&lost), [1]);
-    let (_, three) = fulfil(&two, &MatchRequest::Admit(admission("Cy")));
-    assert_eq!(votes(&balanced(ADA, three.clone(), here)), [1, 3, 5]);
-    // A spectator that leads keeps its vote until another one leads.
-    assert_eq!(votes(&balanced(NodeId(2), three, here)), [1, 2, 3, 5]);
+    let (_, mut alone) = fulfil(&founded(None, None), &watching("Zoe"));
+    assert_eq!(
+        balanced(ADA, &mut alone, here),
+        [1],
+        "one player needs none"
+    );
+    let mut two = two_and_two();
+    assert_eq!(balanced(ADA, &mut two, |id| id != NodeId(3)), [1, 2, 4]);
+    let (_, mut three) = fulfil(&two, &MatchRequest::Admit(admission("Cy")));
+    assert_eq!(balanced(ADA, &mut three, here), [1, 4, 5]);
+    // One of three is lost: two players vote again.
+    lose_vote(&mut three, 5);
+    assert_eq!(balanced(ADA, &mut three, |id| id != NodeId(5)).len(), 3);
     let mut witness = admission("Wit");
     witness.part = Part::Witness;
-    let (_, witnessed) = fulfil(&two, &MatchRequest::Admit(witness));
-    assert_eq!(votes(&balanced(ADA, witnessed, here)), [1, 3, 5]);
+    let (_, mut witnessed) = fulfil(&two, &MatchRequest::Admit(witness));
+    assert_eq!(balanced(ADA, &mut witnessed, here), [1, 4, 5]);
+}
+
+#[test]
+fn spectator_loses_its_vote_with_that_of_a_silent_player() {
+    let mut two = two_and_two();
+    let away = |id| id != NodeId(4);
+    assert_eq!(balanced(ADA, &mut two, |id| id != NodeId(3)), [1, 2, 4]);
+    // While the silent player still votes, the spectator is needed most.
+    assert_eq!(balanced(ADA, &mut two, away), [1, 2, 4]);
+    lose_vote(&mut two, 4);
+    assert_eq!(
+        balanced(ADA, &mut two, away),
+        [1],
+        "no spectator is waited for"
+    );
+    assert_eq!(balanced(ADA, &mut two, |_| true).len(), 3, "it returns");
+}
+
+#[test]
+fn silent_spectator_makes_room_for_another_one() {
+    let mut two = two_and_two();
+    assert_eq!(balanced(ADA, &mut two, |id| id != NodeId(3)), [1, 2, 4]);
+    lose_vote(&mut two, 2);
+    assert_eq!(balanced(ADA, &mut two, |id| id != NodeId(2)), [1, 3, 4]);
+}
+
+#[test]
+fn spectator_that_leads_and_is_not_needed_hands_leadership_to_a_player() {
+    let mut two = two_and_two();
+    assert_eq!(balanced(ADA, &mut two, |id| id != NodeId(3)), [1, 2, 4]);
+    assert_eq!(next_vote(NodeId(2), &two, |_| true, |id| id.0), None);
+    // The leader has crashed, and the spectator was elected.
+    lose_vote(&mut two, 1);
+    let step = next_vote(NodeId(2), &two, |id| id != ADA, |id| id.0);
+    assert_eq!(step, Some(Balance::Transfer(NodeId(4))));
+    assert_eq!(balanced(NodeId(2), &mut two, |id| id != ADA), [4]);
 }
 
 /// A cluster from files has no record of who watches.

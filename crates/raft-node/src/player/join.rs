@@ -3,10 +3,14 @@
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::{Launch, Player, PlayerError, bind, check_name, default_name, occupied, resume};
+use super::{
+    Launch, Player, PlayerError, bind, check_addresses, check_name, default_name, occupied, resume,
+};
 use crate::address::Address;
 use crate::admission::proof;
-use crate::cluster::{FirstStart, Identity, KnownMember, MemberFile, identity_in};
+use crate::cluster::{
+    FirstStart, Identity, KnownMember, MemberFile, check_player_name, identity_in,
+};
 use crate::code::Code;
 use crate::contact::{Contact, contacts, own_addresses};
 use crate::lan::{LanMatch, browse};
@@ -80,6 +84,7 @@ pub fn join(player: &Player, invitation: &Invitation, part: Part) -> Result<Laun
         (None, None) => default_name(),
     };
     check_name("name of the player", &name)?;
+    check_addresses(&player.addresses)?;
     let last = present.as_ref().map(|file| file.listen);
     let (socket, listen) = bind(player.listen, last)?;
     let mut named = player.addresses.clone();
@@ -114,6 +119,14 @@ pub fn join(player: &Player, invitation: &Invitation, part: Part) -> Result<Laun
         admitted = request_admission(&identity, &elsewhere, request);
     }
     let admitted = match admitted {
+        Err(PlayerError::Refused(Refusal::WrongSecret(_))) => {
+            return Err(match invitation {
+                Invitation::At(_, address) => PlayerError::OtherCode(address.clone()),
+                Invitation::Ticket(_) | Invitation::Code(_) => {
+                    PlayerError::Refused(Refusal::WrongSecret(ticket.invite))
+                }
+            });
+        }
         // The others know whether this player still is a member; if none answers, its store does.
         Err(error) if present.is_some() && is_undecided(&error) => {
             drop(socket);
@@ -170,7 +183,8 @@ fn is_undecided(error: &PlayerError) -> bool {
 
 /// Finds the match with this code on the local network.
 fn find(code: Code) -> Result<Ticket, PlayerError> {
-    let has_it = |found: &LanMatch| found.code.is_some_and(|(hint, _)| hint == code.hint());
+    let hint = code.hint();
+    let has_it = |found: &LanMatch| found.code.is_some_and(|(other, _)| other == hint);
     let all = browse(CODE_TIMEOUT, has_it).map_err(PlayerError::Discovery)?;
     let Some(found) = all.iter().find(|found| has_it(found)) else {
         return Err(PlayerError::UnknownCode);
@@ -194,25 +208,21 @@ fn find(code: Code) -> Result<Ticket, PlayerError> {
 /// Asks the member at `address` for its match, which must have this code.
 fn find_at(code: Code, address: &Address) -> Result<Ticket, PlayerError> {
     // The player's own key belongs to a match that is not known yet.
-    let stranger = Identity::generate()?;
+    let identity = Identity::generate()?;
     let request = wire::encode_value(&JoinerRequest::Describe).unwrap_or_default();
-    let runtime = runtime()?;
-    let (answer, fingerprint) = runtime.block_on(ask_at(&stranger, address, request))?;
+    let (answer, fingerprint) = block_on(ask_at(&identity, address, request))??;
     let description = match wire::decode_value(&answer) {
         Ok(MatchReply::Described(description)) => description,
         Ok(MatchReply::Refused(refusal)) => return Err(refusal.into()),
         Ok(_) | Err(_) => return Err(PlayerError::UnexpectedReply),
     };
-    let (hint, invite) = description.code;
-    if hint != code.hint() {
-        return Err(PlayerError::OtherCode {
-            name: description.name,
-            address: address.clone(),
-        });
+    // Whoever answers has not proved anything, and the name is printed.
+    if check_player_name(&description.name).is_err() {
+        return Err(PlayerError::UnexpectedReply);
     }
     Ok(Ticket {
         match_id: description.match_id,
-        invite,
+        invite: description.invite,
         secret: code.secret(),
         members: vec![TicketMember::new(&fingerprint, vec![address.clone()])],
     })
@@ -256,8 +266,7 @@ fn request_admission(
     ticket: &Ticket,
     request: impl Fn([u8; 32]) -> JoinRequest,
 ) -> Result<Admitted, PlayerError> {
-    let runtime = runtime()?;
-    let answer = runtime.block_on(ask(
+    let answer = block_on(ask(
         identity,
         ticket,
         |binding| {
@@ -265,7 +274,7 @@ fn request_admission(
             wire::encode_value(&JoinerRequest::Join(request(binding))).unwrap_or_default()
         },
         is_final,
-    ))?;
+    ))??;
     match wire::decode_value(&answer) {
         Ok(MatchReply::Admitted(admitted)) => Ok(*admitted),
         Ok(MatchReply::Refused(refusal)) => Err(refusal.into()),
@@ -273,9 +282,13 @@ fn request_admission(
     }
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, AskError> {
-    tokio::runtime::Builder::new_current_thread()
+/// Runs a request to its end. A resolver of host names may still hang then, and is not waited for.
+fn block_on<T>(request: impl Future<Output = T>) -> Result<T, AskError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| AskError::Local(error.to_string()))
+        .map_err(|error| AskError::Local(error.to_string()))?;
+    let result = runtime.block_on(request);
+    runtime.shutdown_background();
+    Ok(result)
 }

@@ -112,6 +112,7 @@ impl Dialler {
         counters.refusing.store(false, Ordering::Relaxed);
         count(&counters.connects, 1);
         let address = connection.remote_address();
+        self.link.set_dialled(address);
         tracing::info!(peer = %self.link.peer(), %address, "connected");
         let guard = self.link.add(Origin::Dialled, connection);
         down(&receive(connection, &guard, &self.shared).await, address)
@@ -154,8 +155,12 @@ async fn connect_any_of(
     let mut failed = Down::Lost("no address is known".to_owned());
     for socket in address.resolve().await.map_err(Down::Lost)? {
         match connect(endpoint, config.clone(), socket).await {
-            Err(Down::Lost(reason)) => failed = Down::Lost(reason),
-            decided => return decided,
+            Ok(connection) => return Ok(connection),
+            Err(Down::Ended) => return Err(Down::Ended),
+            // A refusal explains more than an address at which nothing answers.
+            Err(Down::Lost(_)) if matches!(failed, Down::Refused(..)) => {}
+            // Another machine may have one of the addresses.
+            Err(down) => failed = down,
         }
     }
     Err(failed)

@@ -81,6 +81,9 @@ pub enum AskError {
          allowed?"
     )]
     Silent(Address),
+    /// The host name that was given has no address.
+    #[error("{0}; check the name")]
+    Unresolved(String),
     /// Members answer, but speak another protocol.
     #[error("the match speaks another protocol than this build; all players need the same build")]
     ForeignProtocol,
@@ -128,7 +131,9 @@ pub async fn ask_at(
     address: &Address,
     body: Vec<u8>,
 ) -> Result<(Vec<u8>, Fingerprint), AskError> {
-    let target = vec![(Pin::Any, address.clone())];
+    let found = address.resolve().await.map_err(AskError::Unresolved)?;
+    let target = found.into_iter().map(|socket| (Pin::Any, socket.into()));
+    let target = target.collect();
     let asked = ask_any(identity, target, |_| body.clone(), |_| true).await;
     asked.map_err(|error| match error {
         AskError::Unreachable { .. } => AskError::Silent(address.clone()),

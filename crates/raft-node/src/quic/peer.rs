@@ -1,6 +1,6 @@
 //! Connections with one peer, as the tasks that open, read and write them share them.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -27,6 +27,8 @@ pub(super) struct PeerLink {
     fingerprint: Fingerprint,
     /// Recorded addresses of the peer, the best first.
     addresses: Mutex<Vec<Address>>,
+    /// Address at which the peer was dialled last, to which a host name may lead.
+    dialled: Mutex<Option<SocketAddr>>,
     counters: Arc<PeerCounters>,
     paths: Mutex<Paths<Connection>>,
     route: watch::Sender<Option<Route>>,
@@ -52,6 +54,7 @@ impl PeerLink {
             peer,
             fingerprint,
             addresses: Mutex::new(addresses),
+            dialled: Mutex::default(),
             counters,
             paths: Mutex::default(),
             route: watch::Sender::default(),
@@ -94,6 +97,21 @@ impl PeerLink {
             addresses.push(observed);
         }
         addresses
+    }
+
+    /// Records the address at which the peer was dialled.
+    pub(super) fn set_dialled(&self, address: SocketAddr) {
+        *self.dialled.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
+    }
+
+    /// Returns the IP addresses that the peer is known to have.
+    pub(super) fn known_ips(&self) -> Vec<IpAddr> {
+        let dialled = *self.dialled.lock().unwrap_or_else(PoisonError::into_inner);
+        let candidates = self.candidate_addresses();
+        let recorded = candidates.iter().filter_map(Address::ip);
+        recorded
+            .chain(dialled.map(|address| address.ip()))
+            .collect()
     }
 
     /// Closes all connections with the peer.

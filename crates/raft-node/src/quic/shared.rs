@@ -12,7 +12,6 @@ use super::answer::PeerRequest;
 use super::counters::LinkCounters;
 use super::peer::PeerLink;
 use super::{MAX_HANDSHAKES, ServiceRequest};
-use crate::address::Address;
 use crate::cluster::Fingerprint;
 
 /// State shared by all tasks of one node's links.
@@ -59,8 +58,7 @@ impl Shared {
         let links = self.links.read().unwrap_or_else(PoisonError::into_inner);
         is_own
             || links.values().any(|link| {
-                let addresses = link.candidate_addresses();
-                let mut known = addresses.iter().filter_map(Address::ip);
+                let mut known = link.known_ips().into_iter();
                 known.any(|known| known.to_canonical() == ip)
             })
     }

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::event_loop::NodeDriver;
 use super::own_contact::OwnContact;
-use crate::admission::{self, Step};
+use crate::admission::{self, Balance, Step};
 use crate::contact::{self, Contact};
 use crate::match_record::MatchRecord;
 use crate::match_request::{
@@ -96,8 +96,8 @@ enum Returned {
     Unfulfilled(Waiting),
     /// Contacts that a peer knows.
     Contacts(Vec<(NodeId, Contact)>),
-    /// Address at which a peer sees this node.
-    SeenAt(NodeId, SocketAddr),
+    /// Address at which a peer observes this node.
+    ObservedAddress(NodeId, SocketAddr),
 }
 
 /// The requests that wait at one node.
@@ -170,7 +170,7 @@ impl MatchRequests {
             .is_none_or(|checked| checked.elapsed() >= CHECK_CONTACTS);
         if is_due {
             self.checked = Some(Instant::now());
-            self.ask_where_seen(driver);
+            self.request_observed_address(driver);
             self.record_own_contact(driver);
             drop_former_members(driver);
             requested += usize::from(self.balance(driver));
@@ -209,7 +209,7 @@ impl MatchRequests {
                         }
                     }
                 }
-                Returned::SeenAt(peer, address) => {
+                Returned::ObservedAddress(peer, address) => {
                     if let Some(contact) = &mut self.contact {
                         contact.report(peer, address);
                     }
@@ -233,9 +233,9 @@ impl MatchRequests {
                 {
                     Respond::Member(respond).send(MatchReply::Refused(Refusal::NotAMember));
                 }
-                Ok(MatchRequest::SeenAt) => {
+                Ok(MatchRequest::ObservedAddress) => {
                     let address = driver.links().observed_address(id);
-                    Respond::Member(respond).send(MatchReply::SeenAt(address));
+                    Respond::Member(respond).send(MatchReply::ObservedAddress(address));
                 }
                 Ok(request) => self.push(request, Respond::Member(respond)),
                 Err(error) => Respond::Member(respond).send(unreadable(&error)),
@@ -378,11 +378,12 @@ impl MatchRequests {
             return;
         };
         let node = driver.node();
-        let membership = node.membership();
-        let contact = contact.contact(|id| membership.contains(id));
-        let recorded = Contact::of(node.membership(), node.id());
         // Without a contact this node is no member here yet.
-        if recorded.is_none_or(|recorded| recorded == contact) {
+        let Some(recorded) = Contact::of(node.membership(), node.id()) else {
+            return;
+        };
+        let contact = contact.contact(&recorded, node.membership());
+        if recorded == contact {
             return;
         }
         let request = MatchRequest::Record {
@@ -392,23 +393,25 @@ impl MatchRequests {
         self.push(request, Respond::Nobody);
     }
 
-    /// Asks a peer at which address it sees this node.
-    fn ask_where_seen(&mut self, driver: &mut NodeDriver) {
+    /// Requests from a peer the address at which it observes this node.
+    fn request_observed_address(&mut self, driver: &mut NodeDriver) {
         let Some(contact) = &mut self.contact else {
             return;
         };
         let connected = connected_peers(driver);
-        let Some(peer) = contact.next_question(&connected) else {
+        let Some(peer) = contact.next_request(&connected) else {
             return;
         };
-        let Ok(body) = wire::encode_value(&MatchRequest::SeenAt) else {
+        let Ok(body) = wire::encode_value(&MatchRequest::ObservedAddress) else {
             return;
         };
         let return_to = self.return_to.clone();
         driver.links_mut().request(peer, body, move |answer| {
             let reply = answer.and_then(|bytes| wire::decode_value::<MatchReply>(&bytes).ok());
-            if let Some(MatchReply::SeenAt(Some(address))) = reply {
-                let _stopped = return_to.send(Returned::SeenAt(peer, address)).is_err();
+            if let Some(MatchReply::ObservedAddress(Some(address))) = reply {
+                let _stopped = return_to
+                    .send(Returned::ObservedAddress(peer, address))
+                    .is_err();
             }
         });
     }
@@ -437,7 +440,7 @@ impl MatchRequests {
         if status.role != RoleKind::Leader || !is_settled {
             return false;
         }
-        let change = admission::next_vote(
+        let step = admission::next_vote(
             status.id,
             membership,
             |id| {
@@ -450,11 +453,12 @@ impl MatchRequests {
             },
             |id| peer(&status, id).map_or(0, |peer| peer.matched.0),
         );
-        let is_due = change.is_some();
-        if let Some(change) = change {
-            driver.change_membership(change);
+        match step {
+            None => return false,
+            Some(Balance::Change(change)) => driver.change_membership(change),
+            Some(Balance::Transfer(to)) => driver.transfer_leadership(Some(to)),
         }
-        is_due
+        true
     }
 
     /// Asks one peer after the other for contacts while no leader is known.
@@ -538,16 +542,18 @@ fn connected_peers(driver: &NodeDriver) -> Vec<NodeId> {
         .collect()
 }
 
-/// Describes the match to a player who has its code; one without a code is joined by tickets only.
+/// Describes the match, if it has a code that was not revoked; any other one is joined by tickets
+/// only.
 fn describe(membership: &Membership) -> MatchReply {
     let Some(record) = MatchRecord::of(membership) else {
         return MatchReply::Refused(Refusal::NotJoinable);
     };
-    match record.code {
-        Some(code) => MatchReply::Described(Description {
+    let invite = record.code.and_then(|(_, number)| record.invite(number));
+    match invite {
+        Some(invite) => MatchReply::Described(Description {
             match_id: record.id,
+            invite: invite.number,
             name: record.name,
-            code,
         }),
         None => MatchReply::Refused(Refusal::NoCode),
     }

@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 
 use raftian_node::address::Address;
-use raftian_node::admission::{self, Step};
+use raftian_node::admission::{self, Balance, Step};
 use raftian_node::cluster::Fingerprint;
 use raftian_node::contact::Contact;
 use raftian_node::match_record::{Invite, MatchRecord};
@@ -31,6 +31,9 @@ impl Run {
         let Some(record) = MatchRecord::of(&membership) else {
             return self.open_match(leader);
         };
+        if self.chance(0.2) {
+            return self.balance_votes(leader, &membership);
+        }
         let moved = self.request_of_a_moved_machine(leader, &membership);
         let (machine, request) = match moved {
             Some(request) => request,
@@ -58,6 +61,32 @@ impl Run {
             }
         };
         Some(format!("{leader} is asked {request:?}: {done}"))
+    }
+
+    /// Takes the leader's next step towards the wanted voters.
+    fn balance_votes(&mut self, leader: NodeId, membership: &Membership) -> Option<String> {
+        let status = self.cluster.node(leader).status();
+        let peer = |id| status.peers.iter().find(|peer| peer.id == id);
+        let patience = self.options.election_timeout.1 * 4;
+        let step = admission::next_vote(
+            leader,
+            membership,
+            |id| id == leader || peer(id).is_some_and(|peer| peer.silent_for < patience),
+            |id| peer(id).map_or(0, |peer| peer.matched.0),
+        );
+        let done = match step? {
+            Balance::Change(change) => {
+                let done = self.begin(leader, leader, membership, change)?;
+                self.counters.count(Mark::BalancedVotes);
+                done
+            }
+            Balance::Transfer(to) => {
+                self.counters.count(Mark::TransferredFromSpectator);
+                let begun = self.cluster.transfer_leadership(leader, Some(to));
+                format!("a transfer to {to}: {begun:?}")
+            }
+        };
+        Some(format!("{leader} balances the votes: {done}"))
     }
 
     /// Records a match, which players may join from then on.
