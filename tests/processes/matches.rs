@@ -198,6 +198,96 @@ fn member_is_reached_by_its_host_name() {
     assert_eq!(addresses(&bo), serde_json::json!([named, listen]));
 }
 
+/// The log of each has the old addresses of the others, so they find each other on the local
+/// network, where there is one.
+#[test]
+fn members_that_all_return_on_other_ports_find_each_other() {
+    let machines = Machines::new();
+    let ada = machines.found("Ada");
+    let players = ["Bo", "Cy"].map(|name| machines.join(name, ada.ticket()));
+    ada.sees(&["Ada", "Bo", "Cy"]);
+    let found = machines.run(&["discover", "--json", "--timeout", "5"]);
+    let found: Value = serde_json::from_slice(&found.stdout).expect("a document is JSON");
+    let mut matches = found["matches"].as_array().expect("a list").iter();
+    if !matches.any(|found| found["match"] == ada.ready["match"]) {
+        eprintln!("not tested: this machine has no mDNS");
+        return;
+    }
+    let listen: Vec<_> = [&ada, &players[0], &players[1]]
+        .map(|player| ("127.0.0.1", player.port()))
+        .into();
+    ada.kill();
+    players.into_iter().for_each(Player::kill);
+    let taken: Vec<_> = listen
+        .iter()
+        .map(|address| std::net::UdpSocket::bind(address).expect("it is free"))
+        .collect();
+    let back: Vec<_> = std::thread::scope(|scope| {
+        let machines = &machines;
+        let starts =
+            ["Ada", "Bo", "Cy"].map(|name| scope.spawn(move || machines.player(name, &["node"])));
+        starts
+            .map(|start| start.join().expect("it is ready"))
+            .into()
+    });
+    back[1].order(1);
+    agree(&back.iter().collect::<Vec<_>>());
+    drop(taken);
+    let moved: Vec<_> = back.iter().map(Player::port).collect();
+    let old: Vec<_> = listen.into_iter().map(|(_, port)| port).collect();
+    assert!(old.iter().all(|port| !moved.contains(port)));
+    // The earlier port is free again, and taken at the next start.
+    let [ada, bo, cy] = <[Player; 3]>::try_from(back).ok().expect("three");
+    ada.kill();
+    let ada = machines.player("Ada", &["node"]);
+    assert_eq!(ada.port(), old[0]);
+    ada.order(2);
+    agree(&[&ada, &bo, &cy]);
+}
+
+/// With a lost key the player would be another one.
+#[test]
+fn join_in_the_directory_of_a_member_without_its_key_changes_nothing() {
+    let machines = Machines::new();
+    let ada = machines.found("Ada");
+    let bo = machines.join("Bo", ada.ticket());
+    let files = machines.data("Bo");
+    bo.kill();
+    let key = std::fs::read(files.join("key.pem")).expect("a key");
+    let certificate = std::fs::read(files.join("certificate.pem")).expect("a certificate");
+    std::fs::remove_file(files.join("key.pem")).expect("a key");
+    let (exit, message) = machines.failed_join("Bo", ada.ticket());
+    assert_eq!(exit, Some(3), "{message}");
+    assert!(message.contains("key.pem"), "{message}");
+    assert!(!files.join("key.pem").exists());
+    let kept = std::fs::read(files.join("certificate.pem")).expect("a certificate");
+    assert_eq!(kept, certificate);
+    std::fs::write(files.join("key.pem"), key).expect("a key");
+    let bo = machines.player("Bo", &["node"]);
+    bo.order(1);
+}
+
+#[test]
+fn addresses_that_cannot_be_recorded_are_refused() {
+    let machines = Machines::new();
+    for (named, part) in [
+        (&["0.0.0.0:7777"][..], "it stands for all addresses"),
+        (
+            &["a.org:1", "b.org:1", "c.org:1"],
+            "c.org:1 cannot be an address",
+        ),
+    ] {
+        let data = machines.data("Ada");
+        let data = data.to_str().expect("a temporary path is text");
+        let mut arguments = vec!["start", "--headless", "--data", data];
+        arguments.extend(named.iter().flat_map(|address| ["--address", *address]));
+        let output = machines.run(&arguments);
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        assert!(message.contains(part), "{message}");
+    }
+}
+
 #[test]
 fn doctor_names_the_member_that_is_not_connected() {
     let machines = Machines::new();

@@ -310,9 +310,9 @@ impl From<PlayerError> for MatchFailed {
             PlayerError::Ask(_) | PlayerError::Discovery(_) | PlayerError::UnknownCode => {
                 FailureKind::Unreachable
             }
-            PlayerError::Listen { .. } | PlayerError::Start(StartError::Links(_)) => {
-                FailureKind::Listen
-            }
+            PlayerError::Listen { .. }
+            | PlayerError::Family { .. }
+            | PlayerError::Start(StartError::Links(_)) => FailureKind::Listen,
             PlayerError::Start(StartError::Thread(_)) => FailureKind::System,
             // What is left is about the files of the member.
             _ => FailureKind::Files,

@@ -28,6 +28,7 @@ use crate::store::Creation;
 
 pub use generate::{NewCluster, default_member_name, generate};
 pub use identity::{Fingerprint, Identity, ParseFingerprintError};
+pub(crate) use member_file::check_key;
 pub use member_file::{KnownMember, MemberFile, identity_in};
 pub use node_file::{MAX_FILE, NodeFile};
 

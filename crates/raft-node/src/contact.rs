@@ -79,9 +79,13 @@ pub(crate) fn bound(addresses: &mut Vec<Address>) {
 /// such as a host name or the address of a router that forwards the port, and then those of this
 /// machine.
 pub fn own_addresses(named: &[Address], listen: SocketAddr) -> Vec<Address> {
-    let mut addresses = named.to_vec();
+    let mut addresses = Vec::new();
     let local = local_addresses(listen).into_iter().map(Address::Ip);
-    addresses.extend(local.filter(|local| !named.contains(local)));
+    for address in named.iter().cloned().chain(local) {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
     bound(&mut addresses);
     addresses
 }

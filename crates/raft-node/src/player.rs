@@ -7,6 +7,7 @@ mod folders;
 mod join;
 mod local_member;
 mod new_match;
+mod search;
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use raftian_raft::{Config, NodeId};
 
 use crate::address::Address;
 use crate::cluster::{ClusterError, FirstStart, MemberFile, check_player_name, identity_in};
-use crate::contact::{Contact, own_addresses};
+use crate::contact::{Contact, MAX_HOSTS, own_addresses};
 use crate::match_record::{FoundingError, MatchRecord};
 use crate::match_request::Refusal;
 use crate::quic::{AskError, QuicOptions};
@@ -31,6 +32,10 @@ pub use new_match::NewMatch;
 
 /// UDP port of a member that names none, if it is free.
 pub const DEFAULT_PORT: u16 = 7777;
+
+/// Maximum number of addresses that a player names; the others of a contact are for those of the
+/// machine.
+const MAX_NAMED: usize = 4;
 
 /// Id of the founder of a match.
 const FOUNDER: NodeId = NodeId(1);
@@ -119,6 +124,15 @@ pub enum PlayerError {
     /// The node cannot be started.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// No member can be reached from the address to listen on.
+    #[error(
+        "the members in the ticket are reached by IPv6 only, but this machine listens on {listen}; \
+         listen on [::] or on an IPv6 address"
+    )]
+    Family {
+        /// The address to listen on.
+        listen: SocketAddr,
+    },
     /// The text is neither a ticket nor a code.
     #[error(transparent)]
     Invitation(#[from] TicketError),
@@ -144,7 +158,7 @@ pub enum PlayerError {
     #[error("the match at {0} has another code; check the code and the address")]
     OtherCode(Address),
     /// An address that was named for this machine cannot be reached by others.
-    #[error("no other machine reaches this one at {address}: {reason}; name another address")]
+    #[error("{address} cannot be an address of this machine: {reason}; name another one")]
     Address {
         /// The address.
         address: Address,
@@ -249,8 +263,8 @@ pub fn resume(player: &Player, directory: &Path) -> Result<Launch, PlayerError> 
             directory: directory.to_owned(),
         });
     }
-    let (socket, listen) = bind(player.listen, Some(file.listen))?;
-    file.listen = listen;
+    let (socket, listen) = bind(player.listen, Some(&file))?;
+    file.set_listen(listen, player.listen.is_some());
     if !player.addresses.is_empty() {
         file.addresses = player.addresses.clone();
     }
@@ -304,8 +318,19 @@ impl Launch {
     }
 }
 
-/// Refuses named addresses that no other machine can use.
+/// Refuses named addresses that no other machine can use, and more than a contact has room for.
 fn check_addresses(addresses: &[Address]) -> Result<(), PlayerError> {
+    let hosts = addresses.iter().filter(|address| address.ip().is_none());
+    if let Some(excess) = hosts
+        .skip(MAX_HOSTS)
+        .chain(addresses.iter().skip(MAX_NAMED))
+        .next()
+    {
+        return Err(PlayerError::Address {
+            address: excess.clone(),
+            reason: "at most four addresses are recorded, and two of them host names",
+        });
+    }
     let refused = addresses
         .iter()
         .find_map(|address| Some((address.clone(), address.problem()?)));
@@ -351,7 +376,7 @@ fn default_match_name(player: &str) -> String {
 /// Opens the port that was asked for, or the last one, or any.
 fn bind(
     asked: Option<SocketAddr>,
-    last: Option<SocketAddr>,
+    last: Option<&MemberFile>,
 ) -> Result<(UdpSocket, SocketAddr), PlayerError> {
     let any = |port| {
         [
@@ -361,7 +386,10 @@ fn bind(
     };
     let candidates = match (asked, last) {
         (Some(asked), _) => vec![asked],
-        (None, Some(last)) => vec![last, SocketAddr::new(last.ip(), 0)],
+        (None, Some(last)) => {
+            let first = last.first_listen.unwrap_or(last.listen);
+            vec![first, last.listen, SocketAddr::new(first.ip(), 0)]
+        }
         (None, None) => [any(DEFAULT_PORT), any(0)].concat(),
     };
     let mut refused = None;

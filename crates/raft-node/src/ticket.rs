@@ -86,7 +86,10 @@ pub struct TicketMember {
 #[non_exhaustive]
 pub enum TicketError {
     /// The text contains characters that no ticket has, or is too short.
-    #[error("this is neither a ticket nor a code; copy the whole line of the ticket")]
+    #[error(
+        "this is neither a ticket nor a code such as RAFT-7K3Q-2MXT, nor the address HOST:PORT of a \
+         member; copy the whole line of the ticket"
+    )]
     NotATicket,
     /// The text after a code and `@` is no address.
     #[error("after the code and @ an address is expected, such as 192.168.1.7:7777")]

@@ -109,13 +109,13 @@ impl From<StartError> for Failure {
                 | StoreError::Gap { .. }
                 | StoreError::Outdated { .. }
                 | StoreError::Lost { .. },
-            ) => Exit::Damaged,
+            )
+            | StartError::NoStore { .. } => Exit::Damaged,
             StartError::Store(
                 StoreError::Foreign { .. } | StoreError::NotAMark { .. } | StoreError::InUse { .. },
             )
             | StartError::Config(_)
             | StartError::Founders { .. }
-            | StartError::NoStore { .. }
             | StartError::Frame(..) => Exit::Configuration,
             StartError::Links(_) => Exit::Network,
             _ => Exit::Unexpected,
@@ -151,9 +151,10 @@ impl From<PlayerError> for Failure {
             PlayerError::Occupied { .. } | PlayerError::Empty { .. } | PlayerError::Left { .. } => {
                 Exit::Configuration
             }
-            PlayerError::Listen { .. } | PlayerError::Discovery(_) | PlayerError::UnknownCode => {
-                Exit::Network
-            }
+            PlayerError::Listen { .. }
+            | PlayerError::Family { .. }
+            | PlayerError::Discovery(_)
+            | PlayerError::UnknownCode => Exit::Network,
             PlayerError::ForeignProtocol { .. } | PlayerError::UnexpectedReply => Exit::Version,
             _ => Exit::Unexpected,
         };

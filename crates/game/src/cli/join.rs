@@ -17,6 +17,7 @@ use crate::terminal::note;
 pub(super) struct JoinArgs {
     /// The ticket or code, or - to read it from standard input; or the address HOST:PORT of a
     /// member, for networks without mDNS: then the code is read from standard input.
+    /// CODE@HOST:PORT names both.
     #[arg(value_name = "TICKET|CODE|-|HOST:PORT")]
     ticket: String,
     /// Your name; the default is that of the user.

@@ -205,7 +205,8 @@ pub(super) fn run(launch: Launch, place: &PlaceArgs, log_level: &str) -> Result<
             reason: "the window has ended without leaving; this member counts as vanished",
         },
         Some(Ended::NotAgreed) | None => Event::Stopped {
-            reason: "too few members answered to agree that this one leaves; it counts as vanished",
+            reason: "too few members answered to confirm that this one has left; if it has not, it \
+                     counts as vanished",
         },
     };
     session.reporter.end(&ending, &session.member)?;

@@ -63,7 +63,7 @@ enum Command {
     #[command(subcommand)]
     Cluster(cluster::ClusterCommand),
     /// Found a match that others join, and print a code and a ticket for them. With --data,
-    /// continue the match in that directory.
+    /// continue the match in that directory, or found it there.
     Start(start::StartArgs),
     /// Join a running match with a ticket, or with a code on the local network.
     Join(join::JoinArgs),

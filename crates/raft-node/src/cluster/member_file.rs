@@ -48,6 +48,9 @@ pub struct MemberFile {
     pub name: String,
     /// Address that it listens on.
     pub listen: SocketAddr,
+    /// Address that it listens on if it can, in place of `listen`, which was free at the last start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_listen: Option<SocketAddr>,
     /// Further addresses at which other members reach it, as its player named them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<Address>,
@@ -112,6 +115,7 @@ impl MemberFile {
             id: id.0,
             name,
             listen,
+            first_listen: None,
             addresses: Vec::new(),
             mark,
             left: false,
@@ -119,6 +123,14 @@ impl MemberFile {
             invite: None,
             known,
         }
+    }
+
+    /// Records the address that it listens on now. One that the player did not ask for is given up
+    /// as soon as the earlier one is free again.
+    pub(crate) fn set_listen(&mut self, listen: SocketAddr, is_asked: bool) {
+        let first = self.first_listen.unwrap_or(self.listen);
+        self.first_listen = (!is_asked && first != listen).then_some(first);
+        self.listen = listen;
     }
 
     /// Reads the file of the member in `directory`; `None` if there is none.
@@ -237,6 +249,14 @@ impl MemberFile {
             identity,
         })
     }
+}
+
+/// Checks that the key of the member in `directory` can be read.
+///
+/// # Errors
+/// If it cannot, or does not belong to its certificate.
+pub(crate) fn check_key(directory: &Path) -> Result<(), ClusterError> {
+    read_identity(directory).map(drop)
 }
 
 /// Returns the identity in `directory`; creates one if there is none. A key is never overwritten.

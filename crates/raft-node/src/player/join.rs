@@ -9,7 +9,7 @@ use super::{
 use crate::address::Address;
 use crate::admission::proof;
 use crate::cluster::{
-    FirstStart, Identity, KnownMember, MemberFile, check_player_name, identity_in,
+    FirstStart, Identity, KnownMember, MemberFile, check_key, check_player_name, identity_in,
 };
 use crate::code::Code;
 use crate::contact::{Contact, contacts, own_addresses};
@@ -85,8 +85,20 @@ pub fn join(player: &Player, invitation: &Invitation, part: Part) -> Result<Laun
     };
     check_name("name of the player", &name)?;
     check_addresses(&player.addresses)?;
-    let last = present.as_ref().map(|file| file.listen);
-    let (socket, listen) = bind(player.listen, last)?;
+    let (socket, listen) = bind(player.listen, present.as_ref())?;
+    let is_ipv6 = |address: &Address| address.ip().is_some_and(|ip| ip.to_canonical().is_ipv6());
+    let mut addresses = ticket
+        .members
+        .iter()
+        .flat_map(|member| &member.addresses)
+        .peekable();
+    if listen.is_ipv4() && addresses.peek().is_some() && addresses.all(is_ipv6) {
+        return Err(PlayerError::Family { listen });
+    }
+    // A new key in place of a lost one would be another player.
+    if present.is_some() {
+        check_key(&directory)?;
+    }
     let mut named = player.addresses.clone();
     if let Some(file) = present.as_ref().filter(|_| named.is_empty()) {
         named.clone_from(&file.addresses);
@@ -154,6 +166,8 @@ pub fn join(player: &Player, invitation: &Invitation, part: Part) -> Result<Laun
     // The founder may join its own match.
     if let Some(present) = present.filter(|present| present.id == id.0) {
         (file.invite, file.code) = (present.invite, present.code);
+        (file.listen, file.first_listen) = (present.listen, present.first_listen);
+        file.set_listen(listen, player.listen.is_some());
     }
     Ok(Launch {
         directory,

@@ -7,6 +7,7 @@ use raftian_raft::{Index, Member, NodeId};
 use tokio::sync::oneshot::Receiver;
 use tokio::sync::oneshot::error::TryRecvError;
 
+use super::search::Search;
 use crate::cluster::{ClusterError, MemberFile, NodeConfig};
 use crate::code::Code;
 use crate::lan::Announcer;
@@ -31,6 +32,7 @@ pub struct LocalMember {
     control: NodeControl,
     announcer: Option<Announcer>,
     announced: Option<Instant>,
+    search: Search,
     /// A removal of this member in progress.
     leaving: Option<(Instant, Receiver<MatchReply>)>,
     ended: Option<Ended>,
@@ -64,7 +66,7 @@ pub enum Ended {
     Removed,
     /// It wants to leave, but nobody else has a vote: the match is kept on its disk.
     Kept,
-    /// It wants to leave, but too few members answered to agree: it counts as vanished.
+    /// It wants to leave, but too few members answered: it may have left, or counts as vanished.
     NotAgreed,
 }
 
@@ -88,6 +90,7 @@ impl LocalMember {
             control,
             announcer,
             announced: None,
+            search: Search::default(),
             leaving: None,
             ended: None,
             caught_up_at: None,
@@ -146,10 +149,8 @@ impl LocalMember {
     /// Returns the founder's code; `None` for a member that joined, and once the code is revoked.
     pub fn code(&self) -> Option<Code> {
         let record = MatchRecord::of(&self.control.view().status.membership)?;
-        let (hint, invite) = record.code?;
-        self.file
-            .code
-            .filter(|code| code.hint() == hint && record.invite(invite).is_some())
+        let (_, invite) = record.code?;
+        self.file.code.filter(|_| record.invite(invite).is_some())
     }
 
     /// Returns the founder's ticket, with the members that can be reached now; `None` for a member
@@ -175,6 +176,7 @@ impl LocalMember {
     pub fn poll(&mut self) -> Option<Ended> {
         if self.ended.is_none() {
             self.announce();
+            self.search();
             self.ended = self.find_end();
         }
         self.ended
@@ -206,6 +208,17 @@ impl LocalMember {
         if let Some(announcer) = self.announcer.as_mut().filter(|_| is_due) {
             self.announced = Some(Instant::now());
             announcer.announce(&self.control.view().status.membership);
+        }
+    }
+
+    /// Finds members that have other addresses than the log shows.
+    fn search(&mut self) {
+        if self.announcer.is_none() {
+            return;
+        }
+        let has_leader = self.control.view().status.leader.is_some();
+        if let Some(found) = self.search.poll(has_leader, self.file.match_id) {
+            self.control.add_addresses(found);
         }
     }
 

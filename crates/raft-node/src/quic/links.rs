@@ -26,8 +26,8 @@ use super::{
     PEER_REQUEST_QUEUE, REMOVED_GRACE, REQUEST_QUEUE, RESERVED_HANDSHAKES, SNAPSHOT_OUTBOX,
     ServiceRequest, code, endpoint,
 };
-use crate::cluster::{Identity, Member, NodeConfig};
-use crate::contact::Contact;
+use crate::cluster::{Fingerprint, Identity, Member, NodeConfig};
+use crate::contact::{Contact, MAX_ADDRESSES};
 use crate::links::Links;
 use crate::panic_message;
 
@@ -350,6 +350,15 @@ impl QuicLinks {
             notify.notify_one();
         };
         self.tasks.spawn_on(exchange, &self.runtime);
+    }
+
+    /// Adds addresses at which the peer with this certificate may be reached, in place of those
+    /// added before; at most [`MAX_ADDRESSES`]. No-op if there is no such peer.
+    pub fn add_addresses(&mut self, fingerprint: Fingerprint, mut addresses: Vec<SocketAddr>) {
+        addresses.truncate(MAX_ADDRESSES);
+        if let Some(link) = self.shared.link(&fingerprint) {
+            link.set_found(addresses);
+        }
     }
 
     /// Returns the address from which the connection of the member `id` arrives; `None` if it has

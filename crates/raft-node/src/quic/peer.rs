@@ -27,6 +27,8 @@ pub(super) struct PeerLink {
     fingerprint: Fingerprint,
     /// Recorded addresses of the peer, the best first.
     addresses: Mutex<Vec<Address>>,
+    /// Addresses that were found elsewhere than in its contact.
+    found: Mutex<Vec<SocketAddr>>,
     /// Address at which the peer was dialled last, to which a host name may lead.
     dialled: Mutex<Option<SocketAddr>>,
     counters: Arc<PeerCounters>,
@@ -54,6 +56,7 @@ impl PeerLink {
             peer,
             fingerprint,
             addresses: Mutex::new(addresses),
+            found: Mutex::default(),
             dialled: Mutex::default(),
             counters,
             paths: Mutex::default(),
@@ -83,18 +86,28 @@ impl PeerLink {
             .unwrap_or_else(PoisonError::into_inner) = addresses;
     }
 
-    /// Returns the recorded addresses, and last the one from which the peer's own connection
-    /// arrives, unless it is recorded too.
+    /// Replaces the addresses that were found elsewhere.
+    pub(super) fn set_found(&self, addresses: Vec<SocketAddr>) {
+        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = addresses;
+    }
+
+    /// Returns the recorded addresses, then the one from which the peer's own connection arrives,
+    /// and last those found elsewhere.
     pub(super) fn candidate_addresses(&self) -> Vec<Address> {
         let mut addresses = self
             .addresses
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        if let Some(observed) = self.observed_address().map(Address::Ip)
-            && !addresses.contains(&observed)
-        {
-            addresses.push(observed);
+        let found = self
+            .found
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        for further in self.observed_address().into_iter().chain(found) {
+            if !addresses.contains(&Address::Ip(further)) {
+                addresses.push(Address::Ip(further));
+            }
         }
         addresses
     }

@@ -1,11 +1,13 @@
 //! Remote control of a running node.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use raftian_raft::NodeId;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{Shared, lock};
+use crate::cluster::Fingerprint;
 use crate::match_request::{MatchReply, MatchRequest};
 use crate::quic::LinkCounters;
 use crate::view::{NodeView, Stopped};
@@ -26,6 +28,8 @@ pub(super) enum ControlCommand {
     TransferLeadership(Option<NodeId>),
     /// A request about the match, and the channel for its reply.
     Match(Box<MatchRequest>, oneshot::Sender<MatchReply>),
+    /// Addresses at which the members with these certificates may be reached as well.
+    AddAddresses(Vec<(Fingerprint, Vec<SocketAddr>)>),
     /// Stop at once, without closing the links.
     Kill,
     /// Transfer leadership, close the links, stop.
@@ -86,6 +90,12 @@ impl NodeControl {
     /// Requests a leadership transfer to `to`, or to the best follower.
     pub fn transfer_leadership(&self, to: Option<NodeId>) {
         self.send(ControlCommand::TransferLeadership(to));
+    }
+
+    /// Adds addresses at which members may be reached, such as those that they announce on the local
+    /// network. They replace earlier ones that were added.
+    pub fn add_addresses(&self, found: Vec<(Fingerprint, Vec<SocketAddr>)>) {
+        self.send(ControlCommand::AddAddresses(found));
     }
 
     /// Makes a request about the match, at the leader if this node does not lead. The reply arrives

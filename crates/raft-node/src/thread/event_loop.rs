@@ -313,6 +313,13 @@ impl EventLoop {
                 Some(Some(ControlCommand::Match(request, respond))) => {
                     self.match_requests.add(*request, respond);
                 }
+                Some(Some(ControlCommand::AddAddresses(found))) => {
+                    for (fingerprint, addresses) in found {
+                        self.driver
+                            .links_mut()
+                            .add_addresses(fingerprint, addresses);
+                    }
+                }
                 Some(Some(ControlCommand::Kill)) => return,
                 // A closed queue of proposals means that the program dropped its handle: stop
                 // gracefully.
