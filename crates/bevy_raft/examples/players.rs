@@ -19,7 +19,6 @@ use std::time::Duration;
 use bevy_app::prelude::*;
 use bevy_app::{ScheduleRunnerPlugin, TaskPoolPlugin};
 use bevy_ecs::prelude::*;
-use bevy_raft::AppliedLog;
 use bevy_raft::prelude::*;
 use bevy_state::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -66,6 +65,7 @@ fn main() {
         .add_systems(OnEnter(MatchState::Left), end)
         .add_systems(OnEnter(MatchState::Failed), end)
         .add_observer(show_sum)
+        .add_observer(show_refusal)
         .run();
 }
 
@@ -87,7 +87,10 @@ fn read_lines(lines: Res<Lines>, mut commands: Commands) {
     let Ok(lines) = lines.0.lock() else { return };
     for line in lines.try_iter() {
         match line.trim().parse() {
-            Ok(number) => drop(commands.propose(Add(number))),
+            // `show_refusal` shows an outcome other than the usual one.
+            Ok(number) => {
+                commands.propose(Add(number));
+            }
             Err(_) if line.trim() == "leave" => commands.leave_match(),
             Err(_) => println!("type a number, or leave"),
         }
@@ -112,10 +115,23 @@ fn show_sum(added: On<Committed<Add>>, sum: Res<Sum>, log: Res<AppliedLog>) {
     );
 }
 
-fn end(current: Res<CurrentMatch>, mut exit: MessageWriter<AppExit>) {
-    match &current.failure {
-        Some(failed) => println!("{failed}"),
-        None => println!("the match is left"),
+fn show_refusal(proposal: On<ProposalOutcome>) {
+    match &proposal.outcome {
+        Outcome::Committed(_) => {}
+        Outcome::Rejected(reason) => println!("not added: {reason}"),
+        Outcome::Unknown { reason } => println!("perhaps added, perhaps not: {reason}"),
     }
-    exit.write(AppExit::Success);
+}
+
+fn end(current: Res<CurrentMatch>, mut exit: MessageWriter<AppExit>) {
+    exit.write(match &current.failure {
+        Some(failed) => {
+            eprintln!("{failed}");
+            AppExit::error()
+        }
+        None => {
+            println!("you have left the match");
+            AppExit::Success
+        }
+    });
 }

@@ -48,8 +48,8 @@
 //! ([`rules`]) is refused with both lists. The example `players` is a whole program.
 //!
 //! Nothing of one match reaches the next: when a match begins, proposals come from a new client,
-//! the applied log is empty, and the registered states are the initial ones. What had no outcome
-//! got one when the match before ended.
+//! the applied log is empty, and the registered states are the initial ones. Proposals without an
+//! outcome got one when the match before ended.
 //!
 //! # How a command travels
 //! [`propose`](ProposeExt::propose) puts it in the outbox; [`RaftSystems::Propose`] submits it to
@@ -67,10 +67,45 @@
 //! former ones included. [`ApplyCommitted`] runs for an entry in which members join, leave or
 //! change their part as it does for a command, with [`CommittedEntry::roster_change`]; then
 //! [`RosterChanged`] is triggered. The founders are in the roster before the first entry.
-//! So a game binds a seat to [`Participant::fingerprint`] at the same entry on every machine: it
-//! looks up [`EntryInfo::member`] when a player claims the seat by a command.
 //!
-//! # Reads, ticks, chance
+//! A game binds seats to players by a command, with which a player claims one:
+//!
+//! ```
+//! # use std::collections::BTreeMap;
+//! # use bevy_ecs::prelude::*;
+//! # use bevy_raft::{AppliedLog, CommittedEntry, Fingerprint, Part, ReplicatedCommand};
+//! # use serde::{Deserialize, Serialize};
+//! # #[derive(Clone, Debug, Serialize, Deserialize)]
+//! # struct TakeSeat(u8);
+//! # impl ReplicatedCommand for TakeSeat { const NAME: &'static str = "example.seat/1"; }
+//! /// Replicated state: who plays each seat.
+//! #[derive(Resource, Default)]
+//! struct Seats(BTreeMap<u8, Fingerprint>);
+//!
+//! fn take_seat(entry: Res<CommittedEntry>, log: Res<AppliedLog>, mut seats: ResMut<Seats>) {
+//!     let (Some(TakeSeat(seat)), Some(info)) = (entry.command(), entry.info()) else {
+//!         return;
+//!     };
+//!     // Spectators may propose as well.
+//!     let player = log.roster.get(info.member).filter(|who| who.part == Part::Player);
+//!     if let Some(key) = player.and_then(|who| who.fingerprint) {
+//!         seats.0.entry(*seat).or_insert(key);
+//!     }
+//! }
+//! ```
+//!
+//! The key is the same after a player has left and joined again; in a cluster from files there is
+//! none, and [`NodeId`] identifies a member. [`CurrentMatch::member`] is this machine's member.
+//!
+//! # When something fails
+//! [`MatchFailed`] is triggered, with a [`FailureKind`] for the program and a sentence for the
+//! player. A request that cannot be carried out, such as a second `start_match`, leaves the state
+//! as it is; otherwise the state is [`MatchState::Failed`], from which a match is started, joined
+//! or resumed as from the beginning. A player who was removed is in [`MatchState::Left`], with
+//! [`CurrentMatch::ended`]. [`MatchState::Running`] is entered again after each
+//! [`NoQuorum`](MatchState::NoQuorum).
+//!
+//! # Reads, ticks, random numbers
 //! [`ReadExt::read`] reports when the state contains everything that was committed before.
 //! [`RaftPlugin::with_ticks`] makes the leader append [`Tick`]s, so that the world goes on without
 //! orders and stands still without a quorum. [`CommittedEntry::rng`] is a generator of random
@@ -172,9 +207,9 @@ pub use {raftian_node, raftian_raft};
 /// The items that most games need.
 pub mod prelude {
     pub use crate::{
-        AddReplicatedCommand, AddReplicatedState, ApplyCommitted, ChangeDone, ChangeExt,
-        ChangeOutcome, Committed, CommittedEntry, CurrentMatch, FailureKind, JoinMatch,
-        MatchChange, MatchExt, MatchFailed, MatchState, Members, Outcome, ProposalId,
+        AddReplicatedCommand, AddReplicatedState, AppliedLog, ApplyCommitted, ChangeDone,
+        ChangeExt, ChangeOutcome, Committed, CommittedEntry, CurrentMatch, FailureKind, JoinMatch,
+        MatchChange, MatchExt, MatchFailed, MatchState, Members, Outcome, Part, ProposalId,
         ProposalOutcome, ProposeExt, RaftPlugin, RaftRole, RaftStatus, RaftSystems, ReadExt,
         ReadOutcome, ReplicatedCommand, ReplicatedState, RosterChanged, StartMatch, StateRestored,
         has_quorum, is_leader, test_app,

@@ -61,8 +61,8 @@ impl Default for StartMatch {
 /// Joins a match by a ticket or a code. A `&str` or `String` converts into one without options.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct JoinMatch {
-    /// The ticket or code as text, or `CODE@HOST:PORT` for the code of a match and the address of one
-    /// of its members.
+    /// The ticket or code as text, or `CODE@HOST:PORT` for the code of a match and the address of
+    /// one of its members.
     pub invitation: String,
     /// Name of the player; `None` for that of the system's user.
     pub player: Option<String>,
@@ -277,7 +277,8 @@ pub enum FailureKind {
     Version,
     /// The address and port to listen on cannot be used.
     Listen,
-    /// The member's directory holds no match, another one, or files or settings that cannot be used.
+    /// The member's directory holds no match, another one, or files or settings that cannot be
+    /// used.
     Files,
     /// The node has stopped.
     Stopped,

@@ -116,9 +116,9 @@ impl Roster {
 
     /// Returns the member whose certificate has this hash.
     pub fn find(&self, fingerprint: Fingerprint) -> Option<NodeId> {
-        let is_same =
-            |(_, member): &(NodeId, &Participant)| member.fingerprint == Some(fingerprint);
-        self.present().find(is_same).map(|(id, _)| id)
+        self.present()
+            .find(|(_, member)| member.fingerprint == Some(fingerprint))
+            .map(|(id, _)| id)
     }
 
     /// Replaces the members by those of `membership`.
@@ -158,21 +158,24 @@ impl RosterChange {
 /// The members that stay, with names and parts from the records of the match.
 fn participants(membership: &Membership) -> BTreeMap<NodeId, Participant> {
     let spectators = MatchRecord::of(membership).map_or(Vec::new(), |record| record.spectators);
-    let participant = |(id, member): (NodeId, &raftian_raft::Member)| {
-        let contact = Contact::of(membership, id);
-        let part = match member.standing? {
-            Standing::Witness => Part::Witness,
-            _ if spectators.contains(&id) => Part::Spectator,
-            Standing::Voter | Standing::Learner | Standing::Joining => Part::Player,
+    let mut participants = BTreeMap::new();
+    for (id, member) in membership.members() {
+        let part = match member.standing {
+            // It leaves with the joint configuration.
+            None => continue,
+            Some(Standing::Witness) => Part::Witness,
+            Some(_) if spectators.contains(&id) => Part::Spectator,
+            Some(Standing::Voter | Standing::Learner | Standing::Joining) => Part::Player,
         };
+        let contact = Contact::of(membership, id);
         let participant = Participant {
-            name: contact.as_ref().map(|contact| contact.name.clone()),
-            fingerprint: contact.map(|contact| contact.fingerprint),
+            fingerprint: contact.as_ref().map(|contact| contact.fingerprint),
+            name: contact.map(|contact| contact.name),
             part,
         };
-        Some((id, participant))
-    };
-    membership.members().filter_map(participant).collect()
+        participants.insert(id, participant);
+    }
+    participants
 }
 
 #[cfg(test)]

@@ -199,7 +199,9 @@ fn take_requests(
                 }
             }
             Ok(AdminRequest::Order { order }) => {
-                match realm.as_ref().map(|realm| unknown_city(realm, order)) {
+                let witness = is_witness(&status).then(|| WITNESS.to_owned());
+                let refusal = |realm| witness.or_else(|| unknown_city(realm, order));
+                match realm.as_deref().map(refusal) {
                     None => reply(
                         request,
                         &AdminResponse::NotNow {
@@ -333,6 +335,15 @@ fn committed(
         effect: effect.to_owned(),
         health,
     }
+}
+
+/// Refusal of an order through a witness, which would never apply it.
+const WITNESS: &str = "this member is a witness, which gives no orders; use another member";
+
+fn is_witness(status: &RaftStatus) -> bool {
+    let view = status.view.as_ref().map(|view| &view.status);
+    view.and_then(|status| status.membership.member(status.id))
+        .is_some_and(raftian_raft::Member::is_witness)
 }
 
 fn unknown_city(realm: &ReplicatedRealm, order: Order) -> Option<String> {

@@ -173,6 +173,9 @@ pub struct StandingDocument {
     pub id: u64,
     /// voter, witness, learner, joining, or leaving.
     pub standing: String,
+    /// Whether it only watches. False for a member of a cluster from files.
+    #[serde(default)]
+    pub watches: bool,
     /// Its earlier standing, while the voters are changing.
     pub before: Option<String>,
     /// Its incarnation.
@@ -316,9 +319,11 @@ pub fn of(
 
 fn membership(node: &Status, contacts: &BTreeMap<NodeId, Contact>) -> MembershipDocument {
     let word = |standing: Option<Standing>| standing_word(standing).to_owned();
+    let spectators = MatchRecord::of(&node.membership).map_or(Vec::new(), |r| r.spectators);
     let member = |(id, member): (NodeId, &Member)| StandingDocument {
         id: id.0,
         standing: word(member.standing),
+        watches: spectators.contains(&id),
         before: member.outgoing.map(|before| word(Some(before))),
         incarnation: member.incarnation.0,
         name: contacts.get(&id).map(|contact| contact.name.clone()),
@@ -349,6 +354,18 @@ pub fn standing_word(standing: Option<Standing>) -> &'static str {
 }
 
 impl StatusDocument {
+    /// Whether its log lists the member `id`.
+    pub fn has_member(&self, id: u64) -> bool {
+        self.membership.members.iter().any(|member| member.id == id)
+    }
+
+    /// Standing of the member itself.
+    fn standing(&self) -> Option<&str> {
+        let mut members = self.membership.members.iter();
+        let own = members.find(|member| member.id == self.id)?;
+        Some(&own.standing)
+    }
+
     /// Formats the document as text: a few aligned lines.
     pub fn to_text(&self) -> String {
         let mut text = String::new();
@@ -399,9 +416,14 @@ impl StatusDocument {
                 ),
             );
         }
+        let is_witness = self.standing() == Some("witness");
         line(
             "state",
-            format!("{} after #{}", self.state_hash, self.applied),
+            if is_witness {
+                "none: a witness keeps no orders".to_owned()
+            } else {
+                format!("{} after #{}", self.state_hash, self.applied)
+            },
         );
         line("members", self.membership.to_text());
         line("uptime", format!("{:.1} s", self.uptime));
@@ -429,7 +451,7 @@ impl StatusDocument {
                 ),
             );
         }
-        for city in &self.cities {
+        for city in self.cities.iter().filter(|_| !is_witness) {
             let fallen = if city.dead { ", fallen" } else { "" };
             line("city", format!("P{} {} hp{fallen}", city.city, city.health));
         }

@@ -65,8 +65,8 @@ impl Address {
         }
     }
 
-    /// Returns why no machine can be reached at the address; `None` if one may be. A host name is not
-    /// resolved.
+    /// Returns why no machine can be reached at the address; `None` if one may be. A host name is
+    /// not resolved.
     pub fn problem(&self) -> Option<&'static str> {
         // An IPv4 address may be written in IPv6 form.
         let ip = self.ip().map(|ip| ip.to_canonical());

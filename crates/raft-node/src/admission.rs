@@ -517,7 +517,8 @@ fn transfer(
         Ok(Step::Reply(MatchReply::Done))
     } else if to.is_some_and(|to| !may_lead(to)) {
         Err(Refusal::Impossible(
-            "the member has no vote, so it cannot lead; promote it first".to_owned(),
+            "only a voter leads; choose another member, or promote this one if it has no vote"
+                .to_owned(),
         ))
     } else if !membership.members().any(|(id, _)| may_lead(id)) {
         Err(Refusal::LastVoter)

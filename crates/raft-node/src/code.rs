@@ -62,8 +62,8 @@ impl Code {
         Secret(secret)
     }
 
-    /// Returns the hint by which the match is found. It is derived from the secret, so that it is no
-    /// faster way to try all codes.
+    /// Returns the hint by which the match is found. It is derived from the secret, so that it is
+    /// no faster way to try all codes.
     pub fn hint(&self) -> Hint {
         let mut hash = Sha256::new();
         hash.update("raftian code hint");

@@ -101,8 +101,8 @@ pub enum Part {
 /// Request on a connection of a player who asks to join.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum JoinerRequest {
-    /// Returns the [`Description`] of the match, which anyone may see who reaches a member of a match
-    /// with a code.
+    /// Returns the [`Description`] of the match, which anyone may see who reaches a member of a
+    /// match with a code.
     Describe,
     /// Asks to be admitted.
     Join(JoinRequest),
@@ -196,7 +196,9 @@ pub enum Refusal {
     #[error("this match has no code; ask a member for a ticket")]
     NoCode,
     /// The invite does not exist.
-    #[error("invite {0} was revoked, or never existed; ask a member for a fresh ticket")]
+    #[error(
+        "there is no invite {0}: it was revoked, or never existed; ask a member for a fresh ticket"
+    )]
     NoInvite(u32),
     /// The proof does not match the invite.
     #[error("the secret in the ticket is not that of invite {0}; ask a member for a fresh ticket")]

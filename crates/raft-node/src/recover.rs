@@ -2,8 +2,8 @@
 //!
 //! The copy holds every order that was committed while its member acknowledged entries, and perhaps
 //! entries that were never committed. All of them belong to the new match. The lost majority may
-//! have committed orders that the copy does not hold, and may return and go on: the two matches then
-//! differ, so they have different ids and never mix.
+//! have committed orders that the copy does not hold, and may return and go on: the two matches
+//! then differ, so they have different ids and never mix.
 
 use raftian_raft::{
     Entry, Founding, HardState, Index, LogStart, Membership, Payload, Term, Write, WriteNumber,

@@ -97,7 +97,8 @@ pub enum StoreError {
     },
     /// Another process has the file open.
     #[error(
-        "the store {} is in use: another process already runs this node; stop that one first",
+        "the store {} is in use: another process already runs this member. Stop that one first; a \
+         second player on this machine takes another directory or profile",
         file.display()
     )]
     InUse {

@@ -96,8 +96,8 @@ pub enum MembershipError {
     /// A witness cannot change its standing, because its disk lacks entry contents; nor can a
     /// member with a full log become a witness.
     #[error(
-        "{0} is a witness, or would become one with a full log; remove it and add it with an empty \
-         disk"
+        "a witness stays one, and no other member becomes one: the disk of a witness has no commands. \
+         Remove {0} and add it with an empty disk"
     )]
     WitnessForEver(NodeId),
     /// A removed witness would be added as another kind of member with the same disk, which holds

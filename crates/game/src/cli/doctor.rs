@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
+use raftian_node::cluster::NodeConfig;
 use raftian_node::contact::local_addresses;
 use raftian_node::lan::browse;
 use raftian_node::player::DEFAULT_PORT;
@@ -60,15 +61,22 @@ struct Check {
 }
 
 pub(super) fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
-    let directory = args.member.directory().ok();
+    // A member that was named must be there; without one, the machine alone is checked.
+    let config = match args.member.config() {
+        Err(_) if args.member.config.is_none() && args.member.data.is_none() => None,
+        config => Some(config?),
+    };
     let checks = vec![
-        check("port", port()),
+        check("port", port(config.as_ref())),
         check("addresses", addresses()),
         check("loopback", loopback()),
         check("local network", local_network()),
         check("clock", clock()),
-        check("disk", disk(directory.as_deref())),
-        check("member", member(&args.member)),
+        check(
+            "disk",
+            disk(config.as_ref().map(|config| config.data.as_path())),
+        ),
+        check("member", member(config.as_ref())),
     ];
     let document = DoctorDocument {
         schema: SCHEMA,
@@ -96,14 +104,21 @@ fn check(name: &'static str, result: Result<String, String>) -> Check {
     Check { name, ok, finding }
 }
 
-fn port() -> Result<String, String> {
-    let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, DEFAULT_PORT));
+fn port(member: Option<&NodeConfig>) -> Result<String, String> {
+    let address = member.map_or(
+        SocketAddr::from((Ipv4Addr::UNSPECIFIED, DEFAULT_PORT)),
+        |config| config.listen,
+    );
+    let port = address.port();
     match UdpSocket::bind(address) {
-        Ok(_) => Ok(format!("UDP {DEFAULT_PORT} is free")),
+        Ok(_) => Ok(format!("UDP {port} is free")),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse && member.is_some() => Ok(
+            format!("UDP {port} is in use, as it is while the member runs"),
+        ),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Ok(format!(
-            "UDP {DEFAULT_PORT} is in use, perhaps by a match; another one takes another port"
+            "UDP {port} is in use, perhaps by a match; another one takes another port"
         )),
-        Err(error) => Err(format!("UDP {DEFAULT_PORT} cannot be opened: {error}")),
+        Err(error) => Err(format!("UDP {port} cannot be opened: {error}")),
     }
 }
 
@@ -191,17 +206,18 @@ fn disk(directory: Option<&Path>) -> Result<String, String> {
     }
 }
 
-fn member(args: &RunningArgs) -> Result<String, String> {
-    let Ok(config) = args.config() else {
-        return Ok("no match was started here".to_owned());
+fn member(config: Option<&NodeConfig>) -> Result<String, String> {
+    let Some(config) = config else {
+        return Ok("not checked: no match was started here".to_owned());
     };
-    match ask_status(&config) {
-        Err(failure) => Ok(format!("does not run: {}", failure.message)),
+    match ask_status(config) {
+        Err(failure) => Ok(format!("not checked, it does not run: {}", failure.message)),
         Ok(status) => {
             let unreachable: Vec<_> = status
                 .peers
                 .iter()
-                .filter(|peer| !peer.connected)
+                // Its file may list members that were removed.
+                .filter(|peer| !peer.connected && status.has_member(peer.id))
                 .map(|peer| format!("{} at {}", peer.name, peer.address))
                 .collect();
             if unreachable.is_empty() {

@@ -140,7 +140,14 @@ impl From<AskError> for Failure {
 
 impl From<PlayerError> for Failure {
     fn from(error: PlayerError) -> Self {
-        let message = error.to_string();
+        let hint = match &error {
+            PlayerError::Refused(Refusal::NameTaken(_)) => ": add --name NAME",
+            PlayerError::Start(StartError::Store(StoreError::InUse { .. })) => {
+                ": add --profile NAME, or --data DIR"
+            }
+            _ => "",
+        };
+        let message = format!("{error}{hint}");
         let exit = match error {
             PlayerError::Files(cause) => Failure::from(cause).exit,
             PlayerError::Start(cause) => Failure::from(cause).exit,

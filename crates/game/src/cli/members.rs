@@ -42,6 +42,8 @@ struct MemberDocument {
     name: String,
     /// voter, witness, learner, joining, or leaving.
     kind: String,
+    /// Whether it only watches.
+    watches: bool,
     /// Whether it is the leader known to the asked member.
     leads: bool,
     /// Hash of its certificate, if it is known.
@@ -100,10 +102,11 @@ impl MembersDocument {
                 "not connected"
             };
             let leads = if member.leads { ", leads" } else { "" };
+            let watches = if member.watches { ", watches" } else { "" };
             // Writing to a string cannot fail.
             let _ = writeln!(
                 text,
-                "{:<width$}  n{:<2} {:<8} {:<13}  {}{leads}",
+                "{:<width$}  n{:<2} {:<8} {:<13}  {}{leads}{watches}",
                 member.name,
                 member.id,
                 member.kind,
@@ -128,6 +131,7 @@ impl MemberDocument {
                 .clone()
                 .unwrap_or_else(|| format!("n{}", member.id)),
             kind: member.standing.clone(),
+            watches: member.watches,
             leads: status.leader == Some(member.id),
             fingerprint: member.fingerprint.clone(),
             incarnation: member.incarnation,

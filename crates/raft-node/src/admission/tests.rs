@@ -445,8 +445,8 @@ fn watching(name: &str) -> MatchRequest {
     })
 }
 
-/// Makes all steps that the leader `own` wants, with members that keep up at once if they count, and
-/// returns the voters.
+/// Makes all steps that the leader `own` wants, with members that keep up at once if they count,
+/// and returns the voters.
 fn balanced(
     mut own: NodeId,
     membership: &mut Membership,

@@ -48,7 +48,8 @@ pub struct MemberFile {
     pub name: String,
     /// Address that it listens on.
     pub listen: SocketAddr,
-    /// Address that it listens on if it can, in place of `listen`, which was free at the last start.
+    /// Address that it listens on if it can, in place of `listen`, which was free at the last
+    /// start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_listen: Option<SocketAddr>,
     /// Further addresses at which other members reach it, as its player named them.

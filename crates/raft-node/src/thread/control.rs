@@ -92,8 +92,8 @@ impl NodeControl {
         self.send(ControlCommand::TransferLeadership(to));
     }
 
-    /// Adds addresses at which members may be reached, such as those that they announce on the local
-    /// network. They replace earlier ones that were added.
+    /// Adds addresses at which members may be reached, such as those that they announce on the
+    /// local network. They replace earlier ones that were added.
     pub fn add_addresses(&self, found: Vec<(Fingerprint, Vec<SocketAddr>)>) {
         self.send(ControlCommand::AddAddresses(found));
     }

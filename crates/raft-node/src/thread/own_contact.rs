@@ -78,8 +78,8 @@ impl OwnContact {
         let known = &self.known.addresses;
         // Addresses that an earlier run recorded; a private one is soon observed again.
         let observed = self.observed.get_or_insert_with(|| {
-            let is_public = |address: &&Address| address.ip().is_some_and(is_public);
-            let earlier = recorded.addresses.iter().filter(is_public);
+            let earlier = recorded.addresses.iter();
+            let earlier = earlier.filter(|address| address.ip().is_some_and(is_public));
             let earlier = earlier.filter(|address| !known.contains(address));
             earlier.take(MAX_OBSERVED).cloned().collect()
         });
@@ -99,13 +99,11 @@ impl OwnContact {
         for address in self.reports.values() {
             *votes.entry(*address).or_default() += 1;
         }
-        let is_new = |address: &SocketAddr| {
-            is_routable(address.ip()) && !self.known.addresses.contains(&Address::Ip(*address))
-        };
         votes
             .into_iter()
-            .filter(|(address, votes)| *votes >= needed && is_new(address))
+            .filter(|(address, votes)| *votes >= needed && is_routable(address.ip()))
             .map(|(address, _)| Address::Ip(address))
+            .filter(|address| !self.known.addresses.contains(address))
             .take(MAX_OBSERVED)
             .collect()
     }

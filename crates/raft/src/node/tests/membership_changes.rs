@@ -85,8 +85,8 @@ fn joining_member_on_a_slow_line_is_promoted_under_a_low_floor() {
     assert_eq!(standing, Some(Standing::Voter));
 }
 
-/// A demoted leader keeps leading until its log is committed. Another membership entry after its own
-/// demotion could leave the cluster without an electable member.
+/// A demoted leader keeps leading until its log is committed. Another membership entry after its
+/// own demotion could leave the cluster without an electable member.
 #[test]
 fn leader_without_a_vote_appends_no_further_membership() {
     let mut node = leader(three(Standing::Voter), |_| {});
@@ -107,8 +107,8 @@ fn leader_without_a_vote_appends_no_further_membership() {
     assert_eq!(node.status().last.index, Index(2));
 }
 
-/// A contact changes no majority, so a member that moves is reached again at once (thesis 4.1 allows
-/// one change of members at a time).
+/// A contact changes no majority, so a member that moves is reached again at once (thesis 4.1
+/// allows one change of members at a time).
 #[test]
 fn contact_is_recorded_while_a_change_of_members_is_in_progress() {
     let mut node = leader(three(Standing::Voter), |_| {});
