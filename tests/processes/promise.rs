@@ -71,6 +71,17 @@ fn match_of_two_with_a_witness_survives_a_crash() {
         standings(&ada) == ["voter", "voter", "witness"]
     });
     ada.order(1);
+    let output = witness.ask(&["order", "attack", "1"]);
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        message.contains("a witness, which gives no orders"),
+        "{message}"
+    );
+    assert!(
+        witness
+            .succeed(&["status"])
+            .contains("none: a witness keeps no orders")
+    );
     ada.kill();
     bo.order(2);
     eventually("the crashed one has no vote", || {
