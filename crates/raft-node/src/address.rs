@@ -12,10 +12,10 @@ use tokio::time::timeout;
 pub const MAX_HOST_NAME: usize = 253;
 
 /// Longest time to wait for the addresses of a host name.
-const RESOLVE_TIMEOUT: Duration = Duration::from_secs(3);
+pub const RESOLVE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Maximum number of IP addresses that are tried of one host name.
-const MAX_RESOLVED: usize = 4;
+pub const MAX_RESOLVED: usize = 4;
 
 /// Address at which a member may be reached.
 ///

@@ -4,7 +4,7 @@
 //! A code is an invite whose secret is derived from it. Members announce a hint of it on the local
 //! network, so that the match is found without sending the code.
 //!
-//! Decision: 40 bits, and a secret that takes [`ROUNDS`] rounds of PBKDF2 (RFC 8018) to derive.
+//! Decision: 40 bits, and a secret that takes 200,000 rounds of PBKDF2 (RFC 8018) to derive.
 //! Why: the code is read aloud across a room. A machine that pretends to be a member can try all
 //! codes after a player has asked it to join; the rounds make that take longer than a match lasts.
 //! Would change if: a code outlived its match; a ticket has 128 bits.
