@@ -98,9 +98,24 @@ fn realm_uses_no_bevy_time_rng_floats_or_unordered_maps() {
         "crate::view",
     ];
     assert_eq!(
-        lines_with(&sources("crates/game/src/realm"), &forbidden),
+        lines_with(&sources("crates/realm/src"), &forbidden),
         Vec::<String>::new()
     );
+}
+
+/// Its dependencies bring neither engine nor clock nor chance.
+#[test]
+fn realm_depends_on_data_formats_and_hashes_only() {
+    let path = root().join("crates/realm/Cargo.toml");
+    let text = std::fs::read_to_string(path).expect("the crate of the rules");
+    let section = text.split("[dependencies]").nth(1).expect("a section");
+    let section = section.split("\n[").next().unwrap_or_default();
+    let names = section
+        .lines()
+        .filter_map(|line| line.split_once(" ="))
+        .map(|(name, _)| name);
+    let names: Vec<_> = names.collect();
+    assert_eq!(names, ["serde", "sha2", "thiserror", "toml"]);
 }
 
 #[test]

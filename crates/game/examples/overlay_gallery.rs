@@ -18,6 +18,7 @@ use raftian::cluster_view::{AppliedState, ClusterView, Fault, FaultKind, MemberV
 use raftian::overlay::{self, CommitLatency, OverlayMode};
 use raftian::projection::{self, ReplicatedRealm};
 use raftian::realm::{CityId, Order, Realm};
+use raftian::replication::PlayerOrder;
 use raftian::view::{self, screenshot::ScreenshotPlan};
 use raftian_node::NodeView;
 use raftian_node::wire;
@@ -81,7 +82,7 @@ fn main() -> AppExit {
             view::plugin,
             overlay::plugin,
         ))
-        .add_replicated_command::<Order>()
+        .add_replicated_command::<PlayerOrder>()
         .insert_resource(ReplicatedRealm(Realm::new_classic(5)))
         .insert_resource(Made::new())
         .insert_resource(RaftStatus {
@@ -397,7 +398,7 @@ fn position(term: u64, index: u64) -> LogPosition {
 
 /// An order as encoded in the log: the four-byte tag of its type, then the order.
 fn encoded(order: &Order) -> Vec<u8> {
-    let name = Sha256::digest(Order::NAME);
+    let name = Sha256::digest(PlayerOrder::NAME);
     let mut bytes = name[..4].to_vec();
     bytes.extend(wire::encode_value(order).unwrap_or_default());
     bytes

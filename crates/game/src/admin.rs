@@ -20,7 +20,7 @@ use tokio::sync::oneshot::error::TryRecvError;
 
 use crate::projection::ReplicatedRealm;
 use crate::realm::{CityId, Order, Outcome as Effect};
-use crate::replication::{LastEffect, OwnState};
+use crate::replication::{LastEffect, OwnState, PlayerOrder};
 use crate::status_document::{self, OwnMember, StatusDocument};
 
 /// Longest time for which a response is withheld while an order waits for its commit. After it the
@@ -212,7 +212,7 @@ fn take_requests(
                     Some(None) => {
                         let ticket = service.next_ticket;
                         service.next_ticket += 1;
-                        let proposal = commands.propose(order);
+                        let proposal = commands.propose(PlayerOrder(order));
                         let Order::Attack { city } = order;
                         service.orders.insert(
                             ticket,

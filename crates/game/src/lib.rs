@@ -21,7 +21,8 @@ pub mod overlay;
 #[cfg(feature = "client")]
 mod play;
 pub mod projection;
-pub mod realm;
+/// The rules of classic mode.
+pub use raftian_realm::classic as realm;
 #[cfg(feature = "client")]
 mod remote;
 pub mod replication;

@@ -10,6 +10,7 @@ use bevy_raft::prelude::*;
 use crate::cluster_view::ClusterView;
 use crate::overlay::latency::CommitLatency;
 use crate::realm::{CityId, Order};
+use crate::replication::PlayerOrder;
 use crate::view::footer::FooterFacts;
 use crate::view::input::CityClicked;
 use crate::view::pending::Pending;
@@ -44,7 +45,7 @@ fn propose_attack(
     mut waiting: ResMut<Waiting>,
     mut pending: ResMut<Pending>,
 ) {
-    let proposal = commands.propose(Order::Attack { city: clicked.city });
+    let proposal = commands.propose(PlayerOrder(Order::Attack { city: clicked.city }));
     waiting.0.insert(proposal, (clicked.city, time.elapsed()));
     pending.add(clicked.city);
 }

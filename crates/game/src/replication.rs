@@ -4,6 +4,7 @@ use bevy::prelude::*;
 use bevy_raft::prelude::*;
 use bevy_raft::{AppliedLog, EntryInfo};
 use raftian_raft::Index;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::cluster_view::AppliedState;
@@ -17,7 +18,11 @@ pub const CITIES: u8 = 5;
 /// Names of everything that is replicated: programs with other ones cannot play the same match.
 pub const RULES: &str = "raftian.order/1 raftian.realm/1 snapshots:2";
 
-impl ReplicatedCommand for Order {
+/// An order as a replicated command.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PlayerOrder(pub Order);
+
+impl ReplicatedCommand for PlayerOrder {
     const NAME: &'static str = "raftian.order/1";
 }
 
@@ -36,7 +41,7 @@ impl ReplicatedState for ReplicatedRealm {
     }
 }
 
-/// Effect of the last committed order, for observers of [`Committed<Order>`], which are triggered
+/// Effect of the last committed order, for observers of [`Committed<PlayerOrder>`], which are triggered
 /// right after it was applied.
 #[derive(Resource, Clone, Copy, Debug, Default)]
 pub struct LastEffect(pub Option<(Index, Effect)>);
@@ -60,7 +65,7 @@ impl OwnState {
 /// [`RaftPlugin`].
 pub fn plugin(app: &mut App) {
     app.add_plugins(projection::plugin)
-        .add_replicated_command::<Order>()
+        .add_replicated_command::<PlayerOrder>()
         .add_replicated_state::<ReplicatedRealm>()
         .init_resource::<LastEffect>()
         .insert_resource(OwnState::founding())
@@ -82,7 +87,7 @@ fn apply_orders(
     mut cities: Query<(&City, &mut Health)>,
     mut last: ResMut<LastEffect>,
 ) {
-    let (Some(order), Some(EntryInfo { index, .. })) = (entry.command::<Order>(), entry.info())
+    let (Some(PlayerOrder(order)), Some(EntryInfo { index, .. })) = (entry.command(), entry.info())
     else {
         return;
     };
@@ -136,6 +141,16 @@ mod tests {
     use bevy_raft::test_app::TestCluster;
     use raftian_raft::{Config, NodeId};
 
+    /// Golden bytes: the tag of the command, then the order as it was before it had a type of its
+    /// own.
+    #[test]
+    fn order_on_the_wire_is_pinned() {
+        let order = Order::Attack { city: CityId(3) };
+        let bytes = raftian_node::wire::encode_value(&PlayerOrder(order)).unwrap();
+        assert_eq!(bytes, [0, 3]);
+        assert_eq!(raftian_node::wire::encode_value(&order).unwrap(), bytes);
+    }
+
     fn health(app: &mut App, city: u8) -> i32 {
         let mut cities = app.world_mut().query::<(&City, &Health)>();
         cities
@@ -177,12 +192,12 @@ mod tests {
             cluster
                 .app(2)
                 .world_mut()
-                .propose(Order::Attack { city: CityId(3) });
+                .propose(PlayerOrder(Order::Attack { city: CityId(3) }));
         }
         cluster
             .app(1)
             .world_mut()
-            .propose(Order::Attack { city: CityId(1) });
+            .propose(PlayerOrder(Order::Attack { city: CityId(1) }));
         cluster.run_until(|apps| {
             apps.iter()
                 .all(|app| app.world().resource::<AppliedLog>().index.0 == 7)
@@ -223,7 +238,7 @@ mod tests {
             cluster
                 .app(leader)
                 .world_mut()
-                .propose(Order::Attack { city: CityId(city) });
+                .propose(PlayerOrder(Order::Attack { city: CityId(city) }));
         }
         let view = |app: &App| app.world().resource::<RaftStatus>().view.clone();
         cluster.run_until(|apps| {

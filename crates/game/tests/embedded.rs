@@ -11,6 +11,7 @@ use raftian::embedded::{self, Embedded};
 use raftian::headless;
 use raftian::projection::{City, Health};
 use raftian::realm::{CityId, Order};
+use raftian::replication::PlayerOrder;
 use raftian::seat::Seat;
 use raftian_raft::NodeId;
 
@@ -68,7 +69,7 @@ impl Match {
     fn attack(&mut self, city: u8) {
         self.app
             .world_mut()
-            .propose(Order::Attack { city: CityId(city) });
+            .propose(PlayerOrder(Order::Attack { city: CityId(city) }));
     }
 
     fn fault(&mut self, member: NodeId, kind: FaultKind) {

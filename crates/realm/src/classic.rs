@@ -1,14 +1,10 @@
-//! The realm: the replicated state of a match and the rules that change it.
-//!
-//! Plain data and integer rules. This module uses no engine, clock, randomness, float or unordered
-//! collection, so two machines that apply the same orders in the same sequence have equal realms,
-//! and bots, replays and the simulator run the game's own rules without a window. Machines compare
+//! Classic mode: a match of two to five cities without owners. Machines compare
 //! [`Realm::state_hash`] to check that they agree.
 
-mod classic;
 mod hash;
+mod rules;
 
-pub use classic::{CITIES, DAMAGE, FULL_HEALTH};
+pub use rules::{CITIES, DAMAGE, FULL_HEALTH};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -96,7 +92,7 @@ impl Realm {
     /// Applies one committed order and returns its effect. Total: an invalid order changes nothing.
     pub fn apply(&mut self, order: &Order) -> Outcome {
         match *order {
-            Order::Attack { city } => classic::attack(&mut self.cities, city),
+            Order::Attack { city } => rules::attack(&mut self.cities, city),
         }
     }
 
@@ -156,7 +152,7 @@ impl TryFrom<BTreeMap<CityId, Health>> for Realm {
             let health = *cities
                 .get(&city)
                 .ok_or(ImpossibleRealm::MissingCity(city))?;
-            if !classic::is_reachable(health) {
+            if !rules::is_reachable(health) {
                 return Err(ImpossibleRealm::Health(city, health));
             }
         }

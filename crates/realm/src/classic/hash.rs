@@ -28,7 +28,7 @@ fn canonical(realm: &Realm) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::realm::{CityId, Order};
+    use crate::classic::{CityId, Order};
     use std::collections::BTreeSet;
 
     fn attack(realm: &mut Realm, city: u8, times: u8) {

@@ -41,7 +41,7 @@ pub(super) fn is_reachable(health: Health) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::realm::{Order, Realm};
+    use crate::classic::{Order, Realm};
 
     fn attack(realm: &mut Realm, city: u8) -> Outcome {
         realm.apply(&Order::Attack { city: CityId(city) })
