@@ -14,6 +14,7 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::order::Place;
 use super::rules::{OasisRules, Resource};
 
 /// Possible numbers of seats.
@@ -129,6 +130,15 @@ impl Map {
             }
         }
         Ok(map)
+    }
+
+    /// The tile of a place; `None` if there is no such place.
+    pub fn tile(&self, place: Place) -> Option<Tile> {
+        match place {
+            Place::City(seat) => self.seat(usize::from(seat)),
+            Place::Oasis(number) => self.oases.get(usize::from(number)).map(|oasis| oasis.tile),
+            Place::Throne => Some(Tile::THRONE),
+        }
     }
 
     /// The city of the seat `seat`, counted from 0.

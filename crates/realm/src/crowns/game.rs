@@ -1,0 +1,494 @@
+//! The state of a match of Crowns.
+//!
+//! Time is the game clock in milliseconds, the stamps of the log. [`Crowns::advance`] performs the
+//! scheduled events up to a stamp, and [`Crowns::order`] does that before it applies an order. Events
+//! that are due at once come in an order that follows from the seed of the match, so that no seat is
+//! always first.
+
+mod arrivals;
+mod events;
+mod orders;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::army::Army;
+use super::economy::{Stock, split};
+use super::map::{Map, MapError};
+use super::order::{Building, Place};
+use super::rules::{Resource, Resources, Rules, UnitKind};
+use events::Event;
+
+/// Milliseconds of a second.
+const SECOND: u64 = 1_000;
+
+/// Latest stamp at which a match begins, so that no time of it exceeds 64 bits.
+const LATEST_START: u64 = 1 << 62;
+
+/// A match of Crowns.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Crowns {
+    rules: Rules,
+    seed: u64,
+    map: Map,
+    /// Stamp at which it began, and the present one.
+    began: u64,
+    now: u64,
+    seats: Vec<Seat>,
+    oases: Vec<Holding>,
+    throne: Throne,
+    marches: BTreeMap<u64, March>,
+    /// Events by due time, a hash of the seed, and number.
+    schedule: BTreeMap<(u64, u64, u64), Event>,
+    /// Number of the next march or event.
+    next: u64,
+    end: Option<End>,
+    tally: Tally,
+}
+
+/// One seat.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Seat {
+    levels: Levels,
+    stock: Stock,
+    /// The units in the city.
+    home: Army,
+    /// Hit points of the keep; a city without any has fallen.
+    keep: u32,
+    /// Stamp until which the keep cannot be hit.
+    smokes_until: u64,
+    /// Number of the next repair while the keep is repaired.
+    repairs: Option<u64>,
+    crowns: u64,
+    site: Option<Site>,
+    waiting: Option<Waiting>,
+    batches: VecDeque<(UnitKind, u32)>,
+    /// Milliseconds of the allowance for orders.
+    allowance: u64,
+    allowed_at: u64,
+    /// Number of the next starvation.
+    starving: u64,
+    /// Stamp at which the last unit starved.
+    starved_at: u64,
+}
+
+/// Levels of the buildings of a city.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Levels {
+    /// Fields of wood, iron and grain.
+    pub fields: [u8; 3],
+    /// Barracks.
+    pub barracks: u8,
+    /// Wall.
+    pub wall: u8,
+    /// Store.
+    pub store: u8,
+}
+
+/// A building under construction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Site {
+    /// The building.
+    pub building: Building,
+    /// Stamp at which it is done.
+    pub done: u64,
+    cost: Resources,
+    number: u64,
+}
+
+/// A building that was paid for and waits for the present site.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+struct Waiting {
+    building: Building,
+    cost: Resources,
+}
+
+/// An oasis, or the garrison of the Throne.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Holding {
+    /// The seat that holds it.
+    pub holder: Option<u8>,
+    /// Its garrison; never empty while it is held.
+    pub garrison: Army,
+}
+
+/// The Throne.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+struct Throne {
+    holding: Holding,
+    /// It was not held yet, so its guard defends it.
+    is_guarded: bool,
+    /// Stamp up to which its crowns were given.
+    settled: u64,
+    /// Number that makes earlier events about the goal void.
+    goal: u64,
+}
+
+/// An army under way.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct March {
+    /// Its seat.
+    pub seat: u8,
+    /// Its units.
+    pub army: Army,
+    /// Where it marches, or returns from.
+    pub place: Place,
+    /// How it attacks a city.
+    pub attack: super::battle::Attack,
+    /// Stamp of its departure.
+    pub leaves: u64,
+    /// Stamp of its arrival.
+    pub arrives: u64,
+    /// Whether it returns home.
+    pub returns: bool,
+    /// Resources that it carries home.
+    pub loot: Resources,
+}
+
+/// How a match ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct End {
+    /// The winner; `None` for a draw.
+    pub winner: Option<u8>,
+    /// Why.
+    pub reason: EndReason,
+    /// Stamp.
+    pub at: u64,
+}
+
+/// Why a match ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum EndReason {
+    /// A seat had enough crowns.
+    Crowns,
+    /// One city was left.
+    LastKeep,
+    /// The time was over.
+    Time,
+}
+
+/// Units that came into the match and left it, for checks.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Tally {
+    /// Units at the start, and trained since.
+    pub made: u64,
+    /// Units killed, starved, or gone with their city.
+    pub lost: u64,
+}
+
+impl Crowns {
+    /// Begins a match of `seats` seats at the stamp `now`. A stamp after the year 146 million counts
+    /// as the last one before.
+    ///
+    /// # Errors
+    /// [`MapError`].
+    pub fn new(seats: u8, seed: u64, rules: Rules, now: u64) -> Result<Self, MapError> {
+        let map = Map::new(seats, &rules.oasis, seed)?;
+        let now = now.min(LATEST_START);
+        let start = &rules.start;
+        let home = Army::new([start.spears, 0, 0, 0]);
+        let seat = Seat {
+            levels: Levels {
+                fields: [start.fields; 3],
+                barracks: start.barracks,
+                wall: start.wall,
+                store: start.store,
+            },
+            stock: Stock::new([start.wood, start.iron, start.grain], now),
+            home,
+            keep: start.keep,
+            smokes_until: now,
+            repairs: None,
+            crowns: 0,
+            site: None,
+            waiting: None,
+            batches: VecDeque::new(),
+            allowance: rules.limit.burst * SECOND.div_ceil(rules.limit.per_second),
+            allowed_at: now,
+            starving: 0,
+            starved_at: now,
+        };
+        let oases = vec![Holding::default(); map.oases.len()];
+        let mut game = Crowns {
+            seed,
+            began: now,
+            now,
+            seats: vec![seat; usize::from(seats)],
+            oases,
+            throne: Throne {
+                holding: Holding::default(),
+                is_guarded: true,
+                settled: now,
+                goal: 0,
+            },
+            marches: BTreeMap::new(),
+            schedule: BTreeMap::new(),
+            next: 0,
+            end: None,
+            tally: Tally {
+                made: home.total() * u64::from(seats),
+                lost: 0,
+            },
+            map,
+            rules,
+        };
+        let end = game.stamp_of(game.rules.goal.end);
+        game.plan(end, Event::TimeOver);
+        (0..seats).for_each(|seat| game.plan_starvation(seat));
+        Ok(game)
+    }
+
+    /// Its numbers.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Its map.
+    pub fn map(&self) -> &Map {
+        &self.map
+    }
+
+    /// The present stamp.
+    pub fn now(&self) -> u64 {
+        self.now
+    }
+
+    /// Milliseconds since it began.
+    pub fn elapsed(&self) -> u64 {
+        self.now - self.began
+    }
+
+    /// How it ended; `None` while it is played.
+    pub fn end(&self) -> Option<End> {
+        self.end
+    }
+
+    /// The seats, in order.
+    pub fn seats(&self) -> &[Seat] {
+        &self.seats
+    }
+
+    /// The present stock of a seat; `None` without such a seat.
+    pub fn stock(&self, seat: u8) -> Option<Stock> {
+        let mut stock = self.seats.get(usize::from(seat))?.stock.clone();
+        stock.settle(self.now, self.rates(seat), self.capacity(seat));
+        Some(stock)
+    }
+
+    /// The marches under way, by number.
+    pub fn marches(&self) -> impl ExactSizeIterator<Item = (u64, &March)> + '_ {
+        self.marches.iter().map(|(number, march)| (*number, march))
+    }
+
+    /// What is held at an oasis or the Throne; `None` for a city, and a place that does not exist.
+    pub fn holding(&self, place: Place) -> Option<&Holding> {
+        match place {
+            Place::City(_) => None,
+            Place::Oasis(number) => self.oases.get(usize::from(number)),
+            Place::Throne => Some(&self.throne.holding),
+        }
+    }
+
+    /// Stamp of the next event; `None` if nothing is due any more. The clock needs an entry then.
+    pub fn next_event(&self) -> Option<u64> {
+        self.schedule.keys().next().map(|(due, ..)| *due)
+    }
+
+    /// Units that came into the match and left it.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// A fingerprint of the whole state, equal for equal states on all machines with one build: the
+    /// first eight bytes of the SHA-256 of its text form, big-endian.
+    pub fn state_hash(&self) -> u64 {
+        let text = format!("{self:?}");
+        first_bytes(&Sha256::digest(text))
+    }
+
+    /// Number of all units of a seat, at home and away.
+    pub fn army_of(&self, seat: u8) -> Army {
+        let home = self
+            .seats
+            .get(usize::from(seat))
+            .map_or(Army::NONE, |seat| seat.home);
+        let held = self.oases.iter().chain([&self.throne.holding]);
+        let held = held.filter(|holding| holding.holder == Some(seat));
+        let away = self.marches.values().filter(|march| march.seat == seat);
+        held.map(|holding| holding.garrison)
+            .chain(away.map(|march| march.army))
+            .fold(home, |all, army| all.plus(&army))
+    }
+
+    /// Production of a seat per minute, upkeep taken from its grain.
+    pub fn rates(&self, seat: u8) -> [i64; 3] {
+        let Some(own) = self.seats.get(usize::from(seat)).filter(|own| own.stands()) else {
+            return [0; 3];
+        };
+        let production = &self.rules.fields.production;
+        let mut rates: [i64; 3] = std::array::from_fn(|place| {
+            let level = usize::from(own.levels.fields[place]);
+            signed(production.get(level).copied().unwrap_or(0))
+        });
+        for (oasis, holding) in self.map.oases.iter().zip(&self.oases) {
+            if holding.holder == Some(seat) {
+                rates[oasis.resource as usize] += signed(self.rules.oasis.production);
+            }
+        }
+        rates[Resource::Grain as usize] -= signed(self.army_of(seat).upkeep(&self.rules));
+        rates
+    }
+
+    /// Room of a seat for each resource.
+    fn capacity(&self, seat: u8) -> u64 {
+        let level = self.seats[usize::from(seat)].levels.store;
+        let place = usize::from(level).saturating_sub(1);
+        self.rules.store.capacity.get(place).copied().unwrap_or(0)
+    }
+
+    /// Value of the army and buildings of a seat, for morale.
+    fn value(&self, seat: u8) -> u64 {
+        let levels = &self.seats[usize::from(seat)].levels;
+        let spent =
+            |costs: &[u64], levels: u8| -> u64 { costs.iter().take(usize::from(levels)).sum() };
+        let fields = levels
+            .fields
+            .map(|level| spent(&self.rules.fields.cost, level));
+        fields.iter().sum::<u64>()
+            + spent(&self.rules.barracks.cost, levels.barracks.saturating_sub(1))
+            + spent(&self.rules.wall.cost, levels.wall)
+            + spent(&self.rules.store.cost, levels.store.saturating_sub(1))
+            + self.army_of(seat).value(&self.rules)
+    }
+
+    /// Cost and level of the next step of a building; `None` at its highest level. `planned` steps
+    /// of it are under way.
+    fn next_level(
+        &self,
+        levels: &Levels,
+        building: Building,
+        planned: u8,
+    ) -> Option<(Resources, u8)> {
+        let (level, least, costs, shares) = match building {
+            Building::Field(resource) => (
+                levels.fields[resource as usize],
+                0,
+                &self.rules.fields.cost,
+                self.rules.fields.split,
+            ),
+            Building::Barracks => (
+                levels.barracks,
+                1,
+                &self.rules.barracks.cost,
+                self.rules.barracks.split,
+            ),
+            Building::Wall => (levels.wall, 0, &self.rules.wall.cost, self.rules.wall.split),
+            Building::Store => (
+                levels.store,
+                1,
+                &self.rules.store.cost,
+                self.rules.store.split,
+            ),
+        };
+        let level = level + planned;
+        let cost = costs.get(usize::from(level.saturating_sub(least)))?;
+        Some((split(*cost, shares), level + 1))
+    }
+
+    /// Whether keeps are no longer repaired.
+    pub fn is_sudden_death(&self) -> bool {
+        self.now >= self.stamp_of(self.rules.goal.sudden_death)
+    }
+
+    /// Stamp of a second of the match.
+    fn stamp_of(&self, second: u64) -> u64 {
+        self.began + second * SECOND
+    }
+
+    /// Crowns with which a seat wins.
+    pub fn goal(&self) -> u64 {
+        if self.seats.len() == 2 {
+            self.rules.goal.crowns_of_two
+        } else {
+            self.rules.goal.crowns
+        }
+    }
+
+    /// Brings the stock of a seat up to the present. Called before its rates change.
+    fn settle(&mut self, seat: u8) {
+        let (rates, capacity) = (self.rates(seat), self.capacity(seat));
+        let now = self.now;
+        self.seats[usize::from(seat)]
+            .stock
+            .settle(now, rates, capacity);
+    }
+
+    fn seat_mut(&mut self, seat: u8) -> &mut Seat {
+        &mut self.seats[usize::from(seat)]
+    }
+
+    fn new_number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    fn plan(&mut self, due: u64, event: Event) {
+        if self.end.is_some() {
+            return;
+        }
+        let number = self.new_number();
+        let mut hash = Sha256::new();
+        for part in [self.seed, due, number] {
+            hash.update(part.to_be_bytes());
+        }
+        let place = first_bytes(&hash.finalize());
+        self.schedule.insert((due, place, number), event);
+    }
+}
+
+impl Seat {
+    /// Whether its city has not fallen.
+    pub fn stands(&self) -> bool {
+        self.keep > 0
+    }
+
+    /// Levels of its buildings.
+    pub fn levels(&self) -> &Levels {
+        &self.levels
+    }
+
+    /// The units in the city.
+    pub fn home(&self) -> &Army {
+        &self.home
+    }
+
+    /// Hit points of its keep.
+    pub fn keep(&self) -> u32 {
+        self.keep
+    }
+
+    /// Its crowns, as of the last change.
+    pub fn crowns(&self) -> u64 {
+        self.crowns
+    }
+
+    /// The building under construction, and the one that waits.
+    pub fn sites(&self) -> (Option<Site>, Option<Building>) {
+        (self.site, self.waiting.map(|waiting| waiting.building))
+    }
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn first_bytes(digest: &[u8]) -> u64 {
+    digest
+        .first_chunk()
+        .map_or(0, |first| u64::from_be_bytes(*first))
+}
+
+#[cfg(test)]
+mod tests;

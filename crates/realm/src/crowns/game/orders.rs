@@ -1,0 +1,246 @@
+//! What an order changes.
+
+use super::events::Event;
+use super::{Crowns, March, SECOND, Waiting};
+use crate::crowns::army::Army;
+use crate::crowns::battle::Attack;
+use crate::crowns::order::{Building, MAX_BATCH, MAX_BATCHES, MAX_MARCHES, Order, Place, Refusal};
+use crate::crowns::rules::{Resource, UnitKind};
+
+impl Crowns {
+    /// Performs what is due up to the stamp `at`, then the order of a seat.
+    ///
+    /// # Errors
+    /// [`Refusal`]; the order changes nothing then.
+    pub fn order(&mut self, seat: u8, order: Order, at: u64) -> Result<(), Refusal> {
+        self.advance(at);
+        let own = self.seats.get(usize::from(seat)).ok_or(Refusal::NoSeat)?;
+        if self.end.is_some() {
+            return Err(Refusal::Ended);
+        }
+        if !own.stands() {
+            return Err(Refusal::Fallen);
+        }
+        let allowance = self.allowance(seat);
+        let price = SECOND.div_ceil(self.rules.limit.per_second);
+        let left = allowance.checked_sub(price).ok_or(Refusal::TooFast)?;
+        self.settle(seat);
+        match order {
+            Order::Build(building) => self.build(seat, building)?,
+            Order::CancelBuild => self.cancel_build(seat)?,
+            Order::Train(kind, count) => self.train(seat, kind, count)?,
+            Order::March { army, to, attack } => self.march(seat, army, to, attack)?,
+            Order::TurnBack { march } => self.turn_back(seat, march)?,
+            Order::CallHome(place) => self.call_home(seat, place)?,
+            Order::Swap {
+                give,
+                amount,
+                receive,
+            } => self.swap(seat, give, amount, receive)?,
+            Order::Repair(begin) => self.repair(seat, begin)?,
+            Order::Concede => self.fall(seat),
+        }
+        let now = self.now;
+        let own = self.seat_mut(seat);
+        own.allowance = left;
+        own.allowed_at = now;
+        self.plan_starvation(seat);
+        self.end_by_keeps();
+        Ok(())
+    }
+
+    /// Milliseconds of the allowance for orders at present.
+    fn allowance(&self, seat: u8) -> u64 {
+        let limit = &self.rules.limit;
+        let most = limit.burst * SECOND.div_ceil(limit.per_second);
+        let own = &self.seats[usize::from(seat)];
+        most.min(own.allowance + (self.now - own.allowed_at))
+    }
+
+    fn build(&mut self, seat: u8, building: Building) -> Result<(), Refusal> {
+        let own = &self.seats[usize::from(seat)];
+        if own.waiting.is_some() {
+            return Err(Refusal::SiteTaken);
+        }
+        let planned = own.site.filter(|site| site.building == building);
+        let next = self.next_level(&own.levels, building, u8::from(planned.is_some()));
+        let (cost, level) = next.ok_or(Refusal::HighestLevel)?;
+        let own = self.seat_mut(seat);
+        own.stock.pay(cost)?;
+        let waiting = Waiting { building, cost };
+        if own.site.is_some() {
+            own.waiting = Some(waiting);
+        } else {
+            self.begin_site(seat, waiting, level);
+        }
+        Ok(())
+    }
+
+    fn cancel_build(&mut self, seat: u8) -> Result<(), Refusal> {
+        let capacity = self.capacity(seat);
+        let own = self.seat_mut(seat);
+        let waiting = own.waiting.take().map(|waiting| waiting.cost);
+        let cost = waiting.or_else(|| own.site.take().map(|site| site.cost));
+        own.stock.add(cost.ok_or(Refusal::NothingBuilt)?, capacity);
+        Ok(())
+    }
+
+    fn train(&mut self, seat: u8, kind: UnitKind, count: u32) -> Result<(), Refusal> {
+        if !(1..=MAX_BATCH).contains(&count) {
+            return Err(Refusal::Number(MAX_BATCH));
+        }
+        let least = match kind {
+            UnitKind::Spear | UnitKind::Axe => 1,
+            UnitKind::Rider => self.rules.barracks.riders_from,
+            UnitKind::Ram => self.rules.barracks.rams_from,
+        };
+        let cost = self.rules.unit(kind).cost;
+        let own = self.seat_mut(seat);
+        if own.levels.barracks < least {
+            return Err(Refusal::SmallBarracks(least));
+        }
+        if own.batches.len() >= MAX_BATCHES {
+            return Err(Refusal::BusyBarracks);
+        }
+        own.stock.pay(cost.map(|cost| cost * u64::from(count)))?;
+        own.batches.push_back((kind, count));
+        if own.batches.len() == 1 {
+            self.plan_training(seat);
+        }
+        Ok(())
+    }
+
+    fn march(&mut self, seat: u8, army: Army, to: Place, attack: Attack) -> Result<(), Refusal> {
+        self.check_marches(seat)?;
+        let time = self.march_time(seat, to, &army)?;
+        match to {
+            Place::City(other) if other == seat => return Err(Refusal::NoSuchPlace),
+            Place::City(other) if !self.seats[usize::from(other)].stands() => {
+                return Err(Refusal::FallenPlace);
+            }
+            _ => {}
+        }
+        let own = self.seat_mut(seat);
+        own.home = own.home.minus(&army).ok_or(Refusal::NoSuchUnits)?;
+        let march = March {
+            seat,
+            army,
+            place: to,
+            attack,
+            leaves: self.now,
+            arrives: self.now + time,
+            returns: false,
+            loot: [0; 3],
+        };
+        self.begin_march(march);
+        Ok(())
+    }
+
+    fn begin_march(&mut self, march: March) {
+        let number = self.new_number();
+        let arrives = march.arrives;
+        self.marches.insert(number, march);
+        self.plan(arrives, Event::Arrived { march: number });
+    }
+
+    fn check_marches(&self, seat: u8) -> Result<(), Refusal> {
+        let under_way = self.marches.values().filter(|march| march.seat == seat);
+        if under_way.count() < MAX_MARCHES {
+            Ok(())
+        } else {
+            Err(Refusal::TooManyMarches)
+        }
+    }
+
+    /// Milliseconds of a march between a city and a place.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchPlace`], or [`Refusal::NoSuchUnits`] for an army without a unit.
+    pub fn march_time(&self, seat: u8, place: Place, army: &Army) -> Result<u64, Refusal> {
+        let from = self.map.seat(usize::from(seat)).ok_or(Refusal::NoSeat)?;
+        let to = self.map.tile(place).ok_or(Refusal::NoSuchPlace)?;
+        let pace = army.tile(&self.rules).ok_or(Refusal::NoSuchUnits)?;
+        // Seconds per tile, and tenths of a tile.
+        Ok(from.distance(to) * pace * SECOND / 10)
+    }
+
+    fn turn_back(&mut self, seat: u8, number: u64) -> Result<(), Refusal> {
+        let now = self.now;
+        let march = self
+            .marches
+            .get_mut(&number)
+            .filter(|march| march.seat == seat);
+        let march = march.filter(|march| !march.returns);
+        let march = march.ok_or(Refusal::NoSuchMarch)?;
+        march.arrives = now + (now - march.leaves);
+        march.leaves = now;
+        march.returns = true;
+        let arrives = march.arrives;
+        self.plan(arrives, Event::Arrived { march: number });
+        Ok(())
+    }
+
+    fn call_home(&mut self, seat: u8, place: Place) -> Result<(), Refusal> {
+        let held = self
+            .holding(place)
+            .filter(|holding| holding.holder == Some(seat));
+        let army = held.ok_or(Refusal::NoGarrison)?.garrison;
+        self.check_marches(seat)?;
+        let time = self.march_time(seat, place, &army)?;
+        self.set_holding(place, None, Army::NONE);
+        self.begin_march(March {
+            seat,
+            army,
+            place,
+            attack: Attack::Assault,
+            leaves: self.now,
+            arrives: self.now + time,
+            returns: true,
+            loot: [0; 3],
+        });
+        Ok(())
+    }
+
+    fn swap(
+        &mut self,
+        seat: u8,
+        give: Resource,
+        amount: u64,
+        receive: Resource,
+    ) -> Result<(), Refusal> {
+        if give == receive {
+            return Err(Refusal::SameResource);
+        }
+        let market = &self.rules.market;
+        let (numerator, denominator) = (market.receive, market.give);
+        let capacity = self.capacity(seat);
+        let own = self.seat_mut(seat);
+        let mut stock = own.stock.clone();
+        let mut cost = [0; 3];
+        cost[give as usize] = amount;
+        stock.pay(cost)?;
+        let mut received = [0; 3];
+        received[receive as usize] = amount * numerator / denominator;
+        if received == [0; 3] {
+            return Err(Refusal::TooLittle);
+        }
+        if stock.add(received, capacity) != received {
+            return Err(Refusal::NoRoom);
+        }
+        own.stock = stock;
+        Ok(())
+    }
+
+    fn repair(&mut self, seat: u8, begin: bool) -> Result<(), Refusal> {
+        if begin && self.is_sudden_death() {
+            return Err(Refusal::SuddenDeath);
+        }
+        let repairs = self.seats[usize::from(seat)].repairs;
+        match (begin, repairs) {
+            (true, None) => self.plan_repair(seat),
+            (false, Some(_)) => self.seat_mut(seat).repairs = None,
+            (true, Some(_)) | (false, None) => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,155 @@
+//! Orders of a seat, and why one is refused.
+
+use serde::{Deserialize, Serialize};
+
+use super::army::Army;
+use super::battle::Attack;
+use super::rules::{Resource, UnitKind};
+
+/// Largest number of units in one order to train.
+pub const MAX_BATCH: u32 = 200;
+
+/// Largest number of batches that wait in one barracks.
+pub const MAX_BATCHES: usize = 8;
+
+/// Largest number of marches of one seat under way.
+pub const MAX_MARCHES: usize = 32;
+
+/// A building of a city.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum Building {
+    /// Field of a resource: lumber camp, mine or farm.
+    Field(Resource),
+    /// Trains units.
+    Barracks,
+    /// Helps defenders.
+    Wall,
+    /// Room for resources.
+    Store,
+}
+
+/// A place that an army marches to.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum Place {
+    /// The city of a seat, counted from 0.
+    City(u8),
+    /// An oasis, counted from 0.
+    Oasis(u8),
+    /// The Throne.
+    Throne,
+}
+
+/// An order of a seat.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Order {
+    /// Raises a building by one level: at once, or after the present site.
+    Build(Building),
+    /// Gives up the waiting building, or else the present site; the cost is returned.
+    CancelBuild,
+    /// Trains units.
+    Train(UnitKind, u32),
+    /// Sends an army of the city. One that reaches an oasis or the Throne stays there if it wins;
+    /// one that attacks a city returns.
+    March {
+        /// The units.
+        army: Army,
+        /// Where they march.
+        to: Place,
+        /// How they attack a city. Oases and the Throne are always assaulted.
+        attack: Attack,
+    },
+    /// Turns a march round that has not arrived.
+    TurnBack {
+        /// Number of the march.
+        march: u64,
+    },
+    /// Calls a garrison home.
+    CallHome(Place),
+    /// Swaps an amount of one resource for another.
+    Swap {
+        /// Resource to give.
+        give: Resource,
+        /// Amount to give.
+        amount: u64,
+        /// Resource to receive.
+        receive: Resource,
+    },
+    /// Begins or ends the repair of the keep.
+    Repair(bool),
+    /// Gives up: the city falls.
+    Concede,
+}
+
+/// Why an order is refused. It changes nothing then.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, thiserror::Error, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// There is no such seat.
+    #[error("there is no such seat")]
+    NoSeat,
+    /// The match has ended.
+    #[error("the match has ended")]
+    Ended,
+    /// The city has fallen.
+    #[error("the city has fallen")]
+    Fallen,
+    /// Too many orders in a short time.
+    #[error("too many orders in a short time; wait a moment")]
+    TooFast,
+    /// Something is too expensive: this much is missing of the resource.
+    #[error("{missing} {resource:?} are missing")]
+    TooExpensive {
+        /// The resource.
+        resource: Resource,
+        /// The missing amount.
+        missing: u64,
+    },
+    /// The building has its highest level.
+    #[error("it has its highest level")]
+    HighestLevel,
+    /// Another building waits already.
+    #[error("another building waits already")]
+    SiteTaken,
+    /// Nothing is built.
+    #[error("nothing is built")]
+    NothingBuilt,
+    /// The barracks are too small for this unit.
+    #[error("the barracks must have level {0}")]
+    SmallBarracks(u8),
+    /// A number is zero or too large.
+    #[error("the number must be 1 to {0}")]
+    Number(u32),
+    /// The barracks have enough to do.
+    #[error("the barracks have enough to do")]
+    BusyBarracks,
+    /// The army has fewer units of some kind.
+    #[error("the city does not have these units")]
+    NoSuchUnits,
+    /// The place does not exist, or is the own city.
+    #[error("no army marches there")]
+    NoSuchPlace,
+    /// The city of the place has fallen.
+    #[error("that city has fallen")]
+    FallenPlace,
+    /// Too many marches are under way.
+    #[error("{MAX_MARCHES} marches are under way")]
+    TooManyMarches,
+    /// The march does not exist, is of another seat, or returns already.
+    #[error("there is no such march under way")]
+    NoSuchMarch,
+    /// The seat has no garrison there.
+    #[error("there is no garrison of this seat")]
+    NoGarrison,
+    /// One resource for itself.
+    #[error("a resource is not swapped for itself")]
+    SameResource,
+    /// The amount is worth nothing of the other resource.
+    #[error("so little is worth nothing of the other resource")]
+    TooLittle,
+    /// The store has no room.
+    #[error("the store has no room for it")]
+    NoRoom,
+    /// Keeps are no longer repaired.
+    #[error("keeps are no longer repaired")]
+    SuddenDeath,
+}
