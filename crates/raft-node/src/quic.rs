@@ -241,6 +241,9 @@ fn transport() -> Arc<TransportConfig> {
         // Only an operator's connection may send requests; its limit is raised on acceptance.
         .max_concurrent_bidi_streams(VarInt::from_u32(0))
         .receive_window(VarInt::from_u32(RECEIVE_WINDOW))
+        // Streams finish in the order of their messages. If they shared the line instead, none of a
+        // full pipeline of appends would complete for seconds once the line has lost packets.
+        .send_fairness(false)
         // Without a buffer datagrams are disabled: no peer needs them.
         .datagram_receive_buffer_size(None);
     Arc::new(transport)
