@@ -13,8 +13,8 @@
 //!
 //! Decision: while two players vote and there is no witness, a spectator gets a vote. Why: two
 //! voters stop when one of them crashes, and with a third machine they go on. The match still waits
-//! for no spectator, since the two players are a majority. Would change if: spectators were
-//! people whom the players do not trust with a vote.
+//! for no spectator, since the two players are a majority. Would change if: spectators
+//! were not trusted with a vote.
 //!
 //! Decision: the use of an invite and the addition of the member are one entry of the log. Why: two
 //! players who use the last place of an invite at once cannot both get it. Would change if: never.
@@ -203,7 +203,7 @@ fn admit(
     }))
 }
 
-/// Number of voters among so many players, a witness not counted.
+/// Number of voters for a number of players, not counting a witness.
 fn wanted_voters(players: usize) -> usize {
     match players {
         0..=3 => players,

@@ -230,7 +230,7 @@ fn find_at(code: Code, address: &Address) -> Result<Ticket, PlayerError> {
         Ok(MatchReply::Refused(refusal)) => return Err(refusal.into()),
         Ok(_) | Err(_) => return Err(PlayerError::UnexpectedReply),
     };
-    // Whoever answers has not proved anything, and the name is printed.
+    // The sender is not authenticated yet, and the name is printed.
     if check_player_name(&description.name).is_err() {
         return Err(PlayerError::UnexpectedReply);
     }

@@ -91,19 +91,27 @@ impl UnitKind {
     ];
 }
 
-/// Numbers of what a seat begins with: resources, levels, spears and hit points of the keep.
-#[allow(missing_docs)]
+/// What a seat begins with.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StartRules {
+    /// Wood.
     pub wood: u64,
+    /// Iron.
     pub iron: u64,
+    /// Grain.
     pub grain: u64,
+    /// Level of each field.
     pub fields: u8,
+    /// Level of the barracks.
     pub barracks: u8,
+    /// Level of the store.
     pub store: u8,
+    /// Level of the wall.
     pub wall: u8,
+    /// Spears in the city.
     pub spears: u32,
+    /// Hit points of the keep, which is also their maximum.
     pub keep: u32,
 }
 
@@ -170,22 +178,26 @@ pub struct BuildingRules {
 }
 
 /// Market: `give` of one resource become `receive` of another.
-#[allow(missing_docs)]
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MarketRules {
+    /// Amount given.
     pub give: u64,
+    /// Amount received for it.
     pub receive: u64,
 }
 
 /// The numbers of the four units.
-#[allow(missing_docs)]
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Units {
+    /// Spear.
     pub spear: UnitRules,
+    /// Axe.
     pub axe: UnitRules,
+    /// Rider.
     pub rider: UnitRules,
+    /// Ram.
     pub ram: UnitRules,
 }
 

@@ -1,8 +1,8 @@
-use proptest::prelude::*;
+mod properties;
 
 use super::*;
 use crate::crowns::battle::Attack;
-use crate::crowns::order::{MAX_MARCHES, Order, Refusal};
+use crate::crowns::order::{Order, Refusal};
 
 /// A stamp at which matches of these tests begin.
 const BEGAN: u64 = 1_000_000;
@@ -496,113 +496,4 @@ fn fixed_match_ends_in_the_known_state() {
         let _ = game.order(seat, order, second(at));
     }
     assert_eq!(format!("{:016x}", game.state_hash()), "98c2f890037b07c5");
-}
-
-fn building() -> impl Strategy<Value = Building> {
-    prop_oneof![
-        prop::sample::select(&Resource::ALL[..]).prop_map(Building::Field),
-        Just(Building::Barracks),
-        Just(Building::Wall),
-        Just(Building::Store),
-    ]
-}
-
-fn place() -> impl Strategy<Value = Place> {
-    prop_oneof![
-        (0_u8..4).prop_map(Place::City),
-        (0_u8..8).prop_map(Place::Oasis),
-        Just(Place::Throne),
-    ]
-}
-
-fn order() -> impl Strategy<Value = Order> {
-    let kind = || prop::sample::select(&UnitKind::ALL[..]);
-    let resource = || prop::sample::select(&Resource::ALL[..]);
-    let attack = prop_oneof![Just(Attack::Raid), Just(Attack::Assault)];
-    let army = prop::array::uniform4(0_u32..12).prop_map(Army::new);
-    prop_oneof![
-        4 => building().prop_map(Order::Build),
-        1 => Just(Order::CancelBuild),
-        6 => (kind(), 0_u32..12).prop_map(|(kind, count)| Order::Train(kind, count)),
-        8 => (army, place(), attack).prop_map(|(army, to, attack)| Order::March { army, to, attack }),
-        1 => (0_u64..200).prop_map(|march| Order::TurnBack { march }),
-        1 => place().prop_map(Order::CallHome),
-        2 => (resource(), 0_u64..200, resource()).prop_map(|(give, amount, receive)| Order::Swap {
-            give,
-            amount,
-            receive,
-        }),
-        1 => any::<bool>().prop_map(Order::Repair),
-    ]
-}
-
-/// Orders with their seats and the milliseconds since the one before.
-fn orders() -> impl Strategy<Value = Vec<(u8, Order, u64)>> {
-    prop::collection::vec((0_u8..4, order(), 0_u64..9_000), 0..200)
-}
-
-fn check(game: &Crowns) {
-    let units: u64 = (0..3).map(|seat| game.army_of(seat).total()).sum();
-    assert_eq!(
-        units,
-        game.tally().made - game.tally().lost,
-        "no unit appears or vanishes"
-    );
-    for place in game.places() {
-        let holding = game.holding(place).unwrap();
-        assert_eq!(holding.holder.is_some(), !holding.garrison.is_empty());
-    }
-    for (seat, own) in (0..).zip(game.seats()) {
-        assert!(own.keep() <= 100);
-        assert!(own.stands() || game.army_of(seat).is_empty());
-        let marches = game.marches().filter(|(_, march)| march.seat == seat);
-        assert!(marches.count() <= MAX_MARCHES);
-        let room = game.capacity(seat).max(200);
-        assert!(stock(game, seat).iter().all(|amount| *amount <= room));
-    }
-    assert!(game.marches().all(|(_, march)| !march.army.is_empty()));
-    let arrive = |(_, march): (u64, &March)| march.arrives >= game.now();
-    assert!(
-        game.end().is_some() || game.marches().all(arrive),
-        "a march was forgotten"
-    );
-}
-
-proptest! {
-    #[test]
-    fn no_order_breaks_the_state(orders in orders(), armies in 0_u32..60) {
-        let mut game = new_match(3);
-        for seat in 0..3 {
-            game.seat_mut(seat).home = Army::new([armies; 4]);
-        }
-        game.tally.made = u64::from(armies) * 12;
-        let mut at = BEGAN;
-        for (seat, order, passed) in orders {
-            at += passed;
-            let mut refused = game.clone();
-            refused.advance(at);
-            if let Err(refusal) = game.order(seat, order, at) {
-                let settled = refused.seats.len() > usize::from(seat) && refused.end.is_none();
-                if settled && refused.seats[usize::from(seat)].stands() && refusal != Refusal::TooFast {
-                    refused.settle(seat);
-                }
-                prop_assert_eq!(&game, &refused, "{:?} of {:?} changed something", refusal, order);
-            }
-            check(&game);
-        }
-    }
-
-    /// A machine that looks at the clock more often has the same state.
-    #[test]
-    fn state_depends_on_the_orders_alone(orders in orders(), extra in 1_u64..700) {
-        let (mut once, mut often) = (new_match(3), new_match(3));
-        let mut at = BEGAN;
-        for (seat, order, passed) in orders {
-            let from = at;
-            at += passed;
-            (from..at).step_by(usize::try_from(extra).unwrap()).for_each(|now| often.advance(now));
-            prop_assert_eq!(once.order(seat, order, at), often.order(seat, order, at));
-        }
-        prop_assert_eq!(once.state_hash(), often.state_hash());
-    }
 }
