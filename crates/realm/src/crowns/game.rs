@@ -27,6 +27,9 @@ const SECOND: u64 = 1_000;
 /// Latest stamp at which a match begins, so that no time of it exceeds 64 bits.
 const LATEST_START: u64 = 1 << 62;
 
+/// Place of an event in the schedule: its stamp, a hash of the seed, and its number.
+type Due = (u64, u64, u64);
+
 /// A match of Crowns.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Crowns {
@@ -40,8 +43,7 @@ pub struct Crowns {
     oases: Vec<Holding>,
     throne: Throne,
     marches: BTreeMap<u64, March>,
-    /// Events by due time, a hash of the seed, and number.
-    schedule: BTreeMap<(u64, u64, u64), Event>,
+    schedule: BTreeMap<Due, Event>,
     /// Number of the next march or event.
     next: u64,
     end: Option<End>,
@@ -68,8 +70,8 @@ pub struct Seat {
     /// Milliseconds of the allowance for orders.
     allowance: u64,
     allowed_at: u64,
-    /// Number of the next starvation.
-    starving: u64,
+    /// The planned starvation.
+    starving: Option<Due>,
     /// Stamp at which the last unit starved.
     starved_at: u64,
 }
@@ -207,7 +209,7 @@ impl Crowns {
             batches: VecDeque::new(),
             allowance: rules.limit.burst * SECOND.div_ceil(rules.limit.per_second),
             allowed_at: now,
-            starving: 0,
+            starving: None,
             starved_at: now,
         };
         let oases = vec![Holding::default(); map.oases.len()];
@@ -434,9 +436,10 @@ impl Crowns {
         self.next
     }
 
-    fn plan(&mut self, due: u64, event: Event) {
+    /// Plans an event. Nothing happens any more once the match has ended.
+    fn plan(&mut self, due: u64, event: Event) -> Option<Due> {
         if self.end.is_some() {
-            return;
+            return None;
         }
         let number = self.new_number();
         let mut hash = Sha256::new();
@@ -445,6 +448,7 @@ impl Crowns {
         }
         let place = first_bytes(&hash.finalize());
         self.schedule.insert((due, place, number), event);
+        Some((due, place, number))
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) enum Event {
     /// A unit is trained.
     Trained { seat: u8 },
     /// An army starves.
-    Starved { seat: u8, number: u64 },
+    Starved { seat: u8 },
     /// A hit point of a keep is repaired.
     Repaired { seat: u8, number: u64 },
     /// A march arrives.
@@ -44,7 +44,7 @@ impl Crowns {
         match event {
             Event::Built { seat, number } => self.built(seat, number),
             Event::Trained { seat } => self.trained(seat),
-            Event::Starved { seat, number } => self.starved(seat, number),
+            Event::Starved { seat } => self.starved(seat),
             Event::Repaired { seat, number } => self.repaired(seat, number),
             Event::Arrived { march } => self.arrived(march),
             Event::GoalReached { number } if number == self.throne.goal => {
@@ -127,22 +127,21 @@ impl Crowns {
     /// rates of a seat have changed, or its grain.
     pub(super) fn plan_starvation(&mut self, seat: u8) {
         let rate = self.rates(seat)[Resource::Grain as usize];
-        let number = self.new_number();
         let now = self.now;
         let own = self.seat_mut(seat);
-        own.starving = number;
         let starved_at = own.starved_at;
-        if let Some(left) = own.stock.lasts(Resource::Grain, rate) {
+        let left = own.stock.lasts(Resource::Grain, rate);
+        if let Some(earlier) = own.starving.take() {
+            self.schedule.remove(&earlier);
+        }
+        if let Some(left) = left {
             // A starving army loses one soldier after the other.
             let due = starved_at + self.rules.battle.starvation * SECOND;
-            self.plan(due.max(now + left), Event::Starved { seat, number });
+            self.seat_mut(seat).starving = self.plan(due.max(now + left), Event::Starved { seat });
         }
     }
 
-    fn starved(&mut self, seat: u8, number: u64) {
-        if self.seats[usize::from(seat)].starving != number {
-            return;
-        }
+    fn starved(&mut self, seat: u8) {
         self.settle(seat);
         if self.seats[usize::from(seat)].stock.of(Resource::Grain) == 0 {
             self.seat_mut(seat).starved_at = self.now;

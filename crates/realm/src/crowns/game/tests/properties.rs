@@ -55,6 +55,14 @@ fn check(game: &Crowns) {
         game.tally().made - game.tally().lost,
         "no unit appears or vanishes"
     );
+    let starvations = game
+        .schedule
+        .values()
+        .filter(|event| matches!(event, Event::Starved { .. }));
+    assert!(
+        starvations.count() <= game.seats().len(),
+        "a plan was not replaced"
+    );
     for place in game.places() {
         let holding = game.holding(place).unwrap();
         assert_eq!(holding.holder.is_some(), !holding.garrison.is_empty());
