@@ -46,26 +46,38 @@ async fn unknown_key_is_refused_in_both_directions() {
     );
 }
 
-#[tokio::test]
-async fn connection_without_a_certificate_is_refused() {
-    let a = Node::start(cluster(1).remove(0));
+/// A builder of a TLS client that trusts the certificate of `node`.
+fn trusting(
+    node: &Node,
+) -> rustls::ConfigBuilder<rustls::ClientConfig, rustls::client::WantsClientCert> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = rustls::RootCertStore::empty();
     roots
-        .add(a.config.identity.certificate().clone())
+        .add(node.config.identity.certificate().clone())
         .expect("a certificate");
-    let mut tls = rustls::ClientConfig::builder_with_provider(provider)
+    rustls::ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .expect("TLS 1.3")
         .with_root_certificates(roots)
-        .with_no_client_auth();
-    tls.alpn_protocols = vec![format!("raftian/{}", wire::WIRE_VERSION).into_bytes()];
+}
+
+/// Connects to `node` with these settings, from an endpoint that must be kept.
+fn dial_with(node: &Node, tls: rustls::ClientConfig) -> (Endpoint, quinn::Connecting) {
     let tls = quinn::crypto::rustls::QuicClientConfig::try_from(tls).expect("settings");
     let endpoint = Endpoint::client(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
     let config = quinn::ClientConfig::new(Arc::new(tls));
     let connecting = endpoint
-        .connect_with(config, a.config.listen, "raftian")
+        .connect_with(config, node.config.listen, "raftian")
         .expect("an attempt");
+    (endpoint, connecting)
+}
+
+#[tokio::test]
+async fn connection_without_a_certificate_is_refused() {
+    let a = Node::start(cluster(1).remove(0));
+    let mut tls = trusting(&a).with_no_client_auth();
+    tls.alpn_protocols = vec![format!("raftian/{}", wire::WIRE_VERSION).into_bytes()];
+    let (_endpoint, connecting) = dial_with(&a, tls);
     // In TLS 1.3 the client's handshake may complete before the server has verified the client.
     if let Ok(connection) = timeout(PATIENCE, connecting).await.expect("in time") {
         let reason = timeout(PATIENCE, connection.closed())
@@ -83,27 +95,14 @@ async fn node_of_another_wire_version_is_refused_as_such() {
     let a = nodes.next().expect("n1");
     let b = nodes.next().expect("n2");
     let a = Node::start(a);
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut roots = rustls::RootCertStore::empty();
-    roots
-        .add(a.config.identity.certificate().clone())
-        .expect("a certificate");
-    let mut tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .expect("TLS 1.3")
-        .with_root_certificates(roots)
+    let mut tls = trusting(&a)
         .with_client_auth_cert(
             vec![b.config.identity.certificate().clone()],
             b.config.identity.key().clone_key(),
         )
         .expect("an identity");
     tls.alpn_protocols = vec![b"raftian/0".to_vec()];
-    let tls = quinn::crypto::rustls::QuicClientConfig::try_from(tls).expect("settings");
-    let endpoint = Endpoint::client(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
-    let config = quinn::ClientConfig::new(Arc::new(tls));
-    let connecting = endpoint
-        .connect_with(config, a.config.listen, "raftian")
-        .expect("an attempt");
+    let (_endpoint, connecting) = dial_with(&a, tls);
     let error = timeout(PATIENCE, connecting)
         .await
         .expect("in time")
