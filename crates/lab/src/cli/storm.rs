@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use raftian_raft::PlantedBug;
 
 use raftian_sim::coverage::Counters;
-use raftian_sim::storm::{Failure, Machines, RARE, Report, Storm, shrink};
+use raftian_sim::storm::{Failure, Machines, RARE, RAREST, Report, Storm, shrink};
 
 use super::Exit;
 use crate::terminal::{errln, out, outln};
@@ -18,7 +18,10 @@ use crate::terminal::{errln, out, outln};
 const LINES_OF_A_FAILURE: usize = 200;
 
 /// Number of storms from which a run must have covered every rare event.
-const ENOUGH_STORMS: u64 = 1_000;
+const STORMS_FOR_RARE: u64 = 1_000;
+
+/// Number of storms from which a run must have covered the rarest events too.
+const STORMS_FOR_RAREST: u64 = 10_000;
 
 /// Storms to run.
 #[derive(clap::Args, Debug)]
@@ -305,14 +308,17 @@ impl SeedQueue {
             elapsed.as_secs_f64(),
             log.time.as_secs_f64() / 3600.0
         );
-        let never: Vec<_> = RARE
-            .into_iter()
-            .filter(|mark| log.counters.of(*mark) == 0)
-            .collect();
-        for mark in &never {
-            outln!("never: {mark}");
+        let mut is_covered = true;
+        for (marks, needed) in [
+            (&RARE[..], STORMS_FOR_RARE),
+            (&RAREST[..], STORMS_FOR_RAREST),
+        ] {
+            for mark in marks.iter().filter(|mark| log.counters.of(**mark) == 0) {
+                outln!("never: {mark}");
+                is_covered &= log.storms < needed;
+            }
         }
-        if !never.is_empty() && log.storms >= ENOUGH_STORMS {
+        if !is_covered {
             errln!("{} storms should have covered all of these", log.storms);
             return Exit::Failed;
         }
