@@ -11,16 +11,21 @@ mod economy;
 mod game;
 mod map;
 mod order;
+mod report;
 mod rules;
 
 pub use army::Army;
 pub use battle::{Attack, Battle, BattleResult};
 pub use economy::Stock;
-pub use game::{Crowns, End, EndReason, Holding, Levels, March, Seat, Site, Tally};
+pub use game::{Caravan, Crowns, End, EndReason, Holding, Levels, March, Pact, Seat, Site, Tally};
 pub use map::{Map, MapError, Oasis, SEATS, Tile};
-pub use order::{Building, MAX_BATCH, MAX_BATCHES, MAX_MARCHES, Order, Place, Refusal};
+pub use order::{
+    Building, MAX_BATCH, MAX_BATCHES, MAX_CARAVANS, MAX_MARCHES, MAX_WAITING, Order, PactOrder,
+    Place, Refusal,
+};
+pub use report::{BattleReport, MAX_REPORTS, PactChange, Phrase, Report, Text, TextError, Words};
 pub use rules::{
-    BarracksRules, BattleRules, BuildingRules, FieldRules, GoalRules, KeepRules, LimitRules,
-    MarketRules, OasisRules, Resource, Resources, Rules, RulesError, StartRules, StoreRules,
-    ThroneRules, UnitKind, UnitRules, Units, WallRules,
+    BarracksRules, BattleRules, BuildingRules, CaravanRules, FieldRules, GoalRules, KeepRules,
+    LimitRules, MarketRules, OasisRules, PactRules, Resource, Resources, Rules, RulesError,
+    StartRules, StoreRules, ThroneRules, UnitKind, UnitRules, Units, WallRules,
 };

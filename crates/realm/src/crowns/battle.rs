@@ -37,7 +37,7 @@ pub struct Battle {
 }
 
 /// Result of a battle.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct BattleResult {
     /// Whether the attacker won; equal sides are the defender's.
     pub is_won: bool,

@@ -17,6 +17,9 @@ pub struct Stock {
     parts: Resources,
     /// Game clock of `parts`.
     settled: u64,
+    /// Parts that came into the match here, and that left it: what moves between seats is neither.
+    gained: Resources,
+    spent: Resources,
 }
 
 impl Stock {
@@ -25,6 +28,8 @@ impl Stock {
         Stock {
             parts: amounts.map(|amount| amount * PARTS),
             settled: now,
+            gained: amounts.map(|amount| amount * PARTS),
+            spent: [0; 3],
         }
     }
 
@@ -42,7 +47,9 @@ impl Stock {
     pub(super) fn settle(&mut self, now: u64, rates: [i64; 3], capacity: u64) {
         let passed = now.saturating_sub(self.settled);
         self.settled = self.settled.max(now);
-        for (parts, rate) in self.parts.iter_mut().zip(rates) {
+        for (place, rate) in rates.into_iter().enumerate() {
+            let parts = &mut self.parts[place];
+            let before = *parts;
             let change = u128::from(rate.unsigned_abs()) * u128::from(passed);
             let change = u64::try_from(change).unwrap_or(u64::MAX);
             if rate < 0 {
@@ -51,6 +58,8 @@ impl Stock {
                 // What exceeds the room from loot stays, but nothing is added to it.
                 *parts = parts.saturating_add(change).min(capacity * PARTS);
             }
+            self.gained[place] += parts.saturating_sub(before);
+            self.spent[place] += before.saturating_sub(*parts);
         }
     }
 
@@ -59,11 +68,23 @@ impl Stock {
         (rate < 0).then(|| self.parts[resource as usize].div_ceil(rate.unsigned_abs()))
     }
 
-    /// Takes `cost`.
+    /// Takes `cost` out of the match.
     ///
     /// # Errors
     /// [`Refusal::TooExpensive`] for the first resource that is missing; nothing is taken.
     pub(super) fn pay(&mut self, cost: Resources) -> Result<(), Refusal> {
+        self.take(cost)?;
+        for (spent, amount) in self.spent.iter_mut().zip(cost) {
+            *spent += amount * PARTS;
+        }
+        Ok(())
+    }
+
+    /// Takes `cost` for another seat.
+    ///
+    /// # Errors
+    /// As for [`pay`](Self::pay).
+    pub(super) fn take(&mut self, cost: Resources) -> Result<(), Refusal> {
         for resource in Resource::ALL {
             let (have, needed) = (self.of(resource), cost[resource as usize]);
             if have < needed {
@@ -77,14 +98,31 @@ impl Stock {
         Ok(())
     }
 
-    /// Adds whole amounts, up to `capacity` each; returns what found room.
+    /// Adds whole amounts from another seat, up to `capacity` each; returns what found room. The
+    /// rest leaves the match.
     pub(super) fn add(&mut self, amounts: Resources, capacity: u64) -> Resources {
-        std::array::from_fn(|place| {
+        let mut added = [0; 3];
+        for place in 0..3 {
             let room = (capacity * PARTS).saturating_sub(self.parts[place]) / PARTS;
-            let added = amounts[place].min(room);
-            self.parts[place] += added * PARTS;
-            added
-        })
+            added[place] = amounts[place].min(room);
+            self.parts[place] += added[place] * PARTS;
+            self.spent[place] += (amounts[place] - added[place]) * PARTS;
+        }
+        added
+    }
+
+    /// Adds whole amounts that are new in the match, as [`add`](Self::add) does.
+    pub(super) fn gain(&mut self, amounts: Resources, capacity: u64) -> Resources {
+        for (gained, amount) in self.gained.iter_mut().zip(amounts) {
+            *gained += amount * PARTS;
+        }
+        self.add(amounts, capacity)
+    }
+
+    /// Parts of the stock that came into the match here and left it.
+    #[cfg(test)]
+    pub(super) fn ledger(&self) -> (Resources, Resources, Resources) {
+        (self.parts, self.gained, self.spent)
     }
 
     /// Takes up to `carry` of what exceeds `hidden` of each resource, in proportion.

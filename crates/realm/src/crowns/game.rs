@@ -6,6 +6,7 @@
 //! always first.
 
 mod arrivals;
+mod diplomacy;
 mod events;
 mod orders;
 
@@ -17,8 +18,11 @@ use sha2::{Digest, Sha256};
 use super::army::Army;
 use super::economy::{Stock, split};
 use super::map::{Map, MapError};
-use super::order::{Building, Place};
+use super::order::{Building, Order, Place};
+use super::report::{Feed, Report};
 use super::rules::{Resource, Resources, Rules, UnitKind};
+use diplomacy::Pair;
+pub use diplomacy::{Caravan, Pact};
 use events::Event;
 
 /// Milliseconds of a second.
@@ -26,6 +30,9 @@ const SECOND: u64 = 1_000;
 
 /// Latest stamp at which a match begins, so that no time of it exceeds 64 bits.
 const LATEST_START: u64 = 1 << 62;
+
+/// Largest production of a seat in percent.
+const MAX_PRODUCTION: u64 = 400;
 
 /// Place of an event in the schedule: its stamp, a hash of the seed, and its number.
 type Due = (u64, u64, u64);
@@ -43,11 +50,18 @@ pub struct Crowns {
     oases: Vec<Holding>,
     throne: Throne,
     marches: BTreeMap<u64, March>,
+    caravans: BTreeMap<u64, Caravan>,
+    pacts: BTreeMap<Pair, Pact>,
+    /// Milliseconds of a fair window; 0 for none.
+    window: u64,
+    /// Orders that wait for the end of their window, by number.
+    waiting: BTreeMap<u64, (u8, Order)>,
     schedule: BTreeMap<Due, Event>,
     /// Number of the next march or event.
     next: u64,
     end: Option<End>,
     tally: Tally,
+    feed: Feed,
 }
 
 /// One seat.
@@ -64,6 +78,8 @@ pub struct Seat {
     /// Number of the next repair while the keep is repaired.
     repairs: Option<u64>,
     crowns: u64,
+    /// Production in percent: a handicap.
+    production: u64,
     site: Option<Site>,
     waiting: Option<Waiting>,
     batches: VecDeque<(UnitKind, u32)>,
@@ -87,6 +103,27 @@ pub struct Levels {
     pub wall: u8,
     /// Store.
     pub store: u8,
+}
+
+impl Levels {
+    /// Level of a building.
+    pub fn of(&self, building: Building) -> u8 {
+        match building {
+            Building::Field(resource) => self.fields[resource as usize],
+            Building::Barracks => self.barracks,
+            Building::Wall => self.wall,
+            Building::Store => self.store,
+        }
+    }
+
+    fn of_mut(&mut self, building: Building) -> &mut u8 {
+        match building {
+            Building::Field(resource) => &mut self.fields[resource as usize],
+            Building::Barracks => &mut self.barracks,
+            Building::Wall => &mut self.wall,
+            Building::Store => &mut self.store,
+        }
+    }
 }
 
 /// A building under construction.
@@ -171,13 +208,23 @@ pub enum EndReason {
     Time,
 }
 
-/// Units that came into the match and left it, for checks.
+/// Units and goods that came into the match and left it, for checks.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Tally {
     /// Units at the start, and trained since.
     pub made: u64,
     /// Units killed, starved, or gone with their city.
     pub lost: u64,
+    /// Goods lost with the march or caravan that carried them.
+    pub lost_goods: Resources,
+}
+
+impl Tally {
+    fn lose(&mut self, goods: Resources) {
+        for (lost, amount) in self.lost_goods.iter_mut().zip(goods) {
+            *lost += amount;
+        }
+    }
 }
 
 impl Crowns {
@@ -204,6 +251,7 @@ impl Crowns {
             smokes_until: now,
             repairs: None,
             crowns: 0,
+            production: 100,
             site: None,
             waiting: None,
             batches: VecDeque::new(),
@@ -226,13 +274,19 @@ impl Crowns {
                 goal: 0,
             },
             marches: BTreeMap::new(),
+            caravans: BTreeMap::new(),
+            pacts: BTreeMap::new(),
+            window: 0,
+            waiting: BTreeMap::new(),
             schedule: BTreeMap::new(),
             next: 0,
             end: None,
             tally: Tally {
                 made: home.total() * u64::from(seats),
                 lost: 0,
+                lost_goods: [0; 3],
             },
+            feed: Feed::default(),
             map,
             rules,
         };
@@ -240,6 +294,44 @@ impl Crowns {
         game.plan(end, Event::TimeOver);
         (0..seats).for_each(|seat| game.plan_starvation(seat));
         Ok(game)
+    }
+
+    /// Makes orders wait for the end of the window of this many milliseconds in which they came;
+    /// those of one window are performed in an order that does not depend on whose came first. For
+    /// players whose machines are far from the leader's. Called before the first order.
+    #[must_use]
+    pub fn with_fair_window(mut self, window: u64) -> Self {
+        self.window = window.min(SECOND);
+        self
+    }
+
+    /// Changes what the fields of a seat produce to this many percent: a handicap. Called before the
+    /// first order.
+    #[must_use]
+    pub fn with_production(mut self, seat: u8, percent: u64) -> Self {
+        if let Some(own) = self.seats.get_mut(usize::from(seat)) {
+            own.production = percent.min(MAX_PRODUCTION);
+            self.plan_starvation(seat);
+        }
+        self
+    }
+
+    /// Returns a copy without reports, for planning.
+    pub fn without_reports(&self) -> Self {
+        let mut copy = self.clone();
+        copy.feed.clear();
+        copy
+    }
+
+    /// Number of the next report.
+    pub fn next_report(&self) -> u64 {
+        self.feed.next()
+    }
+
+    /// The reports from number `from` on with their stamps, as far as they are among the last
+    /// [`MAX_REPORTS`](super::MAX_REPORTS).
+    pub fn reports_since(&self, from: u64) -> impl Iterator<Item = (u64, &Report)> + '_ {
+        self.feed.since(from)
     }
 
     /// Its numbers.
@@ -332,7 +424,8 @@ impl Crowns {
         let production = &self.rules.fields.production;
         let mut rates: [i64; 3] = std::array::from_fn(|place| {
             let level = usize::from(own.levels.fields[place]);
-            signed(production.get(level).copied().unwrap_or(0))
+            let full = production.get(level).copied().unwrap_or(0);
+            signed(full * own.production / 100)
         });
         for (oasis, holding) in self.map.oases.iter().zip(&self.oases) {
             if holding.holder == Some(seat) {
@@ -373,28 +466,14 @@ impl Crowns {
         building: Building,
         planned: u8,
     ) -> Option<(Resources, u8)> {
-        let (level, least, costs, shares) = match building {
-            Building::Field(resource) => (
-                levels.fields[resource as usize],
-                0,
-                &self.rules.fields.cost,
-                self.rules.fields.split,
-            ),
-            Building::Barracks => (
-                levels.barracks,
-                1,
-                &self.rules.barracks.cost,
-                self.rules.barracks.split,
-            ),
-            Building::Wall => (levels.wall, 0, &self.rules.wall.cost, self.rules.wall.split),
-            Building::Store => (
-                levels.store,
-                1,
-                &self.rules.store.cost,
-                self.rules.store.split,
-            ),
+        let rules = &self.rules;
+        let (least, costs, shares) = match building {
+            Building::Field(_) => (0, &rules.fields.cost, rules.fields.split),
+            Building::Barracks => (1, &rules.barracks.cost, rules.barracks.split),
+            Building::Wall => (0, &rules.wall.cost, rules.wall.split),
+            Building::Store => (1, &rules.store.cost, rules.store.split),
         };
-        let level = level + planned;
+        let level = levels.of(building) + planned;
         let cost = costs.get(usize::from(level.saturating_sub(least)))?;
         Some((split(*cost, shares), level + 1))
     }
@@ -425,6 +504,10 @@ impl Crowns {
         self.seats[usize::from(seat)]
             .stock
             .settle(now, rates, capacity);
+    }
+
+    fn report(&mut self, report: Report) {
+        self.feed.push(self.now, report);
     }
 
     fn seat_mut(&mut self, seat: u8) -> &mut Seat {

@@ -132,6 +132,12 @@ impl Map {
         Ok(map)
     }
 
+    /// Whether a tile is on the map.
+    pub fn contains(&self, tile: Tile) -> bool {
+        let reach = self.side / 2;
+        tile.x.unsigned_abs() <= reach && tile.y.unsigned_abs() <= reach
+    }
+
     /// The tile of a place; `None` if there is no such place.
     pub fn tile(&self, place: Place) -> Option<Tile> {
         match place {

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::army::Army;
 use super::battle::Attack;
-use super::rules::{Resource, UnitKind};
+use super::map::Tile;
+use super::report::Words;
+use super::rules::{Resource, Resources, UnitKind};
 
 /// Largest number of units in one order to train.
 pub const MAX_BATCH: u32 = 200;
@@ -14,6 +16,12 @@ pub const MAX_BATCHES: usize = 8;
 
 /// Largest number of marches of one seat under way.
 pub const MAX_MARCHES: usize = 32;
+
+/// Largest number of caravans of one seat under way.
+pub const MAX_CARAVANS: usize = 8;
+
+/// Largest number of orders of one seat that wait for the end of a fair window.
+pub const MAX_WAITING: usize = 32;
 
 /// A building of a city.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -39,8 +47,19 @@ pub enum Place {
     Throne,
 }
 
-/// An order of a seat.
+/// A change of a pact.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum PactOrder {
+    /// Offers one, or accepts the offer of the other seat.
+    Offer,
+    /// Accepts the offer of the other seat.
+    Accept,
+    /// Withdraws or declines an offer; gives notice of a pact.
+    End,
+}
+
+/// An order of a seat.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Order {
     /// Raises a building by one level: at once, or after the present site.
     Build(Building),
@@ -76,8 +95,33 @@ pub enum Order {
     },
     /// Begins or ends the repair of the keep.
     Repair(bool),
+    /// Changes the pact with another seat.
+    Pact {
+        /// The other seat.
+        with: u8,
+        /// The change.
+        order: PactOrder,
+    },
+    /// Sends goods to another seat.
+    Give {
+        /// That seat.
+        to: u8,
+        /// The goods.
+        goods: Resources,
+    },
+    /// Says something to all players.
+    Say(Words),
+    /// Points at a tile, for all players.
+    Ping(Tile),
     /// Gives up: the city falls.
     Concede,
+}
+
+impl Order {
+    /// Whether it is a message for the players, which changes nothing else.
+    pub fn is_message(&self) -> bool {
+        matches!(self, Order::Say(_) | Order::Ping(_))
+    }
 }
 
 /// Why an order is refused. It changes nothing then.
@@ -152,4 +196,25 @@ pub enum Refusal {
     /// Keeps are no longer repaired.
     #[error("keeps are no longer repaired")]
     SuddenDeath,
+    /// The seat has a pact with the one at the place.
+    #[error("a pact forbids it; end the pact first")]
+    AtPeace,
+    /// The pact or offer is there already.
+    #[error("it is offered or agreed already")]
+    SamePact,
+    /// The other seat offers no pact.
+    #[error("that seat offers no pact")]
+    NoOffer,
+    /// There is no pact or offer to end.
+    #[error("there is no pact to end")]
+    NoPact,
+    /// Two cities are left, which have no pacts.
+    #[error("the last two cities have no pacts")]
+    TwoLeft,
+    /// One of the two seats is so close to victory that it has no pacts.
+    #[error("a seat so close to victory has no pacts")]
+    CloseToVictory,
+    /// Too many caravans are under way.
+    #[error("{MAX_CARAVANS} caravans are under way")]
+    TooManyCaravans,
 }

@@ -43,6 +43,10 @@ pub struct Rules {
     pub throne: ThroneRules,
     /// End of a match.
     pub goal: GoalRules,
+    /// Pacts.
+    pub pact: PactRules,
+    /// Caravans.
+    pub caravan: CaravanRules,
     /// Rate of orders.
     pub limit: LimitRules,
 }
@@ -301,6 +305,24 @@ pub struct GoalRules {
     pub sudden_death: u64,
     /// Second at which the match ends.
     pub end: u64,
+}
+
+/// Pacts.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PactRules {
+    /// Seconds between the notice and the end.
+    pub notice: u64,
+    /// Share of the goal in percent from which a seat has no pacts.
+    pub void_percent: u64,
+}
+
+/// Caravans.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CaravanRules {
+    /// Seconds per tile.
+    pub tile: u64,
 }
 
 /// Rate of orders of one seat.

@@ -6,6 +6,7 @@ use crate::crowns::arithmetic::{ONE, morale};
 use crate::crowns::army::Army;
 use crate::crowns::battle::{Attack, Battle, BattleResult};
 use crate::crowns::order::Place;
+use crate::crowns::report::{BattleReport, Report};
 use crate::crowns::rules::{Resource, UnitKind, UnitRules};
 
 impl Crowns {
@@ -24,7 +25,14 @@ impl Crowns {
             self.come_home(&march);
             return;
         }
+        let holder = match march.place {
+            Place::City(city) => Some(city),
+            place => self.holding(place).and_then(|place| place.holder),
+        };
+        let at_peace = holder.is_some_and(|holder| self.are_at_peace(march.seat, holder));
         match march.place {
+            // The pact was made while it was under way.
+            _ if at_peace => self.return_home(number, march.clone()),
             Place::City(city) => self.attack_city(number, &march, city),
             Place::Throne if self.now < self.stamp_of(self.rules.throne.opens) => {
                 self.return_home(number, march.clone());
@@ -41,7 +49,12 @@ impl Crowns {
         let capacity = self.capacity(march.seat);
         let own = self.seat_mut(march.seat);
         own.home = own.home.plus(&march.army);
-        own.stock.add(march.loot, capacity);
+        let loot = own.stock.add(march.loot, capacity);
+        self.report(Report::Returned {
+            seat: march.seat,
+            army: march.army,
+            loot,
+        });
         self.plan_starvation(march.seat);
     }
 
@@ -49,7 +62,9 @@ impl Crowns {
     fn return_home(&mut self, number: u64, march: March) {
         let time = self.march_time(march.seat, march.place, &march.army);
         let Ok(time) = time else {
+            // Its last units were lost.
             self.marches.remove(&number);
+            self.tally.lose(march.loot);
             return;
         };
         let arrives = self.now + time;
@@ -87,27 +102,40 @@ impl Crowns {
             army: left,
             ..march.clone()
         };
+        let mut hit = 0;
         if result.is_won {
             let (carry, hidden) = (left.carry(&self.rules), self.rules.store.hidden);
             returning.loot = self.seat_mut(city).stock.loot(carry, hidden);
             if march.attack == Attack::Assault {
-                self.hit_keep(march.seat, city, &left);
+                hit = self.hit_keep(march.seat, city, &left);
             }
         }
+        self.report(Report::Battle(BattleReport {
+            place: march.place,
+            attacker: march.seat,
+            defender: Some(city),
+            attack: march.attack,
+            attackers: march.army,
+            defenders: home,
+            result,
+            loot: returning.loot,
+            hit,
+        }));
         self.salvage(city, &result);
         self.return_home(number, returning);
         if self.seats[usize::from(city)].stands() {
             self.plan_starvation(city);
         } else {
-            self.fall(city);
+            self.fall(city, Some(march.seat));
         }
         self.settle_crowns();
         self.end_by_crowns();
         self.end_by_keeps();
     }
 
-    /// Hits the keep of a city after an assault that was won, and breaks its wall.
-    fn hit_keep(&mut self, attacker: u8, city: u8, survivors: &Army) {
+    /// Hits the keep of a city after an assault that was won, and breaks its wall. Returns the hit
+    /// points that it lost.
+    fn hit_keep(&mut self, attacker: u8, city: u8, survivors: &Army) -> u32 {
         let rams = survivors.count(UnitKind::Ram);
         let rules = &self.rules.keep;
         let hit = rules
@@ -120,12 +148,13 @@ impl Crowns {
             own.levels.wall = own.levels.wall.saturating_sub(1);
         }
         if now < own.smokes_until {
-            return;
+            return 0;
         }
         let hit = hit.min(own.keep);
         own.keep -= hit;
         own.smokes_until = now + smoke;
         self.seat_mut(attacker).crowns += u64::from(hit);
+        hit
     }
 
     /// Gives a defender a share of what the killed attackers cost.
@@ -136,7 +165,7 @@ impl Crowns {
             result.attacker_lost.sum(&self.rules, cost) * percent / 100
         });
         let capacity = self.capacity(city);
-        self.seat_mut(city).stock.add(salvage, capacity);
+        self.seat_mut(city).stock.gain(salvage, capacity);
     }
 
     /// Joins the garrison of an oasis or the Throne, or fights for it.
@@ -167,7 +196,25 @@ impl Crowns {
         let result = battle.fight(&self.rules);
         let attackers = self.survivors(march.army, result.attacker_lost);
         let defenders = self.survivors(holding.garrison, result.defender_lost);
+        let is_empty = base == 0 && holding.garrison.is_empty();
+        if !is_empty {
+            self.report(Report::Battle(BattleReport {
+                place: march.place,
+                attacker: march.seat,
+                defender: holding.holder,
+                attack: Attack::Assault,
+                attackers: march.army,
+                defenders: holding.garrison,
+                result,
+                loot: [0; 3],
+                hit: 0,
+            }));
+        }
         if result.is_won {
+            let (seat, place) = (march.seat, march.place);
+            if !attackers.is_empty() {
+                self.report(Report::Taken { seat, place });
+            }
             self.throne.is_guarded &= march.place != Place::Throne;
             self.set_holding(march.place, Some(march.seat), attackers);
         } else {
@@ -203,7 +250,7 @@ impl Crowns {
     }
 
     /// Ends a city: its units are gone, and what they held is free.
-    pub(super) fn fall(&mut self, seat: u8) {
+    pub(super) fn fall(&mut self, seat: u8, by: Option<u8>) {
         self.tally.lost += self.army_of(seat).total();
         let own = self.seat_mut(seat);
         own.keep = 0;
@@ -212,7 +259,9 @@ impl Crowns {
         own.waiting = None;
         own.batches.clear();
         own.repairs = None;
-        self.marches.retain(|_, march| march.seat != seat);
+        let own_marches = self.marches.extract_if(.., |_, march| march.seat == seat);
+        let loot: Vec<_> = own_marches.map(|(_, march)| march.loot).collect();
+        loot.into_iter().for_each(|loot| self.tally.lose(loot));
         let places: Vec<_> = self.places().collect();
         for place in places {
             if self
@@ -223,6 +272,8 @@ impl Crowns {
             }
         }
         self.plan_starvation(seat);
+        self.report(Report::Fell { seat, by });
+        self.end_pacts();
     }
 
     fn morale(&self, attacker: u8, defender: u8) -> u64 {

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Crowns, End, EndReason, SECOND, Site, Waiting};
 use crate::crowns::army::Army;
-use crate::crowns::order::{Building, Place};
+use crate::crowns::order::Place;
+use crate::crowns::report::Report;
 use crate::crowns::rules::{Resource, UnitKind};
 
 /// An event. A number that is no longer that of its subject makes it void.
@@ -22,6 +23,12 @@ pub(super) enum Event {
     Arrived { march: u64 },
     /// A seat has enough crowns.
     GoalReached { number: u64 },
+    /// A pact ends after its notice.
+    PactEnded { one: u8, other: u8 },
+    /// A caravan arrives.
+    CaravanArrived { number: u64 },
+    /// The fair window of an order ends.
+    WindowEnded { number: u64 },
     /// The time is over.
     TimeOver,
 }
@@ -52,6 +59,9 @@ impl Crowns {
                 self.end_by_crowns();
             }
             Event::GoalReached { .. } => {}
+            Event::PactEnded { one, other } => self.pact_ended(one, other),
+            Event::CaravanArrived { number } => self.caravan_arrived(number),
+            Event::WindowEnded { number } => self.window_ended(number),
             Event::TimeOver => self.time_over(),
         }
     }
@@ -76,15 +86,19 @@ impl Crowns {
             return;
         };
         self.settle(seat);
+        let building = site.building;
         let own = self.seat_mut(seat);
-        match site.building {
-            Building::Field(resource) => own.levels.fields[resource as usize] += 1,
-            Building::Barracks => own.levels.barracks += 1,
-            Building::Wall => own.levels.wall += 1,
-            Building::Store => own.levels.store += 1,
-        }
+        let level = own.levels.of_mut(building);
+        *level += 1;
+        let level = *level;
         own.site = None;
-        if let Some(next) = own.waiting.take() {
+        let next = own.waiting.take();
+        self.report(Report::Built {
+            seat,
+            building,
+            level,
+        });
+        if let Some(next) = next {
             // Its cost was paid when it began to wait. A wall may have been broken since.
             let levels = self.seats[usize::from(seat)].levels.clone();
             if let Some((_, level)) = self.next_level(&levels, next.building, 0) {
@@ -152,6 +166,7 @@ impl Crowns {
                 .max_by_key(|kind| all.count(*kind));
             if let Some(kind) = most.filter(|kind| all.count(*kind) > 0) {
                 self.take_one(seat, kind);
+                self.report(Report::Starved { seat, kind });
             }
         }
         self.plan_starvation(seat);
@@ -180,7 +195,9 @@ impl Crowns {
             let number = *number;
             march.army = march.army.minus(&unit).unwrap_or(march.army);
             if march.army.is_empty() {
+                let loot = march.loot;
                 self.marches.remove(&number);
+                self.tally.lose(loot);
             }
         }
         self.tally.lost += 1;
@@ -255,7 +272,7 @@ impl Crowns {
             return;
         };
         let missing = self
-            .goal()
+            .next_crowns(holder)
             .saturating_sub(self.seats[usize::from(holder)].crowns);
         let late = self.stamp_of(self.rules.throne.late_from);
         let early = late.saturating_sub(self.throne.settled) / SECOND;
@@ -270,8 +287,9 @@ impl Crowns {
         self.plan(due.max(self.now), Event::GoalReached { number });
     }
 
-    /// Ends the match if a seat has enough crowns.
+    /// Ends the match if a seat has enough crowns, and the pacts of one that is close.
     pub(super) fn end_by_crowns(&mut self) {
+        self.end_pacts();
         let goal = self.goal();
         let best = self.seats.iter().map(|seat| seat.crowns).max().unwrap_or(0);
         if best >= goal {
@@ -316,12 +334,18 @@ impl Crowns {
     }
 
     fn finish_with(&mut self, winner: Option<u8>, reason: EndReason) {
-        self.end.get_or_insert(End {
+        if self.end.is_some() {
+            return;
+        }
+        let end = End {
             winner,
             reason,
             at: self.now,
-        });
+        };
+        self.end = Some(end);
+        self.report(Report::Ended(end));
         self.schedule.clear();
+        self.waiting.clear();
     }
 }
 

@@ -4,28 +4,86 @@ use super::events::Event;
 use super::{Crowns, March, SECOND, Waiting};
 use crate::crowns::army::Army;
 use crate::crowns::battle::Attack;
-use crate::crowns::order::{Building, MAX_BATCH, MAX_BATCHES, MAX_MARCHES, Order, Place, Refusal};
+use crate::crowns::order::{
+    Building, MAX_BATCH, MAX_BATCHES, MAX_MARCHES, MAX_WAITING, Order, Place, Refusal,
+};
+use crate::crowns::report::Report;
 use crate::crowns::rules::{Resource, UnitKind};
 
 impl Crowns {
-    /// Performs what is due up to the stamp `at`, then the order of a seat.
+    /// Performs what is due up to the stamp `at`, then the order of a seat. In a match with fair
+    /// windows the order waits for the end of its window, and a refusal then is a
+    /// [`Report::Refused`].
     ///
     /// # Errors
     /// [`Refusal`]; the order changes nothing then.
-    pub fn order(&mut self, seat: u8, order: Order, at: u64) -> Result<(), Refusal> {
+    pub fn order(&mut self, seat: u8, order: &Order, at: u64) -> Result<(), Refusal> {
         self.advance(at);
+        self.check_order(seat, order)?;
+        let price = SECOND.div_ceil(self.rules.limit.per_second);
+        let allowance = self.allowance(seat);
+        let left = allowance.checked_sub(price).ok_or(Refusal::TooFast)?;
+        if self.window == 0 || order.is_message() {
+            self.perform_order(seat, order)?;
+        } else {
+            self.wait(seat, order.clone())?;
+        }
+        let now = self.now;
+        let own = self.seat_mut(seat);
+        own.allowance = left;
+        own.allowed_at = now;
+        Ok(())
+    }
+
+    /// Refuses what depends on the seat alone. Players without a city still talk.
+    fn check_order(&self, seat: u8, order: &Order) -> Result<(), Refusal> {
         let own = self.seats.get(usize::from(seat)).ok_or(Refusal::NoSeat)?;
+        if order.is_message() {
+            return Ok(());
+        }
         if self.end.is_some() {
             return Err(Refusal::Ended);
         }
-        if !own.stands() {
-            return Err(Refusal::Fallen);
+        if own.stands() {
+            Ok(())
+        } else {
+            Err(Refusal::Fallen)
         }
-        let allowance = self.allowance(seat);
-        let price = SECOND.div_ceil(self.rules.limit.per_second);
-        let left = allowance.checked_sub(price).ok_or(Refusal::TooFast)?;
+    }
+
+    /// Makes an order wait for the end of the present window.
+    fn wait(&mut self, seat: u8, order: Order) -> Result<(), Refusal> {
+        let own = self.waiting.values().filter(|(by, _)| *by == seat);
+        if own.count() >= MAX_WAITING {
+            return Err(Refusal::TooFast);
+        }
+        let passed = self.elapsed() % self.window;
+        let number = self.new_number();
+        self.waiting.insert(number, (seat, order));
+        let due = self.now + (self.window - passed);
+        self.plan(due, Event::WindowEnded { number });
+        Ok(())
+    }
+
+    pub(super) fn window_ended(&mut self, number: u64) {
+        let Some((seat, order)) = self.waiting.remove(&number) else {
+            return;
+        };
+        let done = self
+            .check_order(seat, &order)
+            .and_then(|()| self.perform_order(seat, &order));
+        if let Err(refusal) = done {
+            self.report(Report::Refused {
+                seat,
+                order,
+                refusal,
+            });
+        }
+    }
+
+    fn perform_order(&mut self, seat: u8, order: &Order) -> Result<(), Refusal> {
         self.settle(seat);
-        match order {
+        match *order {
             Order::Build(building) => self.build(seat, building)?,
             Order::CancelBuild => self.cancel_build(seat)?,
             Order::Train(kind, count) => self.train(seat, kind, count)?,
@@ -38,12 +96,18 @@ impl Crowns {
                 receive,
             } => self.swap(seat, give, amount, receive)?,
             Order::Repair(begin) => self.repair(seat, begin)?,
-            Order::Concede => self.fall(seat),
+            Order::Pact { with, order } => self.pact_order(seat, with, order)?,
+            Order::Give { to, goods } => self.give(seat, to, goods)?,
+            Order::Concede => self.fall(seat, None),
+            Order::Say(ref words) => self.report(Report::Said {
+                seat,
+                words: words.clone(),
+            }),
+            Order::Ping(tile) if self.map.contains(tile) => {
+                self.report(Report::Pinged { seat, tile });
+            }
+            Order::Ping(_) => return Err(Refusal::NoSuchPlace),
         }
-        let now = self.now;
-        let own = self.seat_mut(seat);
-        own.allowance = left;
-        own.allowed_at = now;
         self.plan_starvation(seat);
         self.end_by_keeps();
         Ok(())
@@ -81,7 +145,7 @@ impl Crowns {
         let own = self.seat_mut(seat);
         let waiting = own.waiting.take().map(|waiting| waiting.cost);
         let cost = waiting.or_else(|| own.site.take().map(|site| site.cost));
-        own.stock.add(cost.ok_or(Refusal::NothingBuilt)?, capacity);
+        own.stock.gain(cost.ok_or(Refusal::NothingBuilt)?, capacity);
         Ok(())
     }
 
@@ -119,6 +183,13 @@ impl Crowns {
                 return Err(Refusal::FallenPlace);
             }
             _ => {}
+        }
+        let holder = match to {
+            Place::City(other) => Some(other),
+            Place::Oasis(_) | Place::Throne => self.holding(to).and_then(|place| place.holder),
+        };
+        if holder.is_some_and(|holder| self.are_at_peace(seat, holder)) {
+            return Err(Refusal::AtPeace);
         }
         let own = self.seat_mut(seat);
         own.home = own.home.minus(&army).ok_or(Refusal::NoSuchUnits)?;
@@ -224,7 +295,7 @@ impl Crowns {
         if received == [0; 3] {
             return Err(Refusal::TooLittle);
         }
-        if stock.add(received, capacity) != received {
+        if stock.gain(received, capacity) != received {
             return Err(Refusal::NoRoom);
         }
         own.stock = stock;

@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::crowns::order::MAX_MARCHES;
+use crate::crowns::economy::PARTS;
+use crate::crowns::order::{MAX_CARAVANS, MAX_MARCHES, PactOrder};
 
 fn building() -> impl Strategy<Value = Building> {
     prop_oneof![
@@ -19,6 +20,14 @@ fn place() -> impl Strategy<Value = Place> {
         (0_u8..4).prop_map(Place::City),
         (0_u8..8).prop_map(Place::Oasis),
         Just(Place::Throne),
+    ]
+}
+
+fn pact() -> impl Strategy<Value = PactOrder> {
+    prop_oneof![
+        2 => Just(PactOrder::Offer),
+        2 => Just(PactOrder::Accept),
+        1 => Just(PactOrder::End),
     ]
 }
 
@@ -40,6 +49,11 @@ fn order() -> impl Strategy<Value = Order> {
             receive,
         }),
         1 => any::<bool>().prop_map(Order::Repair),
+        2 => (0_u8..4, pact()).prop_map(|(with, order)| Order::Pact { with, order }),
+        2 => (0_u8..4, prop::array::uniform3(0_u64..60)).prop_map(|(to, goods)| Order::Give {
+            to,
+            goods,
+        }),
     ]
 }
 
@@ -48,7 +62,34 @@ fn orders() -> impl Strategy<Value = Vec<(u8, Order, u64)>> {
     prop::collection::vec((0_u8..4, order(), 0_u64..9_000), 0..200)
 }
 
+/// What came into the match is in a stock, under way, spent or lost.
+fn check_goods(game: &Crowns) {
+    for resource in Resource::ALL {
+        let place = resource as usize;
+        let (mut gained, mut elsewhere) = (0, 0);
+        for seat in game.seats() {
+            let (parts, came, spent) = seat.stock.ledger();
+            gained += came[place];
+            elsewhere += parts[place] + spent[place];
+        }
+        let loot = game.marches().map(|(_, march)| march.loot[place]);
+        let goods = game.caravans().map(|(_, caravan)| caravan.goods[place]);
+        let under_way: u64 = loot.chain(goods).sum();
+        let lost = game.tally().lost_goods[place];
+        assert_eq!(
+            gained,
+            elsewhere + (under_way + lost) * PARTS,
+            "{resource:?}"
+        );
+    }
+}
+
 fn check(game: &Crowns) {
+    check_goods(game);
+    for (one, other) in game.pacts.keys() {
+        let stands = |seat: u8| game.seats[usize::from(seat)].stands();
+        assert!(stands(*one) && stands(*other), "a fallen seat has a pact");
+    }
     let units: u64 = (0..3).map(|seat| game.army_of(seat).total()).sum();
     assert_eq!(
         units,
@@ -72,6 +113,8 @@ fn check(game: &Crowns) {
         assert!(own.stands() || game.army_of(seat).is_empty());
         let marches = game.marches().filter(|(_, march)| march.seat == seat);
         assert!(marches.count() <= MAX_MARCHES);
+        let caravans = game.caravans().filter(|(_, caravan)| caravan.from == seat);
+        assert!(caravans.count() <= MAX_CARAVANS);
         let room = game.capacity(seat).max(200);
         assert!(stock(game, seat).iter().all(|amount| *amount <= room));
     }
@@ -96,7 +139,7 @@ proptest! {
             at += passed;
             let mut refused = game.clone();
             refused.advance(at);
-            if let Err(refusal) = game.order(seat, order, at) {
+            if let Err(refusal) = game.order(seat, &order, at) {
                 let settled = refused.seats.len() > usize::from(seat) && refused.end.is_none();
                 if settled && refused.seats[usize::from(seat)].stands() && refusal != Refusal::TooFast {
                     refused.settle(seat);
@@ -116,7 +159,7 @@ proptest! {
             let from = at;
             at += passed;
             (from..at).step_by(usize::try_from(extra).unwrap()).for_each(|now| often.advance(now));
-            prop_assert_eq!(once.order(seat, order, at), often.order(seat, order, at));
+            prop_assert_eq!(once.order(seat, &order, at), often.order(seat, &order, at));
         }
         prop_assert_eq!(once.state_hash(), often.state_hash());
     }
