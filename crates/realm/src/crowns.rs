@@ -17,7 +17,9 @@ mod rules;
 pub use army::Army;
 pub use battle::{Attack, Battle, BattleResult};
 pub use economy::Stock;
-pub use game::{Caravan, Crowns, End, EndReason, Holding, Levels, March, Pact, Seat, Site, Tally};
+pub use game::{
+    Caravan, Crowns, End, EndReason, Holding, Levels, March, Pact, Preview, Seat, Site, Tally,
+};
 pub use map::{Map, MapError, Oasis, SEATS, Tile};
 pub use order::{
     Building, MAX_BATCH, MAX_BATCHES, MAX_CARAVANS, MAX_MARCHES, MAX_WAITING, Order, PactOrder,

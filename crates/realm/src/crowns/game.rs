@@ -9,6 +9,8 @@ mod arrivals;
 mod diplomacy;
 mod events;
 mod orders;
+mod preview;
+mod seat;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -20,10 +22,13 @@ use super::economy::{Stock, split};
 use super::map::{Map, MapError};
 use super::order::{Building, Order, Place};
 use super::report::{Feed, Report};
-use super::rules::{Resource, Resources, Rules, UnitKind};
+use super::rules::{Resource, Resources, Rules};
 use diplomacy::Pair;
 pub use diplomacy::{Caravan, Pact};
 use events::Event;
+pub use preview::Preview;
+use seat::Waiting;
+pub use seat::{Levels, Seat, Site};
 
 /// Milliseconds of a second.
 const SECOND: u64 = 1_000;
@@ -62,86 +67,6 @@ pub struct Crowns {
     end: Option<End>,
     tally: Tally,
     feed: Feed,
-}
-
-/// One seat.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Seat {
-    levels: Levels,
-    stock: Stock,
-    /// The units in the city.
-    home: Army,
-    /// Hit points of the keep; a city without any has fallen.
-    keep: u32,
-    /// Stamp until which the keep cannot be hit.
-    smokes_until: u64,
-    /// Number of the next repair while the keep is repaired.
-    repairs: Option<u64>,
-    crowns: u64,
-    /// Production in percent: a handicap.
-    production: u64,
-    site: Option<Site>,
-    waiting: Option<Waiting>,
-    batches: VecDeque<(UnitKind, u32)>,
-    /// Milliseconds of the allowance for orders.
-    allowance: u64,
-    allowed_at: u64,
-    /// The planned starvation.
-    starving: Option<Due>,
-    /// Stamp at which the last unit starved.
-    starved_at: u64,
-}
-
-/// Levels of the buildings of a city.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Levels {
-    /// Fields of wood, iron and grain.
-    pub fields: [u8; 3],
-    /// Barracks.
-    pub barracks: u8,
-    /// Wall.
-    pub wall: u8,
-    /// Store.
-    pub store: u8,
-}
-
-impl Levels {
-    /// Level of a building.
-    pub fn of(&self, building: Building) -> u8 {
-        match building {
-            Building::Field(resource) => self.fields[resource as usize],
-            Building::Barracks => self.barracks,
-            Building::Wall => self.wall,
-            Building::Store => self.store,
-        }
-    }
-
-    fn of_mut(&mut self, building: Building) -> &mut u8 {
-        match building {
-            Building::Field(resource) => &mut self.fields[resource as usize],
-            Building::Barracks => &mut self.barracks,
-            Building::Wall => &mut self.wall,
-            Building::Store => &mut self.store,
-        }
-    }
-}
-
-/// A building under construction.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Site {
-    /// The building.
-    pub building: Building,
-    /// Stamp at which it is done.
-    pub done: u64,
-    cost: Resources,
-    number: u64,
-}
-
-/// A building that was paid for and waits for the present site.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-struct Waiting {
-    building: Building,
-    cost: Resources,
 }
 
 /// An oasis, or the garrison of the Throne.
@@ -437,15 +362,18 @@ impl Crowns {
     }
 
     /// Room of a seat for each resource.
-    fn capacity(&self, seat: u8) -> u64 {
-        let level = self.seats[usize::from(seat)].levels.store;
+    pub fn capacity(&self, seat: u8) -> u64 {
+        let own = self.seats.get(usize::from(seat));
+        let level = own.map_or(0, |own| own.levels.store);
         let place = usize::from(level).saturating_sub(1);
         self.rules.store.capacity.get(place).copied().unwrap_or(0)
     }
 
     /// Value of the army and buildings of a seat, for morale.
-    fn value(&self, seat: u8) -> u64 {
-        let levels = &self.seats[usize::from(seat)].levels;
+    pub fn value(&self, seat: u8) -> u64 {
+        let Some(Seat { levels, .. }) = self.seats.get(usize::from(seat)) else {
+            return 0;
+        };
         let spent =
             |costs: &[u64], levels: u8| -> u64 { costs.iter().take(usize::from(levels)).sum() };
         let fields = levels
@@ -456,6 +384,31 @@ impl Crowns {
             + spent(&self.rules.wall.cost, levels.wall)
             + spent(&self.rules.store.cost, levels.store.saturating_sub(1))
             + self.army_of(seat).value(&self.rules)
+    }
+
+    /// Cost of the next level of a building, after those that are under way; `None` at its highest
+    /// level, and while another building waits.
+    pub fn building_cost(&self, seat: u8, building: Building) -> Option<Resources> {
+        let own = self.seats.get(usize::from(seat))?;
+        let planned = own.site.filter(|site| site.building == building);
+        let next = self.next_level(&own.levels, building, u8::from(planned.is_some()));
+        next.filter(|_| own.waiting.is_none()).map(|(cost, _)| cost)
+    }
+
+    /// Whether the guard of the Throne still defends it.
+    pub fn is_throne_guarded(&self) -> bool {
+        self.throne.is_guarded
+    }
+
+    /// Crowns of a seat at present, those of the Throne included; 0 without such a seat.
+    pub fn crowns(&self, seat: u8) -> u64 {
+        let own = self.seats.get(usize::from(seat));
+        let crowns = own.map_or(0, |own| own.crowns);
+        if self.end.is_none() && self.throne.holding.holder == Some(seat) {
+            crowns + self.crowns_since_settled().0
+        } else {
+            crowns
+        }
     }
 
     /// Cost and level of the next step of a building; `None` at its highest level. `planned` steps
@@ -532,38 +485,6 @@ impl Crowns {
         let place = first_bytes(&hash.finalize());
         self.schedule.insert((due, place, number), event);
         Some((due, place, number))
-    }
-}
-
-impl Seat {
-    /// Whether its city has not fallen.
-    pub fn stands(&self) -> bool {
-        self.keep > 0
-    }
-
-    /// Levels of its buildings.
-    pub fn levels(&self) -> &Levels {
-        &self.levels
-    }
-
-    /// The units in the city.
-    pub fn home(&self) -> &Army {
-        &self.home
-    }
-
-    /// Hit points of its keep.
-    pub fn keep(&self) -> u32 {
-        self.keep
-    }
-
-    /// Its crowns, as of the last change.
-    pub fn crowns(&self) -> u64 {
-        self.crowns
-    }
-
-    /// The building under construction, and the one that waits.
-    pub fn sites(&self) -> (Option<Site>, Option<Building>) {
-        (self.site, self.waiting.map(|waiting| waiting.building))
     }
 }
 

@@ -2,9 +2,8 @@
 
 use super::events::Event;
 use super::{Crowns, March, SECOND};
-use crate::crowns::arithmetic::{ONE, morale};
 use crate::crowns::army::Army;
-use crate::crowns::battle::{Attack, Battle, BattleResult};
+use crate::crowns::battle::{Attack, BattleResult};
 use crate::crowns::order::Place;
 use crate::crowns::report::{BattleReport, Report};
 use crate::crowns::rules::{Resource, UnitKind, UnitRules};
@@ -84,16 +83,8 @@ impl Crowns {
             return;
         }
         self.settle(city);
-        let defender = &self.seats[usize::from(city)];
-        let (home, wall) = (defender.home, defender.levels.wall);
-        let battle = Battle {
-            attack: march.attack,
-            attacker: march.army,
-            defender: home,
-            base: self.rules.battle.militia,
-            wall,
-            morale: self.morale(march.seat, city),
-        };
+        let battle = self.battle_at(march.seat, march.army, march.place, march.attack);
+        let home = battle.defender;
         let result = battle.fight(&self.rules);
         let left = self.survivors(march.army, result.attacker_lost);
         let defenders = self.survivors(home, result.defender_lost);
@@ -136,21 +127,16 @@ impl Crowns {
     /// Hits the keep of a city after an assault that was won, and breaks its wall. Returns the hit
     /// points that it lost.
     fn hit_keep(&mut self, attacker: u8, city: u8, survivors: &Army) -> u32 {
-        let rams = survivors.count(UnitKind::Ram);
-        let rules = &self.rules.keep;
-        let hit = rules
-            .hit
-            .saturating_add(rules.hit_per_ram.saturating_mul(rams));
-        let (hit, smoke) = (hit.min(rules.max_hit), rules.smoke * SECOND);
+        let hit = self.hit_of(city, survivors);
+        let smoke = self.rules.keep.smoke * SECOND;
         let now = self.now;
         let own = self.seat_mut(city);
-        if rams > 0 {
+        if survivors.count(UnitKind::Ram) > 0 {
             own.levels.wall = own.levels.wall.saturating_sub(1);
         }
         if now < own.smokes_until {
             return 0;
         }
-        let hit = hit.min(own.keep);
         own.keep -= hit;
         own.smokes_until = now + smoke;
         self.seat_mut(attacker).crowns += u64::from(hit);
@@ -178,21 +164,8 @@ impl Crowns {
             self.set_holding(march.place, holding.holder, together);
             return;
         }
-        let base = match march.place {
-            Place::Throne if self.throne.is_guarded => self.rules.throne.guard,
-            Place::Throne | Place::City(_) => 0,
-            Place::Oasis(_) => self.rules.oasis.militia,
-        };
-        let battle = Battle {
-            attack: Attack::Assault,
-            attacker: march.army,
-            defender: holding.garrison,
-            base,
-            wall: 0,
-            morale: holding
-                .holder
-                .map_or(ONE, |holder| self.morale(march.seat, holder)),
-        };
+        let battle = self.battle_at(march.seat, march.army, march.place, march.attack);
+        let base = battle.base;
         let result = battle.fight(&self.rules);
         let attackers = self.survivors(march.army, result.attacker_lost);
         let defenders = self.survivors(holding.garrison, result.defender_lost);
@@ -274,11 +247,6 @@ impl Crowns {
         self.plan_starvation(seat);
         self.report(Report::Fell { seat, by });
         self.end_pacts();
-    }
-
-    fn morale(&self, attacker: u8, defender: u8) -> u64 {
-        let most = self.rules.battle.max_morale_percent * ONE / 100;
-        morale(self.value(attacker), self.value(defender), most)
     }
 
     /// The units of `army` that are left, and counts the others as lost.

@@ -246,22 +246,28 @@ impl Crowns {
         self.plan(due, Event::Repaired { seat, number });
     }
 
-    /// Gives the holder of the Throne its crowns up to now, and plans the moment of victory.
+    /// Gives the holder of the Throne its crowns up to now.
     pub(super) fn settle_crowns(&mut self) {
-        let (from, to) = (self.throne.settled, self.now);
-        let late = self.stamp_of(self.rules.throne.late_from);
         let Some(holder) = self.throne.holding.holder else {
-            self.throne.settled = to;
+            self.throne.settled = self.now;
             return;
         };
-        // Whole seconds only; the rest stays.
-        let seconds = (to - from) / SECOND;
+        let (crowns, settled) = self.crowns_since_settled();
+        self.throne.settled = settled;
+        self.seat_mut(holder).crowns += crowns;
+    }
+
+    /// Crowns of the holder of the Throne since they were given the last time, and the stamp up to
+    /// which they are counted: whole seconds only.
+    pub(super) fn crowns_since_settled(&self) -> (u64, u64) {
+        let from = self.throne.settled;
+        let late = self.stamp_of(self.rules.throne.late_from);
+        let seconds = self.now.saturating_sub(from) / SECOND;
         let end = from + seconds * SECOND;
         let late_seconds = end.saturating_sub(late.max(from)) / SECOND;
         let crowns = (seconds - late_seconds) * self.rules.throne.crowns
             + late_seconds * self.rules.throne.late_crowns;
-        self.throne.settled = end;
-        self.seat_mut(holder).crowns += crowns;
+        (crowns, end)
     }
 
     /// Plans the moment at which the holder of the Throne has enough crowns.
@@ -337,6 +343,7 @@ impl Crowns {
         if self.end.is_some() {
             return;
         }
+        self.settle_crowns();
         let end = End {
             winner,
             reason,

@@ -122,7 +122,7 @@ fn four_perfect_assaults_end_a_city_and_the_match() {
     }
     let end = game.end().unwrap();
     assert_eq!((end.winner, end.reason), (Some(0), EndReason::LastKeep));
-    assert_eq!(seat(&game, 0).crowns(), 100, "one for each hit point");
+    assert_eq!(game.crowns(0), 100, "one for each hit point");
     assert_eq!(game.next_event(), None);
     let late = game.order(0, &Order::Concede, game.now() + 1);
     assert_eq!(late, Err(Refusal::Ended));
@@ -139,7 +139,7 @@ fn smoking_keep_is_not_hit_again() {
     game.advance(second(100));
     // Both arrived within 20 s.
     assert_eq!(seat(&game, 1).keep(), 85);
-    let both = seat(&game, 0).crowns() + seat(&game, 2).crowns();
+    let both = game.crowns(0) + game.crowns(2);
     assert_eq!(both, 15);
 }
 
@@ -207,7 +207,7 @@ fn throne_taken_from_another_gives_whole_seconds_to_each() {
     assert_eq!(game.order(1, &second_one, second(310) + 700), Ok(()));
     game.advance(second(800));
     // Held from 321 to 331.7 s, and from then on by the other one.
-    assert_eq!(seat(&game, 0).crowns(), 10);
+    assert_eq!(game.crowns(0), 10);
     let end = game.end().unwrap();
     assert_eq!((end.winner, end.at), (Some(1), second(331 + 420) + 700));
 }
@@ -281,7 +281,7 @@ fn late_throne_gives_twice_as_much() {
         (end.winner, end.at),
         (Some(0), second(621 + 279 + 71) + 300)
     );
-    assert_eq!(seat(&game, 0).crowns(), 421);
+    assert_eq!(game.crowns(0), 421);
 }
 
 #[test]
