@@ -1,0 +1,114 @@
+//! A Captain: priorities, in order: danger, growth, soldiers, marches.
+
+mod defence;
+mod growth;
+mod marches;
+mod training;
+
+use raftian_realm::crowns::{Army, Order, PactOrder, Resource, Resources};
+use rand::RngExt;
+use rand::rngs::ChaCha8Rng;
+
+use crate::outlook::Outlook;
+use crate::style::Style;
+
+/// Error of a Captain's estimates, in percent.
+const NOISE: u64 = 15;
+
+/// Returns the orders of a Captain. Its estimates have errors, unless `rng` is `None`.
+pub(crate) fn orders(
+    look: &Outlook<'_>,
+    style: &Style,
+    rng: Option<&mut ChaCha8Rng>,
+) -> Vec<Order> {
+    let mut plan = Plan {
+        look,
+        style,
+        orders: Vec::new(),
+        stock: look.stock,
+        reserve: [0; 3],
+        home: *look.own.home(),
+        noise: rng.map_or(100, |rng| rng.random_range(100 - NOISE..=100 + NOISE)),
+    };
+    plan.answer_pacts();
+    plan.defend();
+    plan.grow();
+    plan.train();
+    plan.march();
+    plan.orders
+}
+
+/// Decisions of one moment, and what they leave.
+pub(crate) struct Plan<'a> {
+    pub(crate) look: &'a Outlook<'a>,
+    pub(crate) style: &'a Style,
+    pub(crate) orders: Vec<Order>,
+    /// Stock after the orders.
+    pub(crate) stock: Resources,
+    /// Part of the stock that is saved for a building.
+    pub(crate) reserve: Resources,
+    /// Units at home after the orders.
+    pub(crate) home: Army,
+    /// What strength of others looks like, in percent.
+    pub(crate) noise: u64,
+}
+
+impl Plan<'_> {
+    /// Accepts the pact of a weaker seat while a third one leads, and declines others.
+    fn answer_pacts(&mut self) {
+        let game = self.look.game;
+        let Some(pact) = self.look.foes.iter().copied().find(|foe| {
+            let pact = game.pact(self.look.seat, *foe);
+            pact == Some(raftian_realm::crowns::Pact::Offered { by: *foe })
+        }) else {
+            return;
+        };
+        let own = game.crowns(self.look.seat);
+        let leads = |seat: u8| game.crowns(seat) > own.max(game.crowns(pact));
+        let has_rival = self.look.foes.iter().any(|foe| *foe != pact && leads(*foe));
+        let order = if has_rival {
+            PactOrder::Accept
+        } else {
+            PactOrder::End
+        };
+        self.orders.push(Order::Pact { with: pact, order });
+    }
+
+    /// Pays for an order; returns false and changes nothing if something is missing.
+    pub(crate) fn pay(&mut self, cost: Resources) -> bool {
+        let left = self.stock.iter().zip(cost);
+        if left.clone().any(|(have, cost)| *have < cost) {
+            return false;
+        }
+        self.stock = std::array::from_fn(|place| self.stock[place] - cost[place]);
+        true
+    }
+
+    /// Swaps what is plentiful for the one resource that a purchase lacks. Returns whether it was
+    /// enough.
+    pub(crate) fn swap_for(&mut self, cost: Resources) -> bool {
+        let missing = |place: usize| cost[place].saturating_sub(self.stock[place]);
+        let lacking: Vec<_> = (0..3).filter(|place| missing(*place) > 0).collect();
+        let [place] = lacking[..] else {
+            return false;
+        };
+        let market = &self.look.game.rules().market;
+        // A little more than the price, since what is received is rounded down.
+        let amount = (missing(place) * market.give).div_ceil(market.receive.max(1)) + market.give;
+        let spare = |other: usize| self.stock[other].saturating_sub(cost[other]);
+        let richest = (0..3)
+            .filter(|other| *other != place)
+            .max_by_key(|other| spare(*other));
+        let Some(other) = richest.filter(|other| spare(*other) > amount + 20) else {
+            return false;
+        };
+        self.orders.push(Order::Swap {
+            give: Resource::ALL[other],
+            amount,
+            receive: Resource::ALL[place],
+        });
+        self.stock[other] -= amount;
+        self.stock[place] += amount * market.receive / market.give.max(1);
+        true
+    }
+}

@@ -1,0 +1,121 @@
+//! What a Captain does about attacks that are under way.
+
+use raftian_realm::crowns::{Army, Attack, Order, Place, UnitKind};
+
+use super::Plan;
+use crate::outlook::Incoming;
+
+/// Milliseconds before an attack within which an army gets out of its way.
+const EVADE: u64 = 4_000;
+
+/// Least value of an army that gets out of the way of an assault.
+const WORTH_EVADING: u64 = 250;
+
+impl Plan<'_> {
+    pub(super) fn defend(&mut self) {
+        self.turn_back_from_defeat();
+        let incoming = self.look.incoming(Place::City(self.look.seat));
+        for one in incoming {
+            let expected = self.look.expected(self.look.seat, one.left);
+            let result = self
+                .look
+                .defence_battle(&one, expected)
+                .fight(self.look.game.rules());
+            if !result.is_won {
+                continue;
+            }
+            self.call_help(&one);
+            let is_close = one.left <= EVADE && one.attack == Attack::Assault;
+            let is_hopeless = result.attack * 100 > result.defence * 115;
+            if is_close && is_hopeless {
+                self.evade();
+                return;
+            }
+            self.train_spears();
+        }
+        self.leave_lost_throne();
+    }
+
+    /// Turns marches round that would lose, whatever they were sent for.
+    fn turn_back_from_defeat(&mut self) {
+        let game = self.look.game;
+        let marches = self.look.own_marches();
+        let lost = marches
+            .filter(|(_, march)| !march.returns)
+            .filter(|(_, march)| {
+                if self.look.holds(march.place) {
+                    return false;
+                }
+                let preview = game.preview(self.look.seat, march.army, march.place, march.attack);
+                let battle = preview.map(|preview| preview.battle.fight(game.rules()));
+                battle.is_ok_and(|battle| {
+                    !battle.is_won && battle.attack * self.noise < battle.defence * 85
+                })
+            });
+        let lost: Vec<_> = lost.map(|(march, _)| Order::TurnBack { march }).collect();
+        self.orders.extend(lost.into_iter().take(2));
+    }
+
+    /// Calls the garrison of an oasis home if it arrives in time.
+    fn call_help(&mut self, incoming: &Incoming) {
+        let near = self.look.own_oases().find(|place| {
+            let garrison = self.look.garrison(*place);
+            let time = self.look.seconds_to(*place, &garrison);
+            self.look.defence_of(&garrison) > 150 && time * 1_000 + 500 < incoming.left
+        });
+        self.orders.extend(near.map(Order::CallHome));
+    }
+
+    /// Sends the army away from home. It turns back once it would lose where it marches.
+    fn evade(&mut self) {
+        if self.look.value_of(&self.home) < WORTH_EVADING {
+            return;
+        }
+        let hostile = self.look.oases().filter(|place| !self.look.holds(*place));
+        let place = self.look.own_oases().next();
+        let Some(to) = place.or_else(|| hostile.last()) else {
+            return;
+        };
+        self.orders.push(Order::March {
+            army: self.home,
+            to,
+            attack: Attack::Assault,
+        });
+        self.home = Army::NONE;
+    }
+
+    fn train_spears(&mut self) {
+        if self.look.own.batches().len() > 3 {
+            return;
+        }
+        let cost = self.look.game.rules().unit(UnitKind::Spear).cost;
+        let most = (0..3)
+            .map(|place| self.stock[place] / cost[place].max(1))
+            .min();
+        let count = most.unwrap_or(0).min(12);
+        if count >= 2 && self.pay(cost.map(|cost| cost * count)) {
+            let count = u32::try_from(count).unwrap_or(1);
+            self.orders.push(Order::Train(UnitKind::Spear, count));
+        }
+    }
+
+    /// Leaves the Throne before an attack that would kill the whole garrison.
+    fn leave_lost_throne(&mut self) {
+        let game = self.look.game;
+        if !self.look.holds(Place::Throne) {
+            return;
+        }
+        let garrison = self.look.garrison(Place::Throne);
+        let Some(first) = self.look.incoming(Place::Throne).into_iter().next() else {
+            return;
+        };
+        let preview = game.preview(first.seat, first.army, Place::Throne, Attack::Assault);
+        let is_lost = preview.is_ok_and(|preview| {
+            let result = preview.result;
+            result.is_won && result.attack * 100 > result.defence * 130
+        });
+        if is_lost && first.left <= EVADE && self.look.value_of(&garrison) > WORTH_EVADING {
+            self.orders.push(Order::CallHome(Place::Throne));
+        }
+    }
+}
