@@ -18,7 +18,8 @@ pub use army::Army;
 pub use battle::{Attack, Battle, BattleResult};
 pub use economy::Stock;
 pub use game::{
-    Caravan, Crowns, End, EndReason, Holding, Levels, March, Pact, Preview, Seat, Site, Tally,
+    Caravan, Crowns, End, EndReason, Holding, ImpossibleGame, Levels, March, Pact, Preview, Seat,
+    Site, Tally,
 };
 pub use map::{Map, MapError, Oasis, SEATS, Tile};
 pub use order::{

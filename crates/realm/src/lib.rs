@@ -6,7 +6,8 @@
 //! of a log entry, and what looks like chance follows from the seed of the match.
 //!
 //! * [`classic`]: every order hits a city; four hits fell it.
-//! * [`crowns`]: the numbers, the arithmetic and the map of the mode Crowns.
+//! * [`crowns`]: cities that grow, march and fight for the Throne.
+//! * [`table`]: the players and bots at a table, and the matches of Crowns that they play.
 //!
 //! Decision: the rules are a crate of their own. Why: its dependencies prove what a comment could
 //! only claim, and everything that plays without a window builds in seconds. Would change if: rules
@@ -14,3 +15,4 @@
 
 pub mod classic;
 pub mod crowns;
+pub mod table;

@@ -43,6 +43,12 @@ impl Stock {
         self.amounts()[resource as usize]
     }
 
+    /// Whether all numbers of a stored stock are at most `most`, and its clock is not after `now`.
+    pub(super) fn is_below(&self, most: u64, now: u64) -> bool {
+        let mut parts = self.parts.iter().chain(&self.gained).chain(&self.spent);
+        self.settled <= now && parts.all(|parts| *parts <= most)
+    }
+
     /// Adds what was produced since the last time, up to `capacity`, and takes what was eaten.
     pub(super) fn settle(&mut self, now: u64, rates: [i64; 3], capacity: u64) {
         let passed = now.saturating_sub(self.settled);

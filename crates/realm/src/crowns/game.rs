@@ -6,6 +6,7 @@
 //! always first.
 
 mod arrivals;
+mod check;
 mod diplomacy;
 mod events;
 mod orders;
@@ -23,6 +24,7 @@ use super::map::{Map, MapError};
 use super::order::{Building, Order, Place};
 use super::report::{Feed, Report};
 use super::rules::{Resource, Resources, Rules};
+pub use check::ImpossibleGame;
 use diplomacy::Pair;
 pub use diplomacy::{Caravan, Pact};
 use events::Event;
@@ -43,7 +45,11 @@ const MAX_PRODUCTION: u64 = 400;
 type Due = (u64, u64, u64);
 
 /// A match of Crowns.
+///
+/// Deserialization refuses a state that would break the rules' own assumptions, see
+/// [`ImpossibleGame`].
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Crowns {
     rules: Rules,
     seed: u64,

@@ -275,6 +275,12 @@ impl Feed {
             .map(|(at, report)| (*at, report))
     }
 
+    /// Whether a stored feed is one.
+    pub(super) fn is_possible(&self) -> bool {
+        let kept = u64::try_from(self.last.len()).unwrap_or(u64::MAX);
+        self.last.len() <= MAX_REPORTS && kept <= self.next && self.next < 1 << 56
+    }
+
     /// Forgets the reports; for a copy of the state that is only for planning.
     pub(super) fn clear(&mut self) {
         self.last.clear();

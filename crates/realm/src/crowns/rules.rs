@@ -394,7 +394,7 @@ impl Rules {
         u64::from_be_bytes(first)
     }
 
-    fn check(&self) -> Result<(), RulesError> {
+    pub(super) fn check(&self) -> Result<(), RulesError> {
         if self.schema != SCHEMA {
             return Err(RulesError::Schema(self.schema));
         }

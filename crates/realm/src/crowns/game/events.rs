@@ -33,6 +33,25 @@ pub(super) enum Event {
     TimeOver,
 }
 
+impl Event {
+    /// The seats that it names.
+    pub(super) fn seats(&self) -> impl Iterator<Item = u8> + use<> {
+        let seats = match self {
+            Event::Built { seat, .. }
+            | Event::Trained { seat }
+            | Event::Starved { seat }
+            | Event::Repaired { seat, .. } => [Some(*seat), None],
+            Event::PactEnded { one, other } => [Some(*one), Some(*other)],
+            Event::Arrived { .. }
+            | Event::GoalReached { .. }
+            | Event::CaravanArrived { .. }
+            | Event::WindowEnded { .. }
+            | Event::TimeOver => [None; 2],
+        };
+        seats.into_iter().flatten()
+    }
+}
+
 impl Crowns {
     /// Performs everything that is due up to the stamp `to`. No-op for an earlier stamp.
     pub fn advance(&mut self, to: u64) {

@@ -4,6 +4,7 @@ mod properties;
 use super::*;
 use crate::crowns::battle::Attack;
 use crate::crowns::order::{Order, Refusal};
+use crate::crowns::rules::UnitKind;
 
 /// A stamp at which matches of these tests begin.
 const BEGAN: u64 = 1_000_000;

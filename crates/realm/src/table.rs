@@ -1,0 +1,485 @@
+//! A table: who sits where, the match of Crowns that is played, and the next one.
+//!
+//! [`Table::apply`] performs the commands of players and of the members that run bots. A command
+//! comes with its [`Origin`], which the log knows: nobody orders for the seat of another player, and
+//! a bot is run by one member at a time.
+//!
+//! The game clock of a match begins at 0 and runs with the stamps of the log, times the speed of the
+//! match.
+
+mod check;
+mod commands;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::crowns::{self, Crowns, SEATS};
+
+pub use check::ImpossibleTable;
+
+/// Largest fair window in milliseconds.
+pub const MAX_WINDOW: u64 = 1_000;
+
+/// Largest speed of a match.
+pub const MAX_SPEED: u64 = 8;
+
+/// Possible handicaps: production of a seat in percent.
+pub const HANDICAPS: std::ops::RangeInclusive<u64> = 50..=200;
+
+/// Largest number of orders in one decision of a bot.
+pub const MAX_BOT_ORDERS: usize = 8;
+
+/// Identity of a player, the same after they have left and returned.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct PlayerId(pub [u8; 16]);
+
+/// Where a command comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Origin {
+    /// The player.
+    pub player: PlayerId,
+    /// The member of the log through which it came.
+    pub member: u64,
+    /// Stamp of the entry.
+    pub stamp: u64,
+    /// A number that no player could choose.
+    pub random: u64,
+}
+
+/// Strength of a bot.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// For beginners: a fixed list, long pauses, random attacks.
+    Recruit,
+    /// Priorities: safety, a mix against the enemy's, oases, the Throne, gain minus loss.
+    Captain,
+    /// A Captain that tries its orders on a copy of the match first.
+    Warlord,
+}
+
+impl Level {
+    /// All three, the weakest first.
+    pub const ALL: [Level; 3] = [Level::Recruit, Level::Captain, Level::Warlord];
+}
+
+/// Six ways to play.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Archetype {
+    /// Assaults keeps early.
+    Rush,
+    /// Loots with riders.
+    Raid,
+    /// Grows first.
+    Boom,
+    /// Sits behind walls and spears, and goes for the Throne.
+    Turtle,
+    /// Takes oases, also those of others.
+    Expand,
+    /// A little of all.
+    Balanced,
+}
+
+impl Archetype {
+    /// All six.
+    pub const ALL: [Archetype; 6] = [
+        Archetype::Rush,
+        Archetype::Raid,
+        Archetype::Boom,
+        Archetype::Turtle,
+        Archetype::Expand,
+        Archetype::Balanced,
+    ];
+}
+
+/// What a table agrees on before a match.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Setup {
+    /// Number of seats.
+    pub seats: u8,
+    /// Milliseconds of a fair window; 0 for none.
+    pub window: u64,
+    /// Speed of the game clock.
+    pub speed: u64,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Setup {
+            seats: 4,
+            window: 0,
+            speed: 1,
+        }
+    }
+}
+
+/// A command of a player, or of a member that runs bots.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Command {
+    /// Takes a free seat.
+    Sit,
+    /// Leaves the seat before a match.
+    Stand,
+    /// Is ready to begin, or not yet.
+    Ready(bool),
+    /// Changes what the table agrees on.
+    Configure(Setup),
+    /// Changes the production of a seat, in percent.
+    Handicap {
+        /// The seat.
+        seat: u8,
+        /// The percentage.
+        percent: u64,
+    },
+    /// Gives a free seat to a bot, which the sender runs.
+    AddBot {
+        /// Its strength.
+        level: Level,
+        /// How it plays.
+        archetype: Archetype,
+    },
+    /// Removes a bot before a match.
+    RemoveBot {
+        /// Its seat.
+        seat: u8,
+    },
+    /// Begins the match.
+    Start,
+    /// An order of the player's seat.
+    Order(crowns::Order),
+    /// The orders of a bot, from the member that runs it.
+    BotOrders {
+        /// Its seat.
+        seat: u8,
+        /// Number of the decision.
+        decision: u64,
+        /// The orders.
+        orders: Vec<crowns::Order>,
+    },
+    /// Gives a bot to another member, which runs it from then on.
+    AdoptBot {
+        /// Its seat.
+        seat: u8,
+        /// The member.
+        member: u64,
+    },
+    /// Allows a steward to keep the city while the player is absent, or forbids it.
+    Steward(bool),
+    /// An order of a steward for an absent player.
+    StewardOrder {
+        /// The seat.
+        seat: u8,
+        /// The order.
+        order: crowns::Order,
+    },
+    /// Wants another match after this one, or no longer.
+    Rematch(bool),
+}
+
+/// What is at a seat.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Chair {
+    /// Who plays it.
+    pub occupant: Occupant,
+    /// Its production in percent.
+    pub handicap: u64,
+}
+
+impl Chair {
+    const OPEN: Chair = Chair {
+        occupant: Occupant::Open,
+        handicap: 100,
+    };
+}
+
+/// Who plays a seat.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Occupant {
+    /// No one yet.
+    Open,
+    /// A player.
+    Player(SeatedPlayer),
+    /// A bot.
+    Bot(SeatedBot),
+}
+
+/// A player at a seat.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SeatedPlayer {
+    /// The player.
+    pub id: PlayerId,
+    /// Whether the player wants to begin.
+    pub is_ready: bool,
+    /// Whether the player is a member of the match at present.
+    pub is_present: bool,
+    /// Whether a steward keeps the city while the player is absent.
+    pub has_steward: bool,
+    /// Whether the player wants another match.
+    pub wants_rematch: bool,
+}
+
+/// A bot at a seat.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SeatedBot {
+    /// Its strength.
+    pub level: Level,
+    /// How it plays.
+    pub archetype: Archetype,
+    /// The member that runs it.
+    pub member: u64,
+    /// Number of its last decision.
+    pub decision: u64,
+}
+
+/// A match of a table.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+struct Playing {
+    game: Crowns,
+    /// Stamp at which it began.
+    began: u64,
+    speed: u64,
+    /// Seed of the bots.
+    seed: u64,
+}
+
+impl Playing {
+    /// The game clock at a stamp.
+    fn clock(&self, stamp: u64) -> u64 {
+        stamp.saturating_sub(self.began).saturating_mul(self.speed)
+    }
+}
+
+/// A table.
+///
+/// Deserialization refuses a state that would break the rules' own assumptions, see
+/// [`ImpossibleTable`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(remote = "Self")]
+pub struct Table {
+    setup: Setup,
+    chairs: Vec<Chair>,
+    playing: Option<Playing>,
+    /// Players who are members of the match at present.
+    present: BTreeSet<PlayerId>,
+    /// Matches begun.
+    rounds: u32,
+    /// Matches won by players, for the next ones at the same table.
+    wins: BTreeMap<PlayerId, u32>,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        let setup = Setup::default();
+        Table {
+            chairs: vec![Chair::OPEN; usize::from(setup.seats)],
+            setup,
+            playing: None,
+            present: BTreeSet::new(),
+            rounds: 0,
+            wins: BTreeMap::new(),
+        }
+    }
+}
+
+/// Largest number of players who are remembered as present, or as winners.
+const MAX_PLAYERS: usize = 256;
+
+impl Table {
+    /// What the table agrees on.
+    pub fn setup(&self) -> Setup {
+        self.setup
+    }
+
+    /// The seats, in order.
+    pub fn chairs(&self) -> &[Chair] {
+        &self.chairs
+    }
+
+    /// The match that is played, or was played last.
+    pub fn game(&self) -> Option<&Crowns> {
+        self.playing.as_ref().map(|playing| &playing.game)
+    }
+
+    /// Seed of the bots of this match.
+    pub fn seed(&self) -> Option<u64> {
+        self.playing.as_ref().map(|playing| playing.seed)
+    }
+
+    /// Whether a match is played at present.
+    pub fn is_playing(&self) -> bool {
+        self.game().is_some_and(|game| game.end().is_none())
+    }
+
+    /// Number of matches begun.
+    pub fn rounds(&self) -> u32 {
+        self.rounds
+    }
+
+    /// Number of matches that a player has won here.
+    pub fn wins(&self, player: PlayerId) -> u32 {
+        self.wins.get(&player).copied().unwrap_or(0)
+    }
+
+    /// The seat of a player.
+    pub fn seat_of(&self, player: PlayerId) -> Option<u8> {
+        let chairs = (0..).zip(&self.chairs);
+        let mut own = chairs.filter(|(_, chair)| match &chair.occupant {
+            Occupant::Player(seated) => seated.id == player,
+            Occupant::Open | Occupant::Bot(_) => false,
+        });
+        own.next().map(|(seat, _)| seat)
+    }
+
+    /// The bots with their seats.
+    pub fn bots(&self) -> impl Iterator<Item = (u8, SeatedBot)> + '_ {
+        (0..)
+            .zip(&self.chairs)
+            .filter_map(|(seat, chair)| match chair.occupant {
+                Occupant::Bot(bot) => Some((seat, bot)),
+                Occupant::Open | Occupant::Player(_) => None,
+            })
+    }
+
+    /// Seats of absent players with a steward.
+    pub fn stewarded(&self) -> impl Iterator<Item = u8> + '_ {
+        (0..)
+            .zip(&self.chairs)
+            .filter(|(_, chair)| match &chair.occupant {
+                Occupant::Player(seated) => seated.has_steward && !seated.is_present,
+                Occupant::Open | Occupant::Bot(_) => false,
+            })
+            .map(|(seat, _)| seat)
+    }
+
+    /// Stamp at which the clock of the match is needed next; `None` while no match is played.
+    pub fn next_event(&self) -> Option<u64> {
+        let playing = self
+            .playing
+            .as_ref()
+            .filter(|playing| playing.game.end().is_none())?;
+        let due = playing.game.next_event()?;
+        Some(playing.began + due.div_ceil(playing.speed.max(1)))
+    }
+
+    /// The game clock of the match at a stamp; `None` without a match.
+    pub fn clock(&self, stamp: u64) -> Option<u64> {
+        self.playing.as_ref().map(|playing| playing.clock(stamp))
+    }
+
+    /// Performs what is due in the match up to a stamp.
+    pub fn advance(&mut self, stamp: u64) {
+        let Some(playing) = &mut self.playing else {
+            return;
+        };
+        let was_played = playing.game.end().is_none();
+        playing.game.advance(playing.clock(stamp));
+        let winner = playing.game.end().and_then(|end| end.winner);
+        if was_played && let Some(winner) = winner {
+            self.note_win(winner);
+        }
+    }
+
+    /// Notes that a player has joined, or has left.
+    pub fn set_present(&mut self, player: PlayerId, is_present: bool) {
+        if !is_present {
+            self.present.remove(&player);
+        } else if self.present.len() < MAX_PLAYERS {
+            self.present.insert(player);
+        }
+        let is_playing = self.is_playing();
+        for chair in &mut self.chairs {
+            if let Occupant::Player(seated) = &mut chair.occupant
+                && seated.id == player
+            {
+                seated.is_present = is_present;
+                // Before a match a seat is free again at once; during one it waits for its player.
+                if !is_present && !is_playing {
+                    chair.occupant = Occupant::Open;
+                }
+            }
+        }
+    }
+
+    fn note_win(&mut self, seat: u8) {
+        let chair = self.chairs.get(usize::from(seat));
+        let Some(Occupant::Player(winner)) = chair.map(|chair| &chair.occupant) else {
+            return;
+        };
+        let id = winner.id;
+        if self.wins.len() < MAX_PLAYERS || self.wins.contains_key(&id) {
+            *self.wins.entry(id).or_default() += 1;
+        }
+    }
+
+    /// Whether a setup is one that a match can have.
+    fn is_possible(setup: &Setup) -> bool {
+        SEATS.contains(&setup.seats)
+            && setup.window <= MAX_WINDOW
+            && (1..=MAX_SPEED).contains(&setup.speed)
+    }
+}
+
+/// Why a command is refused. It changes nothing then.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, thiserror::Error, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The player has a seat already.
+    #[error("you have a seat already")]
+    HasSeat,
+    /// The player has no seat.
+    #[error("you have no seat; take one first")]
+    NoSeat,
+    /// All seats are taken.
+    #[error("all seats are taken")]
+    Full,
+    /// A match is played.
+    #[error("a match is played; this is done before or after one")]
+    Playing,
+    /// No match is played.
+    #[error("no match is played")]
+    NotPlaying,
+    /// The setup is out of bounds.
+    #[error(
+        "a match has {} to {} seats, a fair window of up to {MAX_WINDOW} ms and a speed of 1 to {MAX_SPEED}",
+        SEATS.start(), SEATS.end()
+    )]
+    Setup,
+    /// There are more players and bots than seats would be left.
+    #[error("more seats are taken than there would be")]
+    TooFewSeats,
+    /// The handicap is out of bounds.
+    #[error("a handicap is {} to {} percent", HANDICAPS.start(), HANDICAPS.end())]
+    Handicap,
+    /// There is no bot at this seat.
+    #[error("there is no bot at this seat")]
+    NoBot,
+    /// Fewer than two seats are taken.
+    #[error("a match needs two players or bots")]
+    Alone,
+    /// A player is not ready.
+    #[error("not all players are ready")]
+    NotReady,
+    /// Another member runs the bot.
+    #[error("another member runs this bot")]
+    NotYourBot,
+    /// The decision was made before, or has too many orders.
+    #[error("this decision of the bot was made already")]
+    OldDecision,
+    /// The seat has no steward, or its player is present.
+    #[error("this seat needs no steward")]
+    NoSteward,
+    /// A steward may not give this order.
+    #[error("a steward only trains spears, calls armies home and repairs")]
+    NotForStewards,
+    /// The match was not played to its end.
+    #[error("the match has not ended")]
+    NotEnded,
+    /// The order is refused.
+    #[error(transparent)]
+    Order(#[from] crowns::Refusal),
+}
+
+#[cfg(test)]
+mod tests;

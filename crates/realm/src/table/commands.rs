@@ -1,0 +1,342 @@
+//! What a command changes.
+
+use super::{
+    Archetype, Chair, Command, HANDICAPS, Level, MAX_BOT_ORDERS, Occupant, Origin, PlayerId,
+    Playing, Refusal, SeatedBot, SeatedPlayer, Setup, Table,
+};
+use crate::crowns::{Crowns, Order, Rules, UnitKind};
+
+impl Table {
+    /// Performs what is due up to the stamp of the command, then the command.
+    ///
+    /// # Errors
+    /// [`Refusal`]; the command changes nothing then.
+    pub fn apply(&mut self, command: &Command, origin: &Origin) -> Result<(), Refusal> {
+        self.advance(origin.stamp);
+        match command {
+            Command::Sit => self.sit(origin.player),
+            Command::Stand => self.stand(origin.player),
+            Command::Ready(is_ready) => self.ready(origin.player, *is_ready),
+            Command::Configure(setup) => self.configure(origin.player, *setup),
+            Command::Handicap { seat, percent } => self.handicap(origin.player, *seat, *percent),
+            Command::AddBot { level, archetype } => self.add_bot(origin, *level, *archetype),
+            Command::RemoveBot { seat } => self.remove_bot(origin.player, *seat),
+            Command::Start => self.start(origin),
+            Command::Order(order) => {
+                let seat = self.seat_of(origin.player).ok_or(Refusal::NoSeat)?;
+                self.order(seat, order, origin.stamp)
+            }
+            Command::BotOrders {
+                seat,
+                decision,
+                orders,
+            } => self.bot_orders(origin, *seat, *decision, orders),
+            Command::AdoptBot { seat, member } => self.adopt_bot(*seat, *member),
+            Command::Steward(is_allowed) => self.allow_steward(origin.player, *is_allowed),
+            Command::StewardOrder { seat, order } => self.steward_order(origin, *seat, order),
+            Command::Rematch(is_wanted) => self.rematch(origin, *is_wanted),
+        }
+    }
+
+    fn check_lobby(&self) -> Result<(), Refusal> {
+        if self.is_playing() {
+            Err(Refusal::Playing)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Checks that no match is played and that the player has a seat.
+    fn check_seated(&self, player: PlayerId) -> Result<(), Refusal> {
+        self.check_lobby()?;
+        self.seat_of(player).map(|_| ()).ok_or(Refusal::NoSeat)
+    }
+
+    fn player_mut(&mut self, player: PlayerId) -> Result<&mut SeatedPlayer, Refusal> {
+        let players = self
+            .chairs
+            .iter_mut()
+            .filter_map(|chair| match &mut chair.occupant {
+                Occupant::Player(seated) => Some(seated),
+                Occupant::Open | Occupant::Bot(_) => None,
+            });
+        let mut own = players.filter(|seated| seated.id == player);
+        own.next().ok_or(Refusal::NoSeat)
+    }
+
+    fn bot_mut(&mut self, seat: u8) -> Result<&mut SeatedBot, Refusal> {
+        let chair = self.chairs.get_mut(usize::from(seat));
+        match chair.map(|chair| &mut chair.occupant) {
+            Some(Occupant::Bot(bot)) => Ok(bot),
+            Some(Occupant::Open | Occupant::Player(_)) | None => Err(Refusal::NoBot),
+        }
+    }
+
+    /// Gives the first open seat to an occupant.
+    fn take_seat(&mut self, occupant: Occupant) -> Result<(), Refusal> {
+        let mut open = self
+            .chairs
+            .iter_mut()
+            .filter(|chair| chair.occupant == Occupant::Open);
+        open.next().ok_or(Refusal::Full)?.occupant = occupant;
+        Ok(())
+    }
+
+    fn sit(&mut self, player: PlayerId) -> Result<(), Refusal> {
+        self.check_lobby()?;
+        if self.seat_of(player).is_some() {
+            return Err(Refusal::HasSeat);
+        }
+        self.take_seat(Occupant::Player(SeatedPlayer {
+            id: player,
+            is_ready: false,
+            is_present: true,
+            has_steward: true,
+            wants_rematch: false,
+        }))?;
+        self.reset_votes();
+        Ok(())
+    }
+
+    fn stand(&mut self, player: PlayerId) -> Result<(), Refusal> {
+        self.check_seated(player)?;
+        if let Some(seat) = self.seat_of(player) {
+            self.chairs[usize::from(seat)].occupant = Occupant::Open;
+        }
+        Ok(())
+    }
+
+    fn ready(&mut self, player: PlayerId, is_ready: bool) -> Result<(), Refusal> {
+        self.check_lobby()?;
+        self.player_mut(player)?.is_ready = is_ready;
+        Ok(())
+    }
+
+    fn configure(&mut self, player: PlayerId, setup: Setup) -> Result<(), Refusal> {
+        self.check_seated(player)?;
+        if !Self::is_possible(&setup) {
+            return Err(Refusal::Setup);
+        }
+        let seats = usize::from(setup.seats);
+        let taken = self
+            .chairs
+            .iter()
+            .filter(|chair| chair.occupant != Occupant::Open);
+        if taken.count() > seats {
+            return Err(Refusal::TooFewSeats);
+        }
+        // Open seats go first.
+        while self.chairs.len() > seats {
+            let open = self
+                .chairs
+                .iter()
+                .rposition(|chair| chair.occupant == Occupant::Open);
+            self.chairs.remove(open.ok_or(Refusal::TooFewSeats)?);
+        }
+        self.chairs.resize(seats, Chair::OPEN);
+        self.setup = setup;
+        self.reset_votes();
+        Ok(())
+    }
+
+    fn handicap(&mut self, player: PlayerId, seat: u8, percent: u64) -> Result<(), Refusal> {
+        self.check_seated(player)?;
+        if !HANDICAPS.contains(&percent) {
+            return Err(Refusal::Handicap);
+        }
+        let chair = self.chairs.get_mut(usize::from(seat));
+        chair.ok_or(Refusal::NoSeat)?.handicap = percent;
+        self.reset_votes();
+        Ok(())
+    }
+
+    fn add_bot(
+        &mut self,
+        origin: &Origin,
+        level: Level,
+        archetype: Archetype,
+    ) -> Result<(), Refusal> {
+        self.check_seated(origin.player)?;
+        self.take_seat(Occupant::Bot(SeatedBot {
+            level,
+            archetype,
+            member: origin.member,
+            decision: 0,
+        }))?;
+        self.reset_votes();
+        Ok(())
+    }
+
+    fn remove_bot(&mut self, player: PlayerId, seat: u8) -> Result<(), Refusal> {
+        self.check_seated(player)?;
+        self.bot_mut(seat)?;
+        self.chairs[usize::from(seat)].occupant = Occupant::Open;
+        self.reset_votes();
+        Ok(())
+    }
+
+    /// Players agree again after a change.
+    fn reset_votes(&mut self) {
+        for chair in &mut self.chairs {
+            if let Occupant::Player(seated) = &mut chair.occupant {
+                seated.is_ready = false;
+                seated.wants_rematch = false;
+            }
+        }
+    }
+
+    fn start(&mut self, origin: &Origin) -> Result<(), Refusal> {
+        self.check_seated(origin.player)?;
+        let is_waiting = |chair: &Chair| match &chair.occupant {
+            Occupant::Player(seated) => seated.id != origin.player && !seated.is_ready,
+            Occupant::Open | Occupant::Bot(_) => false,
+        };
+        if self.chairs.iter().any(is_waiting) {
+            return Err(Refusal::NotReady);
+        }
+        self.begin(origin)
+    }
+
+    /// Begins a match of those who sit at the table.
+    fn begin(&mut self, origin: &Origin) -> Result<(), Refusal> {
+        let taken = self
+            .chairs
+            .iter()
+            .filter(|chair| chair.occupant != Occupant::Open);
+        let seats = u8::try_from(taken.count()).map_err(|_| Refusal::Setup)?;
+        if seats < 2 {
+            return Err(Refusal::Alone);
+        }
+        let rules = Rules::of_this_build();
+        let game = Crowns::new(seats, origin.random, rules, 0).map_err(|_| Refusal::Setup)?;
+        self.chairs.retain(|chair| chair.occupant != Occupant::Open);
+        self.setup.seats = seats;
+        let handicaps = (0..seats).zip(&self.chairs);
+        let game = handicaps.fold(
+            game.with_fair_window(self.setup.window),
+            |game, (seat, chair)| game.with_production(seat, chair.handicap),
+        );
+        for chair in &mut self.chairs {
+            if let Occupant::Bot(bot) = &mut chair.occupant {
+                bot.decision = 0;
+            }
+        }
+        self.reset_votes();
+        self.rounds = self.rounds.saturating_add(1);
+        self.playing = Some(Playing {
+            game,
+            began: origin.stamp,
+            speed: self.setup.speed,
+            seed: origin.random,
+        });
+        Ok(())
+    }
+
+    fn order(&mut self, seat: u8, order: &Order, stamp: u64) -> Result<(), Refusal> {
+        let playing = self.playing.as_mut().ok_or(Refusal::NotPlaying)?;
+        let was_played = playing.game.end().is_none();
+        let clock = playing.clock(stamp);
+        playing.game.order(seat, order, clock)?;
+        let winner = playing.game.end().and_then(|end| end.winner);
+        if was_played && let Some(winner) = winner {
+            self.note_win(winner);
+        }
+        Ok(())
+    }
+
+    fn bot_orders(
+        &mut self,
+        origin: &Origin,
+        seat: u8,
+        decision: u64,
+        orders: &[Order],
+    ) -> Result<(), Refusal> {
+        if !self.is_playing() {
+            return Err(Refusal::NotPlaying);
+        }
+        let bot = self.bot_mut(seat)?;
+        if bot.member != origin.member {
+            return Err(Refusal::NotYourBot);
+        }
+        if decision <= bot.decision || orders.len() > MAX_BOT_ORDERS {
+            return Err(Refusal::OldDecision);
+        }
+        bot.decision = decision;
+        // The match has moved on since the decision, so some orders may be refused. The others count.
+        for order in orders {
+            let _may_be_refused = self.order(seat, order, origin.stamp);
+        }
+        Ok(())
+    }
+
+    /// Any member may give a bot away: it plays the same on every one, and the leader alone knows who
+    /// has vanished.
+    fn adopt_bot(&mut self, seat: u8, member: u64) -> Result<(), Refusal> {
+        self.bot_mut(seat)?.member = member;
+        Ok(())
+    }
+
+    fn allow_steward(&mut self, player: PlayerId, is_allowed: bool) -> Result<(), Refusal> {
+        self.player_mut(player)?.has_steward = is_allowed;
+        Ok(())
+    }
+
+    fn steward_order(&mut self, origin: &Origin, seat: u8, order: &Order) -> Result<(), Refusal> {
+        if !self.stewarded().any(|stewarded| stewarded == seat) {
+            return Err(Refusal::NoSteward);
+        }
+        let is_allowed = matches!(
+            order,
+            Order::Train(UnitKind::Spear, _)
+                | Order::CallHome(_)
+                | Order::TurnBack { .. }
+                | Order::Repair(true)
+        );
+        if !is_allowed {
+            return Err(Refusal::NotForStewards);
+        }
+        self.order(seat, order, origin.stamp)
+    }
+
+    /// Votes for another match. With the votes of more than half of the present players it begins, and
+    /// each takes the next seat.
+    fn rematch(&mut self, origin: &Origin, is_wanted: bool) -> Result<(), Refusal> {
+        let has_ended = self.game().is_some_and(|game| game.end().is_some());
+        if !has_ended {
+            return Err(Refusal::NotEnded);
+        }
+        self.player_mut(origin.player)?.wants_rematch = is_wanted;
+        let players = self
+            .chairs
+            .iter()
+            .filter_map(|chair| match &chair.occupant {
+                Occupant::Player(seated) if seated.is_present => Some(seated.wants_rematch),
+                Occupant::Player(_) | Occupant::Open | Occupant::Bot(_) => None,
+            });
+        let (mut voters, mut votes) = (0, 0);
+        for wants in players {
+            voters += 1;
+            votes += usize::from(wants);
+        }
+        if votes * 2 <= voters {
+            return Ok(());
+        }
+        // Those who left do not play again.
+        self.chairs.retain(|chair| match &chair.occupant {
+            Occupant::Player(seated) => seated.is_present,
+            Occupant::Open => false,
+            Occupant::Bot(_) => true,
+        });
+        self.chairs.rotate_left(1);
+        match self.begin(origin) {
+            // The only one left waits for others.
+            Err(Refusal::Alone) => {
+                self.playing = None;
+                self.chairs.resize(2, Chair::OPEN);
+                self.setup.seats = 2;
+                Ok(())
+            }
+            begun => begun,
+        }
+    }
+}

@@ -1,0 +1,441 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::crowns::{Building, EndReason, Order, Place, Resource, UnitKind};
+
+const ADA: PlayerId = PlayerId([1; 16]);
+const BO: PlayerId = PlayerId([2; 16]);
+const CY: PlayerId = PlayerId([3; 16]);
+
+fn member(player: PlayerId) -> u64 {
+    u64::from(player.0[0])
+}
+
+fn at(player: PlayerId, stamp: u64) -> Origin {
+    Origin {
+        player,
+        member: member(player),
+        stamp,
+        random: stamp * 7 + 1,
+    }
+}
+
+fn apply(table: &mut Table, player: PlayerId, command: Command) -> Result<(), Refusal> {
+    table.apply(&command, &at(player, 5_000))
+}
+
+const CAPTAIN: Command = Command::AddBot {
+    level: Level::Captain,
+    archetype: Archetype::Balanced,
+};
+
+/// A table of two players and a bot that plays since the stamp 5,000.
+fn playing() -> Table {
+    let mut table = Table::default();
+    for player in [ADA, BO, CY] {
+        table.set_present(player, true);
+    }
+    for (player, command) in [
+        (ADA, Command::Sit),
+        (BO, Command::Sit),
+        (ADA, CAPTAIN),
+        (BO, Command::Ready(true)),
+        (ADA, Command::Start),
+    ] {
+        assert_eq!(apply(&mut table, player, command), Ok(()));
+    }
+    assert!(table.is_playing());
+    table
+}
+
+fn wall() -> Order {
+    Order::Build(Building::Wall)
+}
+
+#[test]
+fn seats_are_taken_and_freed_before_a_match() {
+    let mut table = Table::default();
+    assert_eq!(table.chairs().len(), 4);
+    assert_eq!(apply(&mut table, ADA, Command::Stand), Err(Refusal::NoSeat));
+    assert_eq!(apply(&mut table, ADA, CAPTAIN), Err(Refusal::NoSeat));
+    assert_eq!(apply(&mut table, ADA, Command::Sit), Ok(()));
+    assert_eq!(apply(&mut table, ADA, Command::Sit), Err(Refusal::HasSeat));
+    assert_eq!(apply(&mut table, ADA, Command::Start), Err(Refusal::Alone));
+    for _ in 0..3 {
+        assert_eq!(apply(&mut table, ADA, CAPTAIN), Ok(()));
+    }
+    assert_eq!(apply(&mut table, ADA, CAPTAIN), Err(Refusal::Full));
+    assert_eq!(apply(&mut table, BO, Command::Sit), Err(Refusal::Full));
+    let remove = |seat| Command::RemoveBot { seat };
+    assert_eq!(apply(&mut table, BO, remove(1)), Err(Refusal::NoSeat));
+    assert_eq!(apply(&mut table, ADA, remove(0)), Err(Refusal::NoBot));
+    assert_eq!(apply(&mut table, ADA, remove(9)), Err(Refusal::NoBot));
+    assert_eq!(apply(&mut table, ADA, remove(2)), Ok(()));
+    assert_eq!(apply(&mut table, BO, Command::Sit), Ok(()));
+    assert_eq!(table.seat_of(BO), Some(2));
+    assert_eq!(apply(&mut table, BO, Command::Stand), Ok(()));
+    assert_eq!(table.seat_of(BO), None);
+}
+
+#[test]
+fn setup_is_bounded_and_keeps_the_seated() {
+    let mut table = Table::default();
+    for player in [ADA, BO, CY] {
+        assert_eq!(apply(&mut table, player, Command::Sit), Ok(()));
+    }
+    assert_eq!(apply(&mut table, BO, Command::Stand), Ok(()));
+    let setup = |seats, window, speed| {
+        Command::Configure(Setup {
+            seats,
+            window,
+            speed,
+        })
+    };
+    for (seats, window, speed) in [(1, 0, 1), (9, 0, 1), (4, 1_001, 1), (4, 0, 0), (4, 0, 9)] {
+        let changed = apply(&mut table, ADA, setup(seats, window, speed));
+        assert_eq!(changed, Err(Refusal::Setup));
+    }
+    assert_eq!(apply(&mut table, ADA, setup(2, 200, 2)), Ok(()));
+    assert_eq!((table.seat_of(ADA), table.seat_of(CY)), (Some(0), Some(1)));
+    assert_eq!(apply(&mut table, ADA, setup(3, 0, 1)), Ok(()));
+    assert_eq!(apply(&mut table, BO, Command::Sit), Ok(()));
+    assert_eq!(
+        apply(&mut table, ADA, setup(2, 0, 1)),
+        Err(Refusal::TooFewSeats)
+    );
+    let handicap = |seat, percent| Command::Handicap { seat, percent };
+    assert_eq!(
+        apply(&mut table, ADA, handicap(1, 201)),
+        Err(Refusal::Handicap)
+    );
+    assert_eq!(
+        apply(&mut table, ADA, handicap(3, 100)),
+        Err(Refusal::NoSeat)
+    );
+    assert_eq!(apply(&mut table, ADA, handicap(1, 150)), Ok(()));
+    for player in [BO, CY] {
+        assert_eq!(apply(&mut table, player, Command::Ready(true)), Ok(()));
+    }
+    assert_eq!(apply(&mut table, ADA, Command::Start), Ok(()));
+    let game = table.game().unwrap();
+    assert_eq!([game.rates(0)[0], game.rates(1)[0]], [240, 360]);
+}
+
+#[test]
+fn match_begins_once_the_others_are_ready() {
+    let mut table = Table::default();
+    assert_eq!(apply(&mut table, ADA, Command::Sit), Ok(()));
+    assert_eq!(apply(&mut table, BO, Command::Sit), Ok(()));
+    assert_eq!(apply(&mut table, CY, Command::Start), Err(Refusal::NoSeat));
+    assert_eq!(
+        apply(&mut table, ADA, Command::Start),
+        Err(Refusal::NotReady)
+    );
+    assert_eq!(apply(&mut table, BO, Command::Ready(true)), Ok(()));
+    // A change of what was agreed takes the agreement back.
+    assert_eq!(apply(&mut table, ADA, CAPTAIN), Ok(()));
+    assert_eq!(
+        apply(&mut table, ADA, Command::Start),
+        Err(Refusal::NotReady)
+    );
+    assert_eq!(apply(&mut table, BO, Command::Ready(true)), Ok(()));
+    assert_eq!(apply(&mut table, ADA, Command::Start), Ok(()));
+    assert_eq!(
+        table.game().unwrap().seats().len(),
+        3,
+        "open seats are left out"
+    );
+    assert_eq!(
+        table.next_event(),
+        Some(5_000 + 1_200_000),
+        "the end of the match"
+    );
+    for command in [
+        Command::Sit,
+        Command::Stand,
+        CAPTAIN,
+        Command::Start,
+        Command::Ready(true),
+    ] {
+        let refused = apply(&mut table, ADA, command);
+        assert_eq!(refused, Err(Refusal::Playing));
+    }
+}
+
+#[test]
+fn player_orders_for_the_own_seat_only() {
+    let mut table = playing();
+    assert_eq!(apply(&mut table, BO, Command::Order(wall())), Ok(()));
+    let game = table.game().unwrap();
+    assert_eq!(game.seats()[0].sites().0, None);
+    assert!(game.seats()[1].sites().0.is_some());
+    let watcher = apply(&mut table, CY, Command::Order(wall()));
+    assert_eq!(watcher, Err(Refusal::NoSeat));
+    let refused = apply(
+        &mut table,
+        BO,
+        Command::Order(Order::CallHome(Place::Throne)),
+    );
+    assert_eq!(refused, Err(Refusal::Order(crowns::Refusal::NoGarrison)));
+    let mut idle = Table::default();
+    assert_eq!(apply(&mut idle, ADA, Command::Sit), Ok(()));
+    let early = apply(&mut idle, ADA, Command::Order(wall()));
+    assert_eq!(early, Err(Refusal::NotPlaying));
+}
+
+#[test]
+fn decision_of_a_bot_counts_once_and_from_its_member() {
+    let mut table = playing();
+    let decide = |seat, decision, orders| Command::BotOrders {
+        seat,
+        decision,
+        orders,
+    };
+    let twice = vec![wall(), Order::CallHome(Place::Throne), wall()];
+    assert_eq!(
+        apply(&mut table, BO, decide(2, 1, twice.clone())),
+        Err(Refusal::NotYourBot)
+    );
+    assert_eq!(
+        apply(&mut table, ADA, decide(1, 1, twice.clone())),
+        Err(Refusal::NoBot)
+    );
+    assert_eq!(apply(&mut table, ADA, decide(2, 4, twice.clone())), Ok(()));
+    let sites = |table: &Table| table.game().unwrap().seats()[2].sites();
+    assert!(
+        sites(&table).0.is_some() && sites(&table).1.is_some(),
+        "a refused order is skipped"
+    );
+    assert_eq!(
+        apply(&mut table, ADA, decide(2, 4, vec![Order::CancelBuild])),
+        Err(Refusal::OldDecision)
+    );
+    let many = vec![Order::Repair(false); MAX_BOT_ORDERS + 1];
+    assert_eq!(
+        apply(&mut table, ADA, decide(2, 5, many)),
+        Err(Refusal::OldDecision)
+    );
+
+    let adopt = Command::AdoptBot {
+        seat: 2,
+        member: member(BO),
+    };
+    assert_eq!(apply(&mut table, BO, adopt), Ok(()));
+    let cancel = vec![Order::CancelBuild];
+    assert_eq!(
+        apply(&mut table, ADA, decide(2, 6, cancel.clone())),
+        Err(Refusal::NotYourBot)
+    );
+    assert_eq!(apply(&mut table, BO, decide(2, 6, cancel)), Ok(()));
+    assert!(sites(&table).1.is_none());
+}
+
+#[test]
+fn steward_keeps_the_city_of_an_absent_player_only() {
+    let mut table = playing();
+    let train = |kind| Command::StewardOrder {
+        seat: 1,
+        order: Order::Train(kind, 2),
+    };
+    assert_eq!(
+        apply(&mut table, ADA, train(UnitKind::Spear)),
+        Err(Refusal::NoSteward)
+    );
+    table.set_present(BO, false);
+    assert_eq!(table.stewarded().collect::<Vec<_>>(), [1]);
+    assert_eq!(apply(&mut table, ADA, train(UnitKind::Spear)), Ok(()));
+    assert_eq!(
+        apply(&mut table, ADA, train(UnitKind::Axe)),
+        Err(Refusal::NotForStewards)
+    );
+    table.set_present(BO, true);
+    assert_eq!(table.seat_of(BO), Some(1), "the seat waited");
+    assert_eq!(
+        apply(&mut table, ADA, train(UnitKind::Spear)),
+        Err(Refusal::NoSteward)
+    );
+    assert_eq!(apply(&mut table, BO, Command::Steward(false)), Ok(()));
+    table.set_present(BO, false);
+    assert_eq!(
+        apply(&mut table, ADA, train(UnitKind::Spear)),
+        Err(Refusal::NoSteward)
+    );
+}
+
+#[test]
+fn rematch_begins_by_majority_with_the_next_seats() {
+    let mut table = playing();
+    let first_map = table.game().unwrap().map().clone();
+    let rematch = Command::Rematch(true);
+    assert_eq!(
+        apply(&mut table, ADA, rematch.clone()),
+        Err(Refusal::NotEnded)
+    );
+    assert_eq!(
+        apply(&mut table, ADA, Command::Order(Order::Concede)),
+        Ok(())
+    );
+    let give_up = Command::BotOrders {
+        seat: 2,
+        decision: 1,
+        orders: vec![Order::Concede],
+    };
+    assert_eq!(apply(&mut table, ADA, give_up), Ok(()));
+    assert_eq!(table.game().unwrap().end().unwrap().winner, Some(1));
+    assert_eq!((table.wins(ADA), table.wins(BO)), (0, 1));
+    assert_eq!(apply(&mut table, CY, rematch.clone()), Err(Refusal::NoSeat));
+    assert_eq!(apply(&mut table, ADA, rematch.clone()), Ok(()));
+    assert!(!table.is_playing(), "one of two is no majority");
+    assert_eq!(apply(&mut table, ADA, Command::Rematch(false)), Ok(()));
+    assert_eq!(apply(&mut table, BO, rematch.clone()), Ok(()));
+    assert!(!table.is_playing());
+    let vote = table.apply(&rematch, &at(ADA, 900_000));
+    assert_eq!(vote, Ok(()));
+    assert!(table.is_playing());
+    assert_eq!(table.rounds(), 2);
+    assert_eq!((table.seat_of(BO), table.seat_of(ADA)), (Some(0), Some(2)));
+    assert_ne!(table.game().unwrap().map(), &first_map);
+    assert_eq!(table.bots().next().unwrap().1.decision, 0);
+}
+
+#[test]
+fn only_player_left_waits_for_others_after_a_vote() {
+    let mut table = Table::default();
+    for player in [ADA, BO] {
+        table.set_present(player, true);
+        assert_eq!(apply(&mut table, player, Command::Sit), Ok(()));
+    }
+    assert_eq!(apply(&mut table, BO, Command::Ready(true)), Ok(()));
+    assert_eq!(apply(&mut table, ADA, Command::Start), Ok(()));
+    assert_eq!(
+        apply(&mut table, BO, Command::Order(Order::Concede)),
+        Ok(())
+    );
+    table.set_present(BO, false);
+    assert_eq!(apply(&mut table, ADA, Command::Rematch(true)), Ok(()));
+    assert!(table.game().is_none());
+    assert_eq!(apply(&mut table, CY, Command::Sit), Ok(()));
+}
+
+#[test]
+fn game_clock_runs_with_the_stamps_times_the_speed() {
+    let mut table = Table::default();
+    assert_eq!(apply(&mut table, ADA, Command::Sit), Ok(()));
+    assert_eq!(apply(&mut table, ADA, CAPTAIN), Ok(()));
+    let fast = Setup {
+        seats: 2,
+        window: 0,
+        speed: 2,
+    };
+    assert_eq!(apply(&mut table, ADA, Command::Configure(fast)), Ok(()));
+    assert_eq!(apply(&mut table, ADA, Command::Start), Ok(()));
+    assert_eq!(table.next_event(), Some(5_000 + 600_000));
+    let field = Order::Build(Building::Field(Resource::Wood));
+    assert_eq!(apply(&mut table, ADA, Command::Order(field)), Ok(()));
+    assert_eq!(
+        table.next_event(),
+        Some(5_000 + 8_000),
+        "16 s at double speed"
+    );
+    table.advance(5_000 + 7_999);
+    assert_eq!(table.game().unwrap().seats()[0].levels().fields[0], 1);
+    table.advance(5_000 + 8_000);
+    assert_eq!(table.game().unwrap().seats()[0].levels().fields[0], 2);
+    table.advance(5_000 + 600_000);
+    let end = table.game().unwrap().end().unwrap();
+    assert_eq!((end.reason, end.at), (EndReason::Time, 1_200_000));
+    assert_eq!(table.next_event(), None);
+}
+
+fn restored(table: &Table) -> Result<Table, postcard::Error> {
+    postcard::from_bytes(&postcard::to_stdvec(table).unwrap())
+}
+
+/// A match with marches, caravans, pacts, garrisons and messages.
+fn busy() -> Table {
+    let mut table = playing();
+    let march = |to| Order::March {
+        army: crowns::Army::new([1, 0, 0, 0]),
+        to,
+        attack: crowns::Attack::Raid,
+    };
+    let give = Order::Give {
+        to: 0,
+        goods: [5, 0, 5],
+    };
+    let offer = |with| Order::Pact {
+        with,
+        order: crowns::PactOrder::Offer,
+    };
+    for (player, order) in [
+        (ADA, march(Place::City(1))),
+        (ADA, march(Place::Oasis(0))),
+        (BO, give),
+        (BO, wall()),
+        (BO, wall()),
+        (ADA, Order::Train(UnitKind::Spear, 3)),
+        (ADA, Order::Repair(true)),
+        (ADA, offer(1)),
+        (BO, offer(0)),
+        (ADA, offer(2)),
+        (
+            ADA,
+            Order::Say(crowns::Words::Phrase(crowns::Phrase::Hello)),
+        ),
+    ] {
+        assert_eq!(apply(&mut table, player, Command::Order(order)), Ok(()));
+    }
+    table
+}
+
+#[test]
+fn stored_table_is_restored_equal_or_refused() {
+    let table = busy();
+    assert_eq!(restored(&table).unwrap(), table);
+    assert_eq!(restored(&Table::default()).unwrap(), Table::default());
+    let tampers: [fn(&mut Table); 6] = [
+        |table| table.chairs[0].handicap = 10_000,
+        |table| table.setup.speed = 0,
+        |table| table.setup.seats = 4,
+        |table| table.chairs[1] = table.chairs[0].clone(),
+        |table| table.chairs.push(Chair::OPEN),
+        |table| table.playing.as_mut().unwrap().speed = 0,
+    ];
+    for (number, tamper) in tampers.into_iter().enumerate() {
+        let mut wrong = table.clone();
+        tamper(&mut wrong);
+        assert!(restored(&wrong).is_err(), "tamper {number}");
+    }
+}
+
+proptest! {
+    /// A damaged table is refused, or plays on without a panic.
+    #[test]
+    fn damaged_table_is_refused_or_plays_on(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let mut bytes = postcard::to_stdvec(&busy()).unwrap();
+        for (place, byte) in changes {
+            let place = place.index(bytes.len());
+            bytes[place] = byte;
+        }
+        if let Ok(mut table) = postcard::from_bytes::<Table>(&bytes) {
+            for player in [ADA, BO] {
+                let march = Order::March {
+                    army: crowns::Army::new([1, 0, 0, 0]),
+                    to: Place::City(2),
+                    attack: crowns::Attack::Assault,
+                };
+                for order in [march, wall(), Order::Train(UnitKind::Axe, 3)] {
+                    let _may_be_refused = apply(&mut table, player, Command::Order(order));
+                }
+            }
+            for stamp in (0..1_300_000).step_by(10_000) {
+                table.advance(stamp);
+                for seat in 0..9 {
+                    table.game().map(|game| (game.stock(seat), game.army_of(seat), game.crowns(seat)));
+                }
+            }
+        }
+    }
+}
