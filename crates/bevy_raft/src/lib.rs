@@ -108,7 +108,8 @@
 //! # Reads, ticks, random numbers
 //! [`ReadExt::read`] reports when the state contains everything that was committed before.
 //! [`RaftPlugin::with_ticks`] makes the leader append [`Tick`]s, so that the world goes on without
-//! orders and stands still without a quorum. [`CommittedEntry::rng`] is a generator of random
+//! orders and stands still without a quorum; with [`RaftPlugin::with_ticks_on_demand`] it does so only
+//! when the game says that something is due. [`CommittedEntry::rng`] is a generator of random
 //! numbers that is the same on every machine.
 //!
 //! # Snapshots
@@ -191,7 +192,7 @@ pub use retry::{MAX_REFUSED_RETRY, MAX_RETRY, MIN_RETRY, REFUSED_RETRY};
 pub use roster::{MAX_FORMER, Participant, Roster, RosterChange, RosterChanged};
 pub use state::{AddReplicatedState, ReplicatedState, STATE_HASH_EVERY, StateRestored};
 pub use status::{RaftRole, RaftStatus, has_quorum, is_leader};
-pub use ticks::{Tick, Ticks};
+pub use ticks::{Tick, TickDemand, Ticks};
 
 pub use raftian_node::address::Address;
 pub use raftian_node::cluster::Fingerprint;

@@ -333,7 +333,12 @@ pub fn rules(world: &World) -> String {
     let mut rules = names.join(" ");
     rules += &format!(" snapshots:{LAYOUT}");
     if let Some(ticker) = world.get_resource::<Ticker>() {
-        rules += &format!(" tick:{:?}", ticker.interval());
+        let kind = if ticker.is_on_demand() {
+            "tick-on-demand"
+        } else {
+            "tick"
+        };
+        rules += &format!(" {kind}:{:?}", ticker.interval());
     }
     rules
 }

@@ -21,7 +21,7 @@ use crate::reads::{self, Reads};
 use crate::requests::{self, Requests};
 use crate::state::{AddReplicatedState, StateRegistry};
 use crate::status::{self, RaftRole, RaftStatus};
-use crate::ticks::{self, Tick, Ticker, Ticks};
+use crate::ticks::{self, Tick, TickDemand, Ticker, Ticks};
 
 /// Connects an app to a match. Must be added after `DefaultPlugins` or `StatesPlugin`, if the app
 /// has them.
@@ -34,7 +34,7 @@ pub struct RaftPlugin {
     clock: RaftClock,
     client: Option<ClientId>,
     folders: Option<MatchFolders>,
-    ticks: Option<Duration>,
+    ticks: Option<(Duration, bool)>,
 }
 
 impl RaftPlugin {
@@ -83,7 +83,16 @@ impl RaftPlugin {
     /// intervals and a second.
     #[must_use]
     pub fn with_ticks(mut self, interval: Duration) -> Self {
-        self.ticks = Some(interval);
+        self.ticks = Some((interval, false));
+        self
+    }
+
+    /// As [`with_ticks`](Self::with_ticks), but a [`Tick`] is appended only when the game clock
+    /// reaches [`TickDemand`], and at most one per `interval`: for games that know when something
+    /// happens next.
+    #[must_use]
+    pub fn with_ticks_on_demand(mut self, interval: Duration) -> Self {
+        self.ticks = Some((interval, true));
         self
     }
 }
@@ -178,10 +187,11 @@ impl Plugin for RaftPlugin {
                 .chain()
                 .in_set(RaftSystems::Propose),
         );
-        if let Some(interval) = self.ticks {
+        if let Some((interval, on_demand)) = self.ticks {
             app.add_replicated_command::<Tick>()
                 .add_replicated_state::<Ticks>()
-                .insert_resource(Ticker::new(interval));
+                .init_resource::<TickDemand>()
+                .insert_resource(Ticker::new(interval, on_demand));
         }
     }
 

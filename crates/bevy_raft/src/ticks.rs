@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use bevy_ecs::prelude::*;
-use raftian_raft::{Moment, NodeId};
+use raftian_raft::{Moment, NodeId, Stamp, Term};
 use serde::{Deserialize, Serialize};
 
 use crate::command::{CommandRegistry, ReplicatedCommand};
@@ -41,10 +41,20 @@ impl ReplicatedState for Ticks {
     const NAME: &'static str = "bevy_raft.ticks/1";
 }
 
+/// Game clock at which the next tick is needed, in an app with
+/// [`RaftPlugin::with_ticks_on_demand`](crate::RaftPlugin::with_ticks_on_demand); `None` for none.
+/// The app sets it from its replicated state, after that has changed.
+#[derive(Resource, Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct TickDemand(pub Option<Stamp>);
+
 /// Interval of the ticks, and the last one proposed here.
 #[derive(Resource, Debug)]
 pub(crate) struct Ticker {
     interval: Duration,
+    /// Ticks are proposed only when they are needed.
+    on_demand: bool,
+    /// What the game clock was, and when that was seen here.
+    seen: Option<(Clock, Moment)>,
     /// When the last tick was proposed or seen, on the node's clock.
     last: Option<Moment>,
     /// Sequence number of the last tick proposed here.
@@ -53,10 +63,21 @@ pub(crate) struct Ticker {
     stands_in: bool,
 }
 
+/// The game clock: it runs from the stamp of the last entry on, or from the beginning of a
+/// leadership, since it stands without a leader.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Clock {
+    stamp: Stamp,
+    term: Term,
+    leader: Option<NodeId>,
+}
+
 impl Ticker {
-    pub(crate) fn new(interval: Duration) -> Self {
+    pub(crate) fn new(interval: Duration, on_demand: bool) -> Self {
         Ticker {
             interval,
+            on_demand,
+            seen: None,
             last: None,
             pending: None,
             stands_in: false,
@@ -67,9 +88,30 @@ impl Ticker {
         self.interval
     }
 
+    pub(crate) fn is_on_demand(&self) -> bool {
+        self.on_demand
+    }
+
     /// Forgets the last tick: the next node has another clock.
     pub(crate) fn reset(&mut self) {
-        *self = Ticker::new(self.interval);
+        *self = Ticker::new(self.interval, self.on_demand);
+    }
+
+    /// Notes the game clock.
+    fn see(&mut self, clock: Clock, now: Moment) {
+        let is_known = self
+            .seen
+            .is_some_and(|(seen, at)| seen == clock && at <= now);
+        if !is_known {
+            self.seen = Some((clock, now));
+        }
+    }
+
+    /// Returns when the game clock reaches `needed`, as far as this member knows.
+    fn moment_of(&self, needed: Stamp) -> Option<Moment> {
+        let (clock, at) = self.seen?;
+        let left = needed.0.saturating_sub(clock.stamp.0);
+        Some(at.after(Duration::from_millis(left)))
     }
 }
 
@@ -102,6 +144,7 @@ pub(crate) fn propose_ticks(
     status: Res<RaftStatus>,
     log: Res<AppliedLog>,
     ticks: Res<Ticks>,
+    demand: Res<TickDemand>,
     registry: Res<CommandRegistry>,
     mut outbox: ResMut<Outbox>,
     mut ticker: ResMut<Ticker>,
@@ -117,6 +160,17 @@ pub(crate) fn propose_ticks(
     }
     let interval = ticker.interval;
     let now = view.now;
+    let clock = Clock {
+        stamp: view.status.stamp,
+        term: view.status.term,
+        leader: status.leader(),
+    };
+    ticker.see(clock, now);
+    let needed = match (ticker.on_demand, demand.0) {
+        (false, _) => None,
+        (true, Some(needed)) => ticker.moment_of(needed),
+        (true, None) => return,
+    };
     // A restarted node has another clock.
     let last = ticker.last.filter(|last| *last <= now);
     let wait = if status.leads() || ticker.stands_in {
@@ -135,6 +189,11 @@ pub(crate) fn propose_ticks(
         return;
     }
     if last.is_some_and(|last| now.since(last) < wait) {
+        return;
+    }
+    // The leader proposes a tick when it is needed, and another member once the leader has not.
+    let patience = wait.saturating_sub(interval);
+    if needed.is_some_and(|needed| now < needed.after(patience)) {
         return;
     }
     ticker.stands_in = !status.leads();

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use bevy_app::App;
+use bevy_app::{App, PostUpdate};
 use bevy_ecs::prelude::*;
 use bevy_raft::prelude::*;
 use bevy_raft::test_app::TestCluster;
-use bevy_raft::{ReadError, ReadRequest, Ticks};
-use raftian_raft::{Index, NodeId};
+use bevy_raft::{ReadError, ReadRequest, TickDemand, Ticks};
+use raftian_raft::{Index, NodeId, Stamp};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,7 @@ impl ReplicatedCommand for Draw {
 struct Drawn {
     numbers: Vec<u64>,
     ticks: Vec<u64>,
+    stamps: Vec<u64>,
 }
 
 impl ReplicatedState for Drawn {
@@ -35,6 +36,7 @@ struct Answers(Vec<(ReadRequest, Result<Index, ReadError>, usize)>);
 fn draw(entry: Res<CommittedEntry>, mut drawn: ResMut<Drawn>) {
     if let Some(tick) = entry.tick() {
         drawn.ticks.push(tick.number);
+        drawn.stamps.extend(entry.stamp().map(|stamp| stamp.0));
     } else if let Some(mut rng) = entry.rng() {
         drawn.numbers.push(rng.next_u64());
     }
@@ -169,6 +171,67 @@ fn time_stands_still_without_a_quorum() {
     assert_eq!(drawn(cluster.app(leader)).ticks.len(), stopped);
     cluster.network().heal();
     cluster.run_until(|apps| apps.iter().all(|app| drawn(app).ticks.len() > stopped + 3));
+}
+
+/// The app asks for no ticks.
+#[derive(Resource)]
+struct Rests;
+
+/// An app whose next three events are due every two seconds of the game clock.
+fn ticking_on_demand() -> TestCluster {
+    let plugin = |plugin: RaftPlugin| plugin.with_ticks_on_demand(Duration::from_millis(100));
+    TestCluster::with_plugin(
+        3,
+        |_| {},
+        plugin,
+        |app| {
+            set_up(app);
+            app.add_systems(
+                PostUpdate,
+                (|drawn: Res<Drawn>, mut demand: ResMut<TickDemand>, rests: Option<Res<Rests>>| {
+                    let next = drawn.ticks.len() as u64 + 1;
+                    let is_needed = next <= 3 && rests.is_none();
+                    demand.0 = is_needed.then_some(Stamp(2_000 * next));
+                })
+                .before(RaftSystems::Propose),
+            );
+        },
+    )
+}
+
+/// One tick for each event, soon after it is due, also if the leader changes in between.
+#[test]
+fn ticks_on_demand_come_when_they_are_needed() {
+    let mut cluster = ticking_on_demand();
+    let leader = cluster.elect();
+    cluster.run_until(|apps| drawn(&apps[leader as usize - 1]).ticks.len() == 1);
+    cluster.network().isolate(NodeId(leader));
+    let other = leader % 3 + 1;
+    cluster.run_until(|apps| drawn(&apps[other as usize - 1]).ticks.len() == 2);
+    cluster.network().heal();
+    cluster.run_until(|apps| apps.iter().all(|app| drawn(app).ticks.len() == 3));
+    (0..500).for_each(|_| cluster.frame());
+    for app in cluster.apps() {
+        let drawn = drawn(app);
+        assert_eq!(drawn.ticks, [1, 2, 3], "none more than were needed");
+        for (stamp, needed) in drawn.stamps.iter().zip([2_000, 4_000, 6_000]) {
+            assert!((needed..needed + 500).contains(stamp), "{:?}", drawn.stamps);
+        }
+    }
+}
+
+/// Another member stands in for a leader whose app proposes none.
+#[test]
+fn ticks_on_demand_come_without_the_app_of_the_leader() {
+    let mut cluster = ticking_on_demand();
+    let leader = cluster.elect();
+    cluster.app(leader).world_mut().insert_resource(Rests);
+    cluster.run_until(|apps| apps.iter().all(|app| drawn(app).ticks.len() == 3));
+    assert_eq!(cluster.elect(), leader);
+    // The first one waits for the leader; then the member knows that the leader proposes none.
+    let stamps = &drawn(&cluster.apps()[0]).stamps;
+    assert!((2_300..3_000).contains(&stamps[0]), "{stamps:?}");
+    assert!((4_000..4_500).contains(&stamps[1]), "{stamps:?}");
 }
 
 fn also_draws(entry: Res<CommittedEntry>, mut drawn: ResMut<Drawn>) {
