@@ -24,37 +24,19 @@ pub mod tournament;
 mod warlord;
 
 use raftian_realm::crowns::{Crowns, Order};
+pub use raftian_realm::table::{Archetype, Level};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
-use serde::{Deserialize, Serialize};
-
-pub use style::{Archetype, Style};
+pub use style::Style;
 
 use outlook::Outlook;
 
-/// Strength of a bot.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// For beginners: a fixed list, long pauses, random attacks.
-    Recruit,
-    /// Priorities: safety, a mix against the enemy's, oases, the Throne, gain minus loss.
-    Captain,
-    /// A Captain that tries its orders on a copy of the match first.
-    Warlord,
-}
-
-impl Level {
-    /// All three, the weakest first.
-    pub const ALL: [Level; 3] = [Level::Recruit, Level::Captain, Level::Warlord];
-
-    /// Milliseconds between two decisions.
-    pub fn period(self) -> u64 {
-        match self {
-            Level::Recruit => 5_000,
-            Level::Captain => 1_500,
-            Level::Warlord => 1_000,
-        }
+/// Milliseconds between two decisions of a bot.
+pub fn period(level: Level) -> u64 {
+    match level {
+        Level::Recruit => 5_000,
+        Level::Captain => 1_500,
+        Level::Warlord => 1_000,
     }
 }
 
@@ -72,7 +54,7 @@ impl Bot {
     pub fn new(level: Level, archetype: Archetype) -> Self {
         Bot {
             level,
-            style: archetype.style(),
+            style: Style::of(archetype),
         }
     }
 
@@ -94,7 +76,7 @@ impl Bot {
 
     /// Milliseconds of the match at which the decision number `decision` of a seat is due.
     pub fn due(&self, seat: u8, seed: u64, decision: u64) -> u64 {
-        let period = self.level.period();
+        let period = period(self.level);
         let jitter = rng_of(seed, seat, u64::MAX - decision).random_range(0..period / 2);
         decision * period + jitter
     }
@@ -102,6 +84,8 @@ impl Bot {
 
 /// Largest number of orders of one decision.
 pub const MAX_ORDERS: usize = 6;
+
+const _: () = assert!(MAX_ORDERS <= raftian_realm::table::MAX_BOT_ORDERS);
 
 /// Returns the orders of a steward, which keeps the city of an absent player: it trains spears,
 /// calls armies home from danger and repairs the keep.

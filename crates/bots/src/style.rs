@@ -1,50 +1,43 @@
 //! What a bot values.
 
+use raftian_realm::table::Archetype;
 use serde::{Deserialize, Serialize};
 
-/// Six ways to play, which a tournament compares.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Archetype {
-    /// Assaults keeps early.
-    Rush,
-    /// Loots with riders.
-    Raid,
-    /// Grows first.
-    Boom,
-    /// Sits behind walls and spears, and goes for the Throne.
-    Turtle,
-    /// Takes oases, also those of others.
-    Expand,
-    /// A little of all.
-    Balanced,
+/// Numbers of a way to play. Times are seconds of the match, shares are percent.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Style {
+    /// Seconds between two levels of fields.
+    pub field_every: u64,
+    /// Level up to which fields grow.
+    pub most_fields: u8,
+    /// When the barracks should reach level 2 and up.
+    pub barracks: [u64; 4],
+    /// When the first level of the wall is due.
+    pub wall_from: u64,
+    /// Seconds between two levels of the wall.
+    pub wall_every: u64,
+    /// Level up to which the wall grows.
+    pub most_wall: u8,
+    /// Shares of spears, axes, riders and rams in the value of the army; 0 for a kind that is never
+    /// trained.
+    pub mix: [u64; 4],
+    /// Defence that stays at home, compared with the strongest army of a foe.
+    pub safety: u64,
+    /// Strength of an attack compared with the defence, from which it is made.
+    pub ratio: u64,
+    /// Worth of loot compared with what it costs.
+    pub loot: u64,
+    /// Resources that a crown is worth.
+    pub crown: u64,
+    /// Worth of the Throne compared with its crowns.
+    pub throne: u64,
+    /// Number of oases to hold.
+    pub oases: usize,
 }
 
-impl Archetype {
-    /// All six.
-    pub const ALL: [Archetype; 6] = [
-        Archetype::Rush,
-        Archetype::Raid,
-        Archetype::Boom,
-        Archetype::Turtle,
-        Archetype::Expand,
-        Archetype::Balanced,
-    ];
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Archetype::Rush => "rush",
-            Archetype::Raid => "raid",
-            Archetype::Boom => "boom",
-            Archetype::Turtle => "turtle",
-            Archetype::Expand => "expand",
-            Archetype::Balanced => "balanced",
-        }
-    }
-
-    /// Its numbers.
-    pub fn style(self) -> Style {
+impl Style {
+    /// Returns the numbers of an archetype.
+    pub fn of(archetype: Archetype) -> Style {
         let balanced = Style {
             field_every: 28,
             most_fields: 3,
@@ -60,7 +53,7 @@ impl Archetype {
             throne: 100,
             oases: 2,
         };
-        match self {
+        match archetype {
             Archetype::Rush => Style {
                 field_every: 60,
                 most_fields: 2,
@@ -116,36 +109,4 @@ impl Archetype {
             Archetype::Balanced => balanced,
         }
     }
-}
-
-/// Numbers of a way to play. Times are seconds of the match, shares are percent.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Style {
-    /// Seconds between two levels of fields.
-    pub field_every: u64,
-    /// Level up to which fields grow.
-    pub most_fields: u8,
-    /// When the barracks should reach level 2 and up.
-    pub barracks: [u64; 4],
-    /// When the first level of the wall is due.
-    pub wall_from: u64,
-    /// Seconds between two levels of the wall.
-    pub wall_every: u64,
-    /// Level up to which the wall grows.
-    pub most_wall: u8,
-    /// Shares of spears, axes, riders and rams in the value of the army; 0 for a kind that is never
-    /// trained.
-    pub mix: [u64; 4],
-    /// Defence that stays at home, compared with the strongest army of a foe.
-    pub safety: u64,
-    /// Strength of an attack compared with the defence, from which it is made.
-    pub ratio: u64,
-    /// Worth of loot compared with what it costs.
-    pub loot: u64,
-    /// Resources that a crown is worth.
-    pub crown: u64,
-    /// Worth of the Throne compared with its crowns.
-    pub throne: u64,
-    /// Number of oases to hold.
-    pub oases: usize,
 }

@@ -62,6 +62,15 @@ pub enum Level {
 impl Level {
     /// All three, the weakest first.
     pub const ALL: [Level; 3] = [Level::Recruit, Level::Captain, Level::Warlord];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Level::Recruit => "recruit",
+            Level::Captain => "captain",
+            Level::Warlord => "warlord",
+        }
+    }
 }
 
 /// Six ways to play.
@@ -92,6 +101,18 @@ impl Archetype {
         Archetype::Expand,
         Archetype::Balanced,
     ];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Archetype::Rush => "rush",
+            Archetype::Raid => "raid",
+            Archetype::Boom => "boom",
+            Archetype::Turtle => "turtle",
+            Archetype::Expand => "expand",
+            Archetype::Balanced => "balanced",
+        }
+    }
 }
 
 /// What a table agrees on before a match.
