@@ -80,3 +80,16 @@ pub struct AppliedLog {
     /// The leader's commit index when this app first knew a leader: entries up to it are the past.
     pub(crate) past: Option<Index>,
 }
+
+impl AppliedLog {
+    /// Whether everything is applied that was committed before this app took part, as far as it
+    /// knows a leader.
+    pub fn is_current(&self) -> bool {
+        self.past.is_some_and(|past| self.index >= past)
+    }
+
+    /// Whether the last applied entry was committed before this app took part.
+    pub fn is_past(&self) -> bool {
+        self.past.is_none_or(|past| self.index <= past)
+    }
+}

@@ -153,9 +153,8 @@ pub(crate) fn propose_ticks(
         return;
     };
     // The last tick is known once everything that was committed is applied.
-    let is_current = log.past.is_some_and(|past| log.index >= past);
     let is_pending = |sequence| outbox.pending().contains_key(&sequence);
-    if !is_current || ticker.pending.is_some_and(is_pending) {
+    if !log.is_current() || ticker.pending.is_some_and(is_pending) {
         return;
     }
     let interval = ticker.interval;

@@ -7,6 +7,7 @@
 //! * [`Level`]: three strengths. A Recruit follows a list and often attacks at random; a Captain
 //!   follows priorities; a Warlord tries its orders on a copy of the match first.
 //! * [`Style`]: what a bot values: six archetypes, which a tournament compares.
+//! * [`story`]: such a match in words.
 //! * [`tournament`]: many of them, to measure the balance of the rules.
 //! * [`play`]: matches between bots without a log, as fast as the machine allows.
 //!
@@ -19,6 +20,7 @@ mod outlook;
 pub mod play;
 mod recruit;
 mod steward;
+pub mod story;
 mod style;
 pub mod tournament;
 mod warlord;

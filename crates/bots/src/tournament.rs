@@ -4,10 +4,12 @@
 //! the same results on every machine and with any number of threads.
 
 mod gates;
+mod heat_map;
 mod matches;
 mod statistics;
 
-pub use gates::{Gate, gates};
+pub use gates::{Bounds, BoundsError, Gate, gates};
+pub use heat_map::{HeatMapError, heat_map};
 pub use matches::{Group, Match, matches};
 pub use statistics::{Quantiles, Share, nash_mixture, quantiles};
 
@@ -99,8 +101,6 @@ pub struct Results {
     pub orders_per_minute: f64,
     /// Share of matches of two that ended with the fall of a city.
     pub conquests: Share,
-    /// Whether the balance is good enough.
-    pub gates: Vec<Gate>,
 }
 
 /// Plays a tournament on all cores. `progress` is called with the number of matches played.
@@ -116,9 +116,7 @@ pub fn run(settings: Settings, rules: &Rules, progress: impl Fn(u64) + Sync) -> 
         })
         .collect();
     let games: Vec<_> = matches.iter().zip(&outcomes).collect();
-    let mut results = summarize(settings, rules, &games);
-    results.gates = gates(&results);
-    results
+    summarize(settings, rules, &games)
 }
 
 fn outcome_of(one: &Match, rules: &Rules) -> Outcome {
@@ -252,6 +250,5 @@ fn summarize(settings: Settings, rules: &Rules, games: &[(&Match, &Outcome)]) ->
         leader_wins,
         orders_per_minute: orders / minutes,
         conquests,
-        gates: Vec::new(),
     }
 }

@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 
 use bevy::prelude::*;
 use bevy_raft::prelude::*;
-use bevy_raft::{EntryInfo, Outbox};
+use bevy_raft::{AppliedLog, EntryInfo, Outbox};
 use raftian_node::match_request::{MatchReply, MatchRequest};
 use raftian_node::quic::ServiceRequest;
 use raftian_node::{Requests, fresh_seed};
+use raftian_realm::table::{Command as TableOrder, Refusal};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot::Receiver;
 use tokio::sync::oneshot::error::TryRecvError;
@@ -22,6 +23,8 @@ use crate::projection::ReplicatedRealm;
 use crate::realm::{CityId, Order, Outcome as Effect};
 use crate::replication::{LastEffect, OwnState, PlayerOrder};
 use crate::status_document::{self, OwnMember, StatusDocument};
+use crate::table::{LastVerdict, ReplicatedTable, TableCommand};
+use crate::table_document;
 
 /// Longest time for which a response is withheld while an order waits for its commit. After it the
 /// tool asks again.
@@ -51,6 +54,11 @@ pub enum AdminRequest {
         /// The order.
         order: Order,
     },
+    /// Proposes a command of the table.
+    Table {
+        /// The command.
+        command: Box<TableOrder>,
+    },
     /// Makes a request about the match.
     Match {
         /// The request.
@@ -78,6 +86,8 @@ pub enum AdminResponse {
     },
     /// The order is committed and applied.
     Committed(CommittedOrder),
+    /// The command of the table is committed and applied.
+    Performed(PerformedCommand),
     /// Reply to a request about the match.
     Match {
         /// The reply.
@@ -113,6 +123,18 @@ pub struct CommittedOrder {
     pub health: i32,
 }
 
+/// Log position and effect of a command of the table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PerformedCommand {
+    /// Its index.
+    pub index: u64,
+    /// Its term.
+    pub term: u64,
+    /// Why the rules refused it; none if it had its effect, or if this member received it with a
+    /// snapshot and does not know.
+    pub refusal: Option<String>,
+}
+
 /// The member's service for its operator's tools.
 #[derive(Resource)]
 pub struct AdminService {
@@ -131,7 +153,8 @@ pub struct AdminService {
 
 struct TrackedOrder {
     proposal: ProposalId,
-    city: CityId,
+    /// The target of an order of classic mode; none for a command of the table.
+    city: Option<CityId>,
     answer: Option<AdminResponse>,
 }
 
@@ -147,6 +170,22 @@ impl AdminService {
             asked: Vec::new(),
             leave: Arc::default(),
         }
+    }
+
+    /// Withholds the response to an order until its outcome is known.
+    fn track(&mut self, proposal: ProposalId, city: Option<CityId>, request: ServiceRequest) {
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        let order = TrackedOrder {
+            proposal,
+            city,
+            answer: None,
+        };
+        self.orders.insert(ticket, order);
+        while self.orders.len() > TICKETS {
+            self.orders.pop_first();
+        }
+        self.held.push((ticket, Instant::now() + HOLD, request));
     }
 
     /// Returns a flag that is set when a tool asks the member to leave the match.
@@ -174,6 +213,7 @@ fn take_requests(
     status: Res<RaftStatus>,
     outbox: Res<Outbox>,
     own: Res<OwnState>,
+    (log, table): (Res<AppliedLog>, Option<Res<ReplicatedTable>>),
     realm: Option<Res<ReplicatedRealm>>,
 ) {
     while let Some(request) = service.requests.try_next() {
@@ -187,8 +227,11 @@ fn take_requests(
             Ok(AdminRequest::Status) => {
                 let uptime = service.started.elapsed();
                 let realm = realm.as_ref().map(|realm| &realm.0);
+                let table = table
+                    .as_ref()
+                    .map(|table| table_document::of(&table.0, &log));
                 let pending = outbox.pending().len();
-                match status_document::of(&member, &status, own.0, pending, realm, uptime) {
+                match status_document::of(&member, &status, own.0, pending, realm, table, uptime) {
                     Some(document) => reply(request, &AdminResponse::Status(Box::new(document))),
                     None => reply(
                         request,
@@ -210,24 +253,21 @@ fn take_requests(
                     ),
                     Some(Some(reason)) => reply(request, &AdminResponse::Refused { reason }),
                     Some(None) => {
-                        let ticket = service.next_ticket;
-                        service.next_ticket += 1;
                         let proposal = commands.propose(PlayerOrder(order));
                         let Order::Attack { city } = order;
-                        service.orders.insert(
-                            ticket,
-                            TrackedOrder {
-                                proposal,
-                                city,
-                                answer: None,
-                            },
-                        );
-                        while service.orders.len() > TICKETS {
-                            service.orders.pop_first();
-                        }
-                        service.held.push((ticket, Instant::now() + HOLD, request));
+                        service.track(proposal, Some(city), request);
                     }
                 }
+            }
+            Ok(AdminRequest::Table { .. }) if is_witness(&status) => reply(
+                request,
+                &AdminResponse::Refused {
+                    reason: WITNESS.to_owned(),
+                },
+            ),
+            Ok(AdminRequest::Table { command }) => {
+                let proposal = commands.propose(TableCommand(*command));
+                service.track(proposal, None, request);
             }
             Ok(AdminRequest::Match { request: about }) => {
                 let reply = member.control.request(*about);
@@ -282,6 +322,7 @@ fn note_outcome(
     outcome: On<ProposalOutcome>,
     service: Option<ResMut<AdminService>>,
     last: Option<Res<LastEffect>>,
+    verdict: Option<Res<LastVerdict>>,
     realm: Option<Res<ReplicatedRealm>>,
 ) {
     let Some(mut service) = service else { return };
@@ -298,13 +339,30 @@ fn note_outcome(
         },
         // Both mean to the tool that the order may have been committed or not.
         Outcome::Unknown { .. } => AdminResponse::UnknownTicket,
-        Outcome::Committed(info) => AdminResponse::Committed(committed(
-            *info,
-            order.city,
-            last.and_then(|last| last.0),
-            realm.as_deref(),
-        )),
+        Outcome::Committed(info) => match order.city {
+            Some(city) => AdminResponse::Committed(committed(
+                *info,
+                city,
+                last.and_then(|last| last.0),
+                realm.as_deref(),
+            )),
+            None => AdminResponse::Performed(performed(*info, verdict.and_then(|last| last.0))),
+        },
     });
+}
+
+/// Describes a command of the table, as [`committed`] does for an order.
+fn performed(
+    info: EntryInfo,
+    last: Option<(raftian_raft::Index, Result<(), Refusal>)>,
+) -> PerformedCommand {
+    let verdict = last.filter(|(index, _)| *index == info.index);
+    let refusal = verdict.and_then(|(_, verdict)| verdict.err());
+    PerformedCommand {
+        index: info.index.0,
+        term: info.term.0,
+        refusal: refusal.map(|refusal| refusal.to_string()),
+    }
 }
 
 /// Describes a committed order. The outcome is triggered right after its order was applied, so the

@@ -25,9 +25,14 @@ pub const MAX_SLEEP: Duration = Duration::from_millis(100);
 pub fn app(seat: Seat) -> App {
     let mut app = App::new();
     app.add_plugins((TaskPoolPlugin::default(), FrameCountPlugin, StatesPlugin))
-        .add_plugins((RaftPlugin::attached(seat.node), replication::plugin))
+        .add_plugins((
+            replication::with_ticks(RaftPlugin::attached(seat.node)),
+            replication::plugin,
+        ))
         .insert_resource(seat.log)
-        .insert_resource(seat.realm);
+        .insert_resource(seat.realm)
+        .insert_resource(seat.table)
+        .insert_resource(seat.ticks);
     app
 }
 

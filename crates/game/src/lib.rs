@@ -1,7 +1,7 @@
 //! Raftian: a strategy game without a host, in which every player's machine is a Raft node.
 //!
-//! [`realm`] contains the replicated rules, without Bevy. [`replication`] applies committed orders
-//! to it and to the entities of [`projection`], in one place. `view` draws those, `play` proposes
+//! [`realm`] contains the rules of classic mode, without Bevy. [`replication`] applies committed orders
+//! to it and to the entities of [`projection`], in one place, and [`table`] does so for Crowns. `view` draws those, `play` proposes
 //! orders for clicks, `overlay` shows consensus at work; none of them writes replicated state.
 //! [`headless`] runs a member without a window, [`embedded`] a whole match in one process, and
 //! [`cli`] is the command line.
@@ -28,6 +28,8 @@ mod remote;
 pub mod replication;
 pub mod seat;
 pub mod status_document;
+pub mod table;
+pub mod table_document;
 pub mod terminal;
 #[cfg(feature = "client")]
 pub mod view;

@@ -1,5 +1,7 @@
 //! Replicates the realm: committed orders change its state, and nothing else does.
 
+use std::time::Duration;
+
 use bevy::prelude::*;
 use bevy_raft::prelude::*;
 use bevy_raft::{AppliedLog, EntryInfo};
@@ -10,13 +12,23 @@ use sha2::{Digest, Sha256};
 use crate::cluster_view::AppliedState;
 use crate::projection::{self, City, Health, ProjectionSystems, ReplicatedRealm};
 use crate::realm::{Order, Outcome as Effect, Realm};
+use crate::table::{self, ReplicatedTable};
 
 /// Number of cities in a classic match: the four of the original and one more, so that five players
 /// have one each.
 pub const CITIES: u8 = 5;
 
-/// Names of everything that is replicated: programs with other ones cannot play the same match.
-pub const RULES: &str = "raftian.order/1 raftian.realm/1 snapshots:2";
+/// Names of everything that is replicated, and the hash of the numbers of Crowns: programs with other
+/// ones cannot play the same match.
+pub const RULES: &str = "bevy_raft.tick/1 bevy_raft.ticks/1 raftian.command/1 raftian.order/1 raftian.realm/1 raftian.table/1 snapshots:2 tick-on-demand:250ms crowns:0";
+
+/// Shortest time between two ticks of a match of Crowns.
+const TICKS: Duration = Duration::from_millis(250);
+
+/// Returns the plugin with the ticks that a match of Crowns needs.
+pub fn with_ticks(plugin: RaftPlugin) -> RaftPlugin {
+    plugin.with_ticks_on_demand(TICKS)
+}
 
 /// An order as a replicated command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -57,6 +69,7 @@ impl OwnState {
         OwnState(applied_state(
             &AppliedLog::default(),
             &Realm::new_classic(CITIES),
+            &ReplicatedTable::default(),
         ))
     }
 }
@@ -64,7 +77,7 @@ impl OwnState {
 /// Applies committed orders to the realm and to the entities that show it. Must be added after
 /// [`RaftPlugin`].
 pub fn plugin(app: &mut App) {
-    app.add_plugins(projection::plugin)
+    app.add_plugins((projection::plugin, table::plugin))
         .add_replicated_command::<PlayerOrder>()
         .add_replicated_state::<ReplicatedRealm>()
         .init_resource::<LastEffect>()
@@ -102,16 +115,22 @@ fn state_may_have_changed(
     log.is_some_and(|log| log.is_changed()) && realm.is_some()
 }
 
-fn hash_state(log: Res<AppliedLog>, realm: Res<ReplicatedRealm>, mut own: ResMut<OwnState>) {
-    own.0 = applied_state(&log, &realm.0);
+fn hash_state(
+    log: Res<AppliedLog>,
+    realm: Res<ReplicatedRealm>,
+    table: Res<ReplicatedTable>,
+    mut own: ResMut<OwnState>,
+) {
+    own.0 = applied_state(&log, &realm.0, &table);
 }
 
 /// Returns one machine's state at the last applied index: everything that applying the log changes.
-/// The hash is the first eight bytes of a SHA-256 over the hashes of realm and roster and every
+/// The hash is the first eight bytes of a SHA-256 over the hashes of realm, table and roster and every
 /// session (client, floor, count and sequences above it), all as big-endian 64-bit numbers.
-pub fn applied_state(log: &AppliedLog, realm: &Realm) -> AppliedState {
+pub fn applied_state(log: &AppliedLog, realm: &Realm, table: &ReplicatedTable) -> AppliedState {
     let mut hasher = Sha256::new();
     hasher.update(realm.state_hash().to_be_bytes());
+    hasher.update(table.hash().to_be_bytes());
     hasher.update(log.roster.hash().to_be_bytes());
     for (client, floor, ahead) in log.sessions.iter() {
         let ahead: Vec<u64> = ahead.collect();
@@ -178,7 +197,7 @@ mod tests {
         let realm = app.world().resource::<ReplicatedRealm>();
         assert_eq!(
             app.world().resource::<OwnState>().0,
-            applied_state(log, &realm.0)
+            applied_state(log, &realm.0, &ReplicatedTable::default())
         );
     }
 
@@ -270,11 +289,11 @@ mod tests {
     fn hash_covers_the_realm_and_the_sessions() {
         let mut realm = Realm::new_classic(CITIES);
         let mut log = AppliedLog::default();
-        let before = applied_state(&log, &realm).hash;
+        let before = applied_state(&log, &realm, &ReplicatedTable::default()).hash;
         realm.apply(&Order::Attack { city: CityId(1) });
-        let hit = applied_state(&log, &realm).hash;
+        let hit = applied_state(&log, &realm, &ReplicatedTable::default()).hash;
         log.sessions.admit(raftian_raft::ClientId(1), 1);
-        let remembered = applied_state(&log, &realm).hash;
+        let remembered = applied_state(&log, &realm, &ReplicatedTable::default()).hash;
         assert!(before != hit && hit != remembered);
     }
 }

@@ -1,13 +1,14 @@
 //! A member's node with its applied state, as moved between programs.
 
 use bevy::prelude::*;
-use bevy_raft::{AppliedLog, RaftNode};
+use bevy_raft::{AppliedLog, RaftNode, Ticks};
 use raftian_node::NodeHandle;
 
 use crate::projection::ReplicatedRealm;
+use crate::table::ReplicatedTable;
 
-/// A member's node with the state its log was applied to. The three belong together: the node
-/// delivers the entries after `log`, and `realm` is the result of applying `log`.
+/// A member's node with the state its log was applied to. They belong together: the node delivers
+/// the entries after `log`, and the rest is the result of applying `log`.
 pub struct Seat {
     /// The node.
     pub node: RaftNode,
@@ -15,6 +16,10 @@ pub struct Seat {
     pub log: AppliedLog,
     /// The state it was applied to.
     pub realm: ReplicatedRealm,
+    /// The table it was applied to.
+    pub table: ReplicatedTable,
+    /// The ticks in it.
+    pub ticks: Ticks,
 }
 
 impl Seat {
@@ -25,6 +30,8 @@ impl Seat {
             node: RaftNode::new(node),
             log: AppliedLog::default(),
             realm: ReplicatedRealm::default(),
+            table: ReplicatedTable::default(),
+            ticks: Ticks::default(),
         }
     }
 
@@ -35,10 +42,14 @@ impl Seat {
         // The plugin's systems require the resource even without a seat.
         world.insert_resource(AppliedLog::default());
         let realm = world.get_resource::<ReplicatedRealm>().cloned();
+        let table = world.get_resource::<ReplicatedTable>().cloned();
+        let ticks = world.get_resource::<Ticks>().copied();
         Some(Seat {
             node,
             log,
             realm: realm.unwrap_or_default(),
+            table: table.unwrap_or_default(),
+            ticks: ticks.unwrap_or_default(),
         })
     }
 
@@ -47,5 +58,7 @@ impl Seat {
         world.insert_resource(self.node);
         world.insert_resource(self.log);
         world.insert_resource(self.realm);
+        world.insert_resource(self.table);
+        world.insert_resource(self.ticks);
     }
 }

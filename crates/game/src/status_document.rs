@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cluster_view::AppliedState;
 use crate::realm::Realm;
+use crate::table_document::TableDocument;
 use crate::terminal::lost_lines;
 
 /// Name and version of the JSON schema.
@@ -111,8 +112,11 @@ pub struct StatusDocument {
     pub lost_log_lines: u64,
     /// Time since its start, in seconds.
     pub uptime: f64,
-    /// The cities and their health.
+    /// The cities of classic mode and their health.
     pub cities: Vec<CityDocument>,
+    /// The table of Crowns.
+    #[serde(default)]
+    pub table: Option<TableDocument>,
 }
 
 /// Another member, as seen by this one.
@@ -246,6 +250,7 @@ pub fn of(
     state: AppliedState,
     pending: usize,
     realm: Option<&Realm>,
+    table: Option<TableDocument>,
     uptime: Duration,
 ) -> Option<StatusDocument> {
     let node = &status.view.as_ref()?.status;
@@ -314,6 +319,7 @@ pub fn of(
         lost_log_lines: lost_lines(),
         uptime: uptime.as_secs_f64(),
         cities: cities.unwrap_or_default(),
+        table,
     })
 }
 
@@ -450,6 +456,16 @@ impl StatusDocument {
                     peer.name, peer.id, peer.address
                 ),
             );
+        }
+        let table = self
+            .table
+            .as_ref()
+            .filter(|table| table.is_used() && !is_witness);
+        if let Some(table) = table {
+            for (label, value) in table.lines() {
+                line(label, value);
+            }
+            return text;
         }
         for city in self.cities.iter().filter(|_| !is_witness) {
             let fallen = if city.dead { ", fallen" } else { "" };

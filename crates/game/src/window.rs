@@ -140,7 +140,7 @@ fn base(title: &str, node: NodeHandle, options: &WindowOptions) -> App {
         // A failure to draw something must not end a match.
         .set_error_handler(bevy::ecs::error::warn)
         .add_plugins((
-            RaftPlugin::new(node),
+            replication::with_ticks(RaftPlugin::new(node)),
             replication::plugin,
             view::plugin,
             overlay::plugin,

@@ -10,7 +10,7 @@
 mod check;
 mod commands;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -282,8 +282,6 @@ pub struct Table {
     setup: Setup,
     chairs: Vec<Chair>,
     playing: Option<Playing>,
-    /// Players who are members of the match at present.
-    present: BTreeSet<PlayerId>,
     /// Matches begun.
     rounds: u32,
     /// Matches won by players, for the next ones at the same table.
@@ -297,14 +295,13 @@ impl Default for Table {
             chairs: vec![Chair::OPEN; usize::from(setup.seats)],
             setup,
             playing: None,
-            present: BTreeSet::new(),
             rounds: 0,
             wins: BTreeMap::new(),
         }
     }
 }
 
-/// Largest number of players who are remembered as present, or as winners.
+/// Largest number of players who are remembered as winners.
 const MAX_PLAYERS: usize = 256;
 
 impl Table {
@@ -404,11 +401,6 @@ impl Table {
 
     /// Notes that a player has joined, or has left.
     pub fn set_present(&mut self, player: PlayerId, is_present: bool) {
-        if !is_present {
-            self.present.remove(&player);
-        } else if self.present.len() < MAX_PLAYERS {
-            self.present.insert(player);
-        }
         let is_playing = self.is_playing();
         for chair in &mut self.chairs {
             if let Occupant::Player(seated) = &mut chair.occupant

@@ -1,12 +1,56 @@
 //! Gates: what good balance means, in numbers.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Results, Share};
 use crate::Level;
 
 /// Share from which an archetype is part of the mixture.
 const SUPPORT: f64 = 0.01;
+
+/// The file of this build.
+const FILE: &str = include_str!("../../../../assets/rules/gates.toml");
+
+/// Smallest and largest values of the measures; see `assets/rules/gates.toml`.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bounds {
+    mean: [f64; 2],
+    pair: [f64; 2],
+    nash: [f64; 2],
+    ablation: [f64; 2],
+    first_seat: [f64; 2],
+    seats: [f64; 2],
+    length_p5: [f64; 2],
+    length_p95: [f64; 2],
+    leader: [f64; 2],
+    orders: [f64; 2],
+    warlord: [f64; 2],
+    captain: [f64; 2],
+}
+
+/// The text is not one of bounds.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the bounds cannot be read: {0}")]
+pub struct BoundsError(String);
+
+impl Bounds {
+    /// Returns the bounds of this build.
+    ///
+    /// # Panics
+    /// Never: a test reads them.
+    pub fn of_this_build() -> Self {
+        Bounds::parse(FILE).expect("the bounds of this build are valid")
+    }
+
+    /// Reads bounds.
+    ///
+    /// # Errors
+    /// [`BoundsError`].
+    pub fn parse(text: &str) -> Result<Self, BoundsError> {
+        toml::from_str(text).map_err(|error| BoundsError(error.to_string()))
+    }
+}
 
 /// A bound that a result must keep.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -24,7 +68,7 @@ pub struct Gate {
 }
 
 impl Gate {
-    fn new(name: impl Into<String>, value: f64, least: f64, most: f64) -> Self {
+    fn new(name: impl Into<String>, value: f64, [least, most]: [f64; 2]) -> Self {
         Gate {
             name: name.into(),
             value,
@@ -35,74 +79,107 @@ impl Gate {
     }
 }
 
-/// Returns the gates of these results.
-pub fn gates(results: &Results) -> Vec<Gate> {
+/// Returns the gates of these results. What was not played has none.
+pub fn gates(results: &Results, bounds: &Bounds) -> Vec<Gate> {
     let mut gates = Vec::new();
-    for (name, mean) in results.archetypes.iter().zip(&results.means) {
-        gates.push(Gate::new(format!("mean of {name}"), *mean, 0.35, 0.65));
+    if results.settings.games > 0 {
+        for (name, mean) in results.archetypes.iter().zip(&results.means) {
+            gates.push(Gate::new(format!("mean of {name}"), *mean, bounds.mean));
+        }
+        let rates = results.pairs.iter().flatten().flatten().map(Share::rate);
+        gates.push(Gate::new(
+            "most one-sided pair",
+            rates.fold(0.5, f64::max),
+            bounds.pair,
+        ));
+        let support = results.nash.iter().filter(|share| **share >= SUPPORT);
+        let support = support.count() as f64;
+        gates.push(Gate::new(
+            "archetypes in the Nash mixture",
+            support,
+            bounds.nash,
+        ));
+        let first = results.first_seat.rate();
+        gates.push(Gate::new("first of two seats", first, bounds.first_seat));
     }
-    let rates = results.pairs.iter().flatten().flatten().map(Share::rate);
-    let best = rates.fold(0.5, f64::max);
-    gates.push(Gate::new("most one-sided pair", best, 0.5, 0.85));
-    let support = results.nash.iter().filter(|share| **share >= SUPPORT);
-    gates.push(Gate::new(
-        "archetypes in the Nash mixture",
-        support.count() as f64,
-        4.0,
-        6.0,
-    ));
     for (unit, share) in &results.ablations {
         let name = format!("without {unit:?}").to_lowercase();
-        gates.push(Gate::new(name, share.rate(), 0.0, 0.45));
+        gates.push(Gate::new(name, share.rate(), bounds.ablation));
     }
-    let first = results.first_seat.rate();
-    gates.push(Gate::new("first of two seats", first, 0.47, 0.53));
     for (count, seats) in &results.seats {
-        let fair = 1.0 / *count as f64;
-        let sigmas = seats.iter().map(|share| {
-            let deviation = (fair * (1.0 - fair) / share.games.max(1) as f64).sqrt();
-            (share.rate() - fair).abs() / deviation
-        });
-        let most = sigmas.fold(0.0, f64::max);
-        gates.push(Gate::new(
-            format!("seats of {count}, in sigma from fair"),
-            most,
-            0.0,
-            3.0,
-        ));
+        let name = format!("seats of {count}, in deviations from fair");
+        gates.push(Gate::new(name, deviations(seats), bounds.seats));
     }
-    let minutes = |seconds: u64| seconds as f64 / 60.0;
     for (count, length) in &results.lengths {
-        let p5 = minutes(length.p5);
+        for (name, seconds, bounds) in [
+            ("p5", length.p5, bounds.length_p5),
+            ("p95", length.p95, bounds.length_p95),
+        ] {
+            let name = format!("minutes with {count} seats, {name}");
+            gates.push(Gate::new(name, seconds as f64 / 60.0, bounds));
+        }
+    }
+    if !results.lengths.is_empty() {
+        let leader = results.leader_wins.rate();
+        gates.push(Gate::new("leader at half-time wins", leader, bounds.leader));
+        let orders = results.orders_per_minute;
         gates.push(Gate::new(
-            format!("length with {count} seats, p5 in minutes"),
-            p5,
-            9.0,
-            20.0,
-        ));
-        let p95 = minutes(length.p95);
-        gates.push(Gate::new(
-            format!("length with {count} seats, p95 in minutes"),
-            p95,
-            9.0,
-            20.0,
+            "orders of a player per minute",
+            orders,
+            bounds.orders,
         ));
     }
-    let leader = results.leader_wins.rate();
-    gates.push(Gate::new("leader at half-time wins", leader, 0.60, 0.75));
-    let orders = results.orders_per_minute;
-    gates.push(Gate::new(
-        "orders of a player per minute",
-        orders,
-        8.0,
-        30.0,
-    ));
     for (level, share) in &results.levels {
-        let (name, least, most) = match level {
-            Level::Warlord => ("Warlord against Captain", 0.75, 0.90),
-            Level::Captain | Level::Recruit => ("Captain against Recruit", 0.85, 1.0),
+        let (name, bounds) = match level {
+            Level::Warlord => ("Warlord against Captain", bounds.warlord),
+            Level::Captain | Level::Recruit => ("Captain against Recruit", bounds.captain),
         };
-        gates.push(Gate::new(name, share.rate(), least, most));
+        gates.push(Gate::new(name, share.rate(), bounds));
     }
     gates
+}
+
+/// Largest distance of the shares of wins from fair ones, in standard deviations.
+fn deviations(seats: &[Share]) -> f64 {
+    let fair = 1.0 / seats.len() as f64;
+    let distances = seats.iter().map(|share| {
+        let deviation = (fair * (1.0 - fair) / share.games.max(1) as f64).sqrt();
+        (share.rate() - fair).abs() / deviation
+    });
+    distances.fold(0.0, f64::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_of_this_build_are_read_and_wrong_ones_refused() {
+        let bounds = Bounds::of_this_build();
+        assert_eq!(bounds.leader, [0.60, 0.75]);
+        let wrong = FILE.replace("leader", "leaders");
+        let error = Bounds::parse(&wrong).unwrap_err().to_string();
+        assert!(error.contains("leaders"), "{error}");
+    }
+
+    #[test]
+    fn gate_holds_within_its_bounds_only() {
+        let gate = |value| Gate::new("a", value, [0.35, 0.65]).holds;
+        assert_eq!(
+            [0.349, 0.35, 0.65, 0.651, f64::NAN].map(gate),
+            [false, true, true, false, false]
+        );
+    }
+
+    #[test]
+    fn deviations_are_those_of_the_worst_seat() {
+        let seat = |wins| {
+            let mut share = Share::default();
+            (0..300).for_each(|game| share.add_of(Some(game < wins), 1.0 / 3.0));
+            share
+        };
+        // The deviation of 300 matches of three is 8.16 wins.
+        let most = deviations(&[seat(100), seat(84), seat(116)]);
+        assert!((most - 16.0 / 8.165).abs() < 0.01, "{most}");
+    }
 }

@@ -93,6 +93,8 @@ enum Command {
     Members(members::MembersArgs),
     /// Propose an order through a running member and wait for its commit.
     Order(order::OrderArgs),
+    /// Take a seat at the table of Crowns, agree on a match, and begin it.
+    Table(order::TableArgs),
     /// Open a window as the member that was started last, or that --data or --config names.
     #[cfg(feature = "client")]
     Play(play::PlayArgs),
@@ -138,6 +140,7 @@ pub fn run() -> Exit {
         Some(Command::Status(args)) => status::run(&args),
         Some(Command::Members(args)) => members::run(&args),
         Some(Command::Order(args)) => order::run(&args),
+        Some(Command::Table(args)) => order::run_table(&args),
         #[cfg(feature = "client")]
         Some(Command::Play(args)) => play::run_member(&args, &cli.log_level),
         #[cfg(feature = "client")]

@@ -1,10 +1,13 @@
-//! `raftian order`.
+//! `raftian order` and `raftian table`.
+
+mod crowns;
 
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 use raftian_node::cluster::NodeConfig;
+use raftian_realm::table::Command;
 use serde::Serialize;
 
 use super::output::{failed, print, print_json, seconds};
@@ -12,7 +15,7 @@ use super::profile::RunningArgs;
 use super::signals::watch_signals;
 use super::status::{Unanswered, ask, unexpected};
 use super::{Exit, Failure};
-use crate::admin::{AdminRequest, AdminResponse, CommittedOrder};
+use crate::admin::{AdminRequest, AdminResponse, CommittedOrder, PerformedCommand};
 use crate::realm::{CityId, Order};
 
 /// Name and version of the JSON schema.
@@ -49,11 +52,27 @@ pub(super) struct OrderArgs {
 
 #[derive(Subcommand, Debug)]
 enum OrderCommand {
-    /// Attack a city.
+    /// Attack a city of classic mode.
     Attack {
         /// The city's number.
         city: u8,
     },
+    #[command(flatten)]
+    Crowns(crowns::CrownsOrder),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct TableArgs {
+    #[command(flatten)]
+    member: RunningArgs,
+    #[command(subcommand)]
+    order: crowns::TableOrder,
+    /// Print one JSON document instead of text.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Longest wait for the commit, in seconds.
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 5.0, value_parser = seconds)]
+    timeout: f64,
 }
 
 /// Output of `raftian order --json`.
@@ -66,18 +85,62 @@ struct OrderDocument {
     committed: CommittedOrder,
 }
 
+/// Output of `raftian order --json` and `raftian table --json` for what is not of classic mode.
+#[derive(Serialize)]
+struct CommandDocument {
+    schema: &'static str,
+    ok: bool,
+    index: u64,
+    term: u64,
+}
+
 pub(super) fn run(args: &OrderArgs) -> Result<Exit, Failure> {
-    let OrderCommand::Attack { city } = args.order;
-    let committed = propose_until_interrupted(args, CityId(city));
-    let committed = committed.map_err(|failure| failed(args.json, SCHEMA, failure))?;
-    if args.json {
-        print_json(&OrderDocument {
-            schema: SCHEMA,
-            ok: true,
-            city,
-            committed,
-        })?;
-    } else {
+    let proposer = Proposer {
+        member: &args.member,
+        timeout: args.timeout,
+        json: args.json,
+    };
+    match &args.order {
+        OrderCommand::Attack { city } => proposer.attack(*city),
+        OrderCommand::Crowns(order) => proposer.perform(Command::Order(order.order())),
+    }
+}
+
+/// Runs `raftian table`.
+pub(super) fn run_table(args: &TableArgs) -> Result<Exit, Failure> {
+    let proposer = Proposer {
+        member: &args.member,
+        timeout: args.timeout,
+        json: args.json,
+    };
+    proposer.perform(args.order.command())
+}
+
+/// Proposes through a running member and prints the outcome.
+struct Proposer<'a> {
+    member: &'a RunningArgs,
+    timeout: f64,
+    json: bool,
+}
+
+impl Proposer<'_> {
+    fn attack(&self, city: u8) -> Result<Exit, Failure> {
+        let request = AdminRequest::Order {
+            order: Order::Attack { city: CityId(city) },
+        };
+        let committed = match self.propose(request)? {
+            AdminResponse::Committed(committed) => committed,
+            other => return Err(self.failed(unexpected(&other))),
+        };
+        if self.json {
+            print_json(&OrderDocument {
+                schema: SCHEMA,
+                ok: true,
+                city,
+                committed,
+            })?;
+            return Ok(Exit::Success);
+        }
         let CommittedOrder {
             index,
             term,
@@ -87,26 +150,70 @@ pub(super) fn run(args: &OrderArgs) -> Result<Exit, Failure> {
         let text = format!(
             "committed at index {index} in term {term}: P{city} {effect}, {health} hp left"
         );
-        print(&text).map_err(|failure| {
-            Failure::new(
-                failure.exit,
-                format!(
-                    "the order was committed at index {index}, but {}",
-                    failure.message
-                ),
-            )
-        })?;
+        report(index, &text)
     }
+
+    fn perform(&self, command: Command) -> Result<Exit, Failure> {
+        let request = AdminRequest::Table {
+            command: Box::new(command),
+        };
+        let performed = match self.propose(request)? {
+            AdminResponse::Performed(performed) => performed,
+            other => return Err(self.failed(unexpected(&other))),
+        };
+        let PerformedCommand {
+            index,
+            term,
+            refusal,
+        } = performed;
+        if let Some(refusal) = refusal {
+            let text = format!("committed at index {index}, and refused by the rules: {refusal}");
+            return Err(self.failed(Failure::new(Exit::Usage, text)));
+        }
+        if self.json {
+            print_json(&CommandDocument {
+                schema: SCHEMA,
+                ok: true,
+                index,
+                term,
+            })?;
+            return Ok(Exit::Success);
+        }
+        report(index, &format!("committed at index {index} in term {term}"))
+    }
+
+    fn failed(&self, failure: Failure) -> Failure {
+        failed(self.json, SCHEMA, failure)
+    }
+
+    fn propose(&self, request: AdminRequest) -> Result<AdminResponse, Failure> {
+        let answered = propose_until_interrupted(self.member, self.timeout, request);
+        answered.map_err(|failure| self.failed(failure))
+    }
+}
+
+/// Prints the outcome of an order that is committed, whether or not the text arrives.
+fn report(index: u64, text: &str) -> Result<Exit, Failure> {
+    print(text).map_err(|failure| {
+        let message = format!(
+            "the order was committed at index {index}, but {}",
+            failure.message
+        );
+        Failure::new(failure.exit, message)
+    })?;
     Ok(Exit::Success)
 }
 
 /// Proposes on a separate thread, so that an interrupt ends the wait.
-fn propose_until_interrupted(args: &OrderArgs, city: CityId) -> Result<CommittedOrder, Failure> {
-    let config = args.member.config()?;
+fn propose_until_interrupted(
+    member: &RunningArgs,
+    timeout: f64,
+    request: AdminRequest,
+) -> Result<AdminResponse, Failure> {
+    let config = member.config()?;
     let stop_request = watch_signals()?;
-    let timeout = args.timeout;
     let (report, result) = std::sync::mpsc::sync_channel(1);
-    std::thread::spawn(move || report.send(propose(&config, timeout, city)));
+    std::thread::spawn(move || report.send(propose(&config, timeout, request)));
     loop {
         match result.recv_timeout(INTERRUPT_POLL) {
             Ok(result) => return result,
@@ -124,11 +231,12 @@ fn propose_until_interrupted(args: &OrderArgs, city: CityId) -> Result<Committed
     }
 }
 
-fn propose(config: &NodeConfig, timeout: f64, city: CityId) -> Result<CommittedOrder, Failure> {
+fn propose(
+    config: &NodeConfig,
+    timeout: f64,
+    mut question: AdminRequest,
+) -> Result<AdminResponse, Failure> {
     let deadline = Instant::now() + Duration::from_secs_f64(timeout);
-    let mut question = AdminRequest::Order {
-        order: Order::Attack { city },
-    };
     let mut proposed = false;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -145,7 +253,9 @@ fn propose(config: &NodeConfig, timeout: f64, city: CityId) -> Result<CommittedO
             // At least 200 ms, so that a request near the deadline has time for its response.
             left.clamp(Duration::from_millis(200), REQUEST_TIMEOUT),
         ) {
-            Ok(AdminResponse::Committed(committed)) => return Ok(committed),
+            Ok(done @ (AdminResponse::Committed(_) | AdminResponse::Performed(_))) => {
+                return Ok(done);
+            }
             Ok(AdminResponse::Waiting { ticket }) => {
                 proposed = true;
                 question = AdminRequest::Outcome { ticket };

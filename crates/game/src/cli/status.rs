@@ -124,6 +124,7 @@ pub(super) fn unexpected(answer: &AdminResponse) -> Failure {
         | AdminResponse::Leaving
         | AdminResponse::Status(_)
         | AdminResponse::Waiting { .. }
+        | AdminResponse::Performed(_)
         | AdminResponse::Committed(_) => Failure::new(
             Exit::Version,
             "the member's response does not match the request; does it run this version?",

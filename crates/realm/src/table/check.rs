@@ -46,7 +46,7 @@ impl Table {
         {
             return Err(ImpossibleTable::Handicap);
         }
-        if self.present.len() > MAX_PLAYERS || self.wins.len() > MAX_PLAYERS {
+        if self.wins.len() > MAX_PLAYERS {
             return Err(ImpossibleTable::Players);
         }
         let mut players: Vec<_> = self.chairs.iter().collect::<Vec<_>>();

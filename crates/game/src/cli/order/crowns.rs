@@ -1,0 +1,392 @@
+//! Orders of Crowns and commands of the table, as words of the command line.
+
+use clap::{Args, Subcommand, ValueEnum};
+use raftian_realm::crowns::{
+    Army, Attack, Building, Order, PactOrder, Phrase, Place, Resource, Text, Tile, UnitKind, Words,
+};
+use raftian_realm::table::{Archetype, Command, Level, Setup};
+
+/// An order of the own seat.
+#[derive(Subcommand, Debug)]
+pub(in crate::cli) enum CrownsOrder {
+    /// Raise a building by one level, now or after the one under construction.
+    Build {
+        /// What to build.
+        building: BuildingName,
+    },
+    /// Give up the waiting building, or the one under construction; its cost is returned.
+    CancelBuild,
+    /// Train units.
+    Train {
+        /// The unit.
+        unit: UnitName,
+        /// How many.
+        count: u32,
+    },
+    /// Send an army to a city, an oasis or the Throne.
+    March {
+        /// `city:N`, `oasis:N` or `throne`.
+        #[arg(value_parser = place)]
+        to: Place,
+        #[command(flatten)]
+        army: ArmyArgs,
+        /// Attack a city for loot, instead of assaulting its keep.
+        #[arg(long)]
+        raid: bool,
+    },
+    /// Turn a march round that has not arrived.
+    TurnBack {
+        /// Number of the march; see `raftian status --json`.
+        march: u64,
+    },
+    /// Call a garrison home.
+    CallHome {
+        /// `oasis:N` or `throne`.
+        #[arg(value_parser = place)]
+        place: Place,
+    },
+    /// Swap an amount of one resource for another.
+    Swap {
+        /// Resource to give.
+        give: ResourceName,
+        /// Amount to give.
+        amount: u64,
+        /// Resource to receive.
+        receive: ResourceName,
+    },
+    /// Repair the keep, as long as there is wood.
+    Repair {
+        /// End the repair instead.
+        #[arg(long)]
+        stop: bool,
+    },
+    /// Offer, accept or end a pact with another seat.
+    Pact {
+        /// The other seat.
+        #[arg(value_parser = seat)]
+        seat: u8,
+        /// What to do.
+        change: PactName,
+    },
+    /// Send goods to another seat.
+    Give {
+        /// That seat.
+        #[arg(value_parser = seat)]
+        seat: u8,
+        /// Wood.
+        #[arg(long, default_value_t = 0)]
+        wood: u64,
+        /// Iron.
+        #[arg(long, default_value_t = 0)]
+        iron: u64,
+        /// Grain.
+        #[arg(long, default_value_t = 0)]
+        grain: u64,
+    },
+    /// Say something to all players.
+    Say {
+        /// Your words, up to 120 characters.
+        #[arg(value_parser = text)]
+        text: Text,
+    },
+    /// Say a phrase that every player reads in their own language.
+    Phrase {
+        /// The phrase.
+        phrase: PhraseName,
+    },
+    /// Point at a tile, counted from the Throne at 0 0.
+    #[command(allow_negative_numbers = true)]
+    Ping {
+        /// Tiles to the east.
+        x: i8,
+        /// Tiles to the south.
+        y: i8,
+    },
+    /// Give up: the city falls.
+    Concede,
+}
+
+/// Units of a march.
+#[derive(Args, Debug)]
+pub(in crate::cli) struct ArmyArgs {
+    /// Number of spears.
+    #[arg(long, default_value_t = 0)]
+    spears: u32,
+    /// Number of axes.
+    #[arg(long, default_value_t = 0)]
+    axes: u32,
+    /// Number of riders.
+    #[arg(long, default_value_t = 0)]
+    riders: u32,
+    /// Number of rams.
+    #[arg(long, default_value_t = 0)]
+    rams: u32,
+}
+
+/// A command of the table.
+#[derive(Subcommand, Debug)]
+pub(in crate::cli) enum TableOrder {
+    /// Take a free seat.
+    Sit,
+    /// Leave the seat before a match.
+    Stand,
+    /// Be ready to begin.
+    Ready,
+    /// Be not ready yet.
+    NotReady,
+    /// Change what the table agrees on; what is not named gets its default.
+    Setup {
+        /// Number of seats.
+        #[arg(long, default_value_t = Setup::default().seats)]
+        seats: u8,
+        /// Speed of the game clock.
+        #[arg(long, default_value_t = Setup::default().speed)]
+        speed: u64,
+        /// Milliseconds of a fair window, in which it does not matter whose order came first; 0 for
+        /// none.
+        #[arg(long, value_name = "MS", default_value_t = Setup::default().window)]
+        fair_window: u64,
+    },
+    /// Change the production of a seat.
+    Handicap {
+        /// The seat.
+        #[arg(value_parser = seat)]
+        seat: u8,
+        /// Production in percent.
+        percent: u64,
+    },
+    /// Give a free seat to a bot, which this member runs.
+    AddBot {
+        /// Its strength.
+        level: LevelName,
+        /// How it plays.
+        #[arg(default_value = "balanced")]
+        archetype: ArchetypeName,
+    },
+    /// Remove a bot before a match.
+    RemoveBot {
+        /// Its seat.
+        #[arg(value_parser = seat)]
+        seat: u8,
+    },
+    /// Begin the match.
+    Start,
+    /// Want another match after this one.
+    Rematch {
+        /// Do not want it any longer.
+        #[arg(long)]
+        cancel: bool,
+    },
+    /// Let a steward keep the city while you are absent, or forbid it.
+    Steward {
+        /// on or off.
+        #[arg(value_parser = clap::builder::BoolishValueParser::new())]
+        on: bool,
+    },
+}
+
+/// Declares the words for the values of a type of the rules.
+macro_rules! words {
+    ($(#[doc = $doc:literal] $name:ident for $type:ty { $($word:ident => $value:expr,)* })*) => {$(
+        #[doc = $doc]
+        #[derive(Clone, Copy, Debug, ValueEnum)]
+        pub(in crate::cli) enum $name {
+            $(#[allow(missing_docs, reason = "the words are those of the rules")] $word,)*
+        }
+
+        impl From<$name> for $type {
+            fn from(name: $name) -> $type {
+                match name {
+                    $($name::$word => $value,)*
+                }
+            }
+        }
+    )*};
+}
+
+words! {
+    #[doc = "A building."]
+    BuildingName for Building {
+        Lumber => Building::Field(Resource::Wood),
+        Mine => Building::Field(Resource::Iron),
+        Farm => Building::Field(Resource::Grain),
+        Barracks => Building::Barracks,
+        Wall => Building::Wall,
+        Store => Building::Store,
+    }
+    #[doc = "A unit."]
+    UnitName for UnitKind {
+        Spear => UnitKind::Spear,
+        Axe => UnitKind::Axe,
+        Rider => UnitKind::Rider,
+        Ram => UnitKind::Ram,
+    }
+    #[doc = "A resource."]
+    ResourceName for Resource {
+        Wood => Resource::Wood,
+        Iron => Resource::Iron,
+        Grain => Resource::Grain,
+    }
+    #[doc = "A change of a pact."]
+    PactName for PactOrder {
+        Offer => PactOrder::Offer,
+        Accept => PactOrder::Accept,
+        End => PactOrder::End,
+    }
+    #[doc = "A strength of a bot."]
+    LevelName for Level {
+        Recruit => Level::Recruit,
+        Captain => Level::Captain,
+        Warlord => Level::Warlord,
+    }
+    #[doc = "A way to play."]
+    ArchetypeName for Archetype {
+        Rush => Archetype::Rush,
+        Raid => Archetype::Raid,
+        Boom => Archetype::Boom,
+        Turtle => Archetype::Turtle,
+        Expand => Archetype::Expand,
+        Balanced => Archetype::Balanced,
+    }
+    #[doc = "A phrase."]
+    PhraseName for Phrase {
+        Hello => Phrase::Hello,
+        GoodLuck => Phrase::GoodLuck,
+        WellPlayed => Phrase::WellPlayed,
+        Thanks => Phrase::Thanks,
+        Sorry => Phrase::Sorry,
+        Yes => Phrase::Yes,
+        No => Phrase::No,
+        Help => Phrase::Help,
+        Attack => Phrase::Attack,
+        Defend => Phrase::Defend,
+        Peace => Phrase::Peace,
+        Beware => Phrase::Beware,
+    }
+}
+
+impl CrownsOrder {
+    /// The order.
+    pub(in crate::cli) fn order(&self) -> Order {
+        match *self {
+            CrownsOrder::Build { building } => Order::Build(building.into()),
+            CrownsOrder::CancelBuild => Order::CancelBuild,
+            CrownsOrder::Train { unit, count } => Order::Train(unit.into(), count),
+            CrownsOrder::March { to, ref army, raid } => Order::March {
+                army: Army::new([army.spears, army.axes, army.riders, army.rams]),
+                to,
+                attack: if raid { Attack::Raid } else { Attack::Assault },
+            },
+            CrownsOrder::TurnBack { march } => Order::TurnBack { march },
+            CrownsOrder::CallHome { place } => Order::CallHome(place),
+            CrownsOrder::Swap {
+                give,
+                amount,
+                receive,
+            } => Order::Swap {
+                give: give.into(),
+                amount,
+                receive: receive.into(),
+            },
+            CrownsOrder::Repair { stop } => Order::Repair(!stop),
+            CrownsOrder::Pact { seat, change } => Order::Pact {
+                with: seat,
+                order: change.into(),
+            },
+            CrownsOrder::Give {
+                seat,
+                wood,
+                iron,
+                grain,
+            } => Order::Give {
+                to: seat,
+                goods: [wood, iron, grain],
+            },
+            CrownsOrder::Say { ref text } => Order::Say(Words::Text(text.clone())),
+            CrownsOrder::Phrase { phrase } => Order::Say(Words::Phrase(phrase.into())),
+            CrownsOrder::Ping { x, y } => Order::Ping(Tile { x, y }),
+            CrownsOrder::Concede => Order::Concede,
+        }
+    }
+}
+
+impl TableOrder {
+    /// The command.
+    pub(in crate::cli) fn command(&self) -> Command {
+        match *self {
+            TableOrder::Sit => Command::Sit,
+            TableOrder::Stand => Command::Stand,
+            TableOrder::Ready => Command::Ready(true),
+            TableOrder::NotReady => Command::Ready(false),
+            TableOrder::Setup {
+                seats,
+                speed,
+                fair_window,
+            } => Command::Configure(Setup {
+                seats,
+                window: fair_window,
+                speed,
+            }),
+            TableOrder::Handicap { seat, percent } => Command::Handicap { seat, percent },
+            TableOrder::AddBot { level, archetype } => Command::AddBot {
+                level: level.into(),
+                archetype: archetype.into(),
+            },
+            TableOrder::RemoveBot { seat } => Command::RemoveBot { seat },
+            TableOrder::Start => Command::Start,
+            TableOrder::Rematch { cancel } => Command::Rematch(!cancel),
+            TableOrder::Steward { on } => Command::Steward(on),
+        }
+    }
+}
+
+/// Parses a seat, counted from 1.
+fn seat(text: &str) -> Result<u8, String> {
+    let seat: Option<u8> = text.parse().ok();
+    seat.and_then(|seat| seat.checked_sub(1))
+        .ok_or_else(|| format!("{text:?} is not a seat; they are numbered from 1"))
+}
+
+/// Parses a place.
+fn place(text: &str) -> Result<Place, String> {
+    let wrong = || format!("{text:?} is not a place; write throne, city:N or oasis:N");
+    if text == "throne" {
+        return Ok(Place::Throne);
+    }
+    let (kind, number) = text.split_once(':').ok_or_else(wrong)?;
+    let number = seat(number).map_err(|_| wrong())?;
+    match kind {
+        "city" => Ok(Place::City(number)),
+        "oasis" => Ok(Place::Oasis(number)),
+        _ => Err(wrong()),
+    }
+}
+
+fn text(text: &str) -> Result<Text, String> {
+    Text::try_from(text.to_owned()).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table_document::place_text;
+
+    #[test]
+    fn places_are_read_as_they_are_written() {
+        for one in [Place::Throne, Place::City(0), Place::Oasis(15)] {
+            assert_eq!(place(&place_text(one)), Ok(one));
+        }
+        for wrong in [
+            "",
+            "thrones",
+            "city",
+            "city:0",
+            "city:x",
+            "oasis:-1",
+            "keep:1",
+            "oasis:999",
+        ] {
+            assert!(place(wrong).is_err(), "{wrong}");
+        }
+    }
+}

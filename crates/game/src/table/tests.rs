@@ -1,0 +1,258 @@
+use std::time::Duration;
+
+use bevy_raft::test_app::TestCluster;
+use raftian_realm::crowns::{EndReason, Order, Place};
+use raftian_realm::table::{Archetype, Level, Setup};
+
+use super::*;
+use crate::replication::{self, OwnState};
+
+/// Reports that an app has seen.
+#[derive(Resource, Default)]
+struct Feed(Vec<(u64, Report)>);
+
+fn cluster() -> TestCluster {
+    TestCluster::with_plugin(
+        3,
+        |_| {},
+        replication::with_ticks,
+        |app| {
+            app.add_plugins(replication::plugin)
+                .init_resource::<Feed>()
+                .add_observer(|report: On<Reported>, mut feed: ResMut<Feed>| {
+                    feed.0.push((report.at, report.report.clone()));
+                });
+        },
+    )
+}
+
+fn table(app: &App) -> &Table {
+    &app.world().resource::<ReplicatedTable>().0
+}
+
+/// Applies a command through a member, and waits until all members have applied it.
+fn command(cluster: &mut TestCluster, id: u64, command: Command) {
+    let before = applied(cluster, id);
+    cluster.app(id).world_mut().propose(TableCommand(command));
+    cluster.run_until(|apps| {
+        let mut indexes = apps
+            .iter()
+            .map(|app| app.world().resource::<AppliedLog>().index);
+        indexes.all(|index| index > before)
+    });
+}
+
+fn applied(cluster: &TestCluster, id: u64) -> Index {
+    let app = &cluster.apps()[id as usize - 1];
+    app.world().resource::<AppliedLog>().index
+}
+
+fn bot(level: Level, archetype: Archetype) -> Command {
+    Command::AddBot { level, archetype }
+}
+
+/// A match of three bots at eightfold speed that the member `id` runs, with a player who concedes.
+fn begin(cluster: &mut TestCluster, id: u64) {
+    let setup = Setup {
+        speed: 8,
+        ..Setup::default()
+    };
+    for one in [
+        Command::Sit,
+        Command::Configure(setup),
+        bot(Level::Captain, Archetype::Rush),
+        bot(Level::Captain, Archetype::Boom),
+        bot(Level::Recruit, Archetype::Balanced),
+        Command::Start,
+        Command::Order(Order::Concede),
+    ] {
+        command(cluster, id, one);
+    }
+    assert!(cluster.apps().iter().all(|app| table(app).is_playing()));
+}
+
+fn run_until_end(cluster: &mut TestCluster) {
+    // 150 seconds at most: more than `run_until` allows at once.
+    for _ in 0..4 {
+        if cluster.apps().iter().any(|app| table(app).is_playing()) {
+            for _ in 0..5_000 {
+                cluster.frame();
+            }
+        }
+    }
+    cluster.run_until(|apps| apps.iter().all(|app| !table(app).is_playing()));
+}
+
+fn assert_equal(cluster: &mut TestCluster) {
+    let leader = cluster.elect();
+    let last = applied(cluster, leader);
+    cluster.run_until(|apps| {
+        let mut indexes = apps
+            .iter()
+            .map(|app| app.world().resource::<AppliedLog>().index);
+        indexes.all(|index| index >= last)
+    });
+    cluster.frame();
+    let states = cluster.apps().iter();
+    let states: Vec<_> = states
+        .map(|app| app.world().resource::<OwnState>().0)
+        .collect();
+    assert!(states.iter().all(|state| *state == states[0]), "{states:?}");
+}
+
+#[test]
+fn bots_play_a_match_to_its_end_on_all_machines() {
+    let mut cluster = cluster();
+    let leader = cluster.elect();
+    let runner = leader % 3 + 1;
+    begin(&mut cluster, runner);
+    run_until_end(&mut cluster);
+    assert_equal(&mut cluster);
+    let end = table(cluster.app(1)).game().unwrap().end().unwrap();
+    assert_ne!(end.reason, EndReason::Time, "someone wins: {end:?}");
+    let feeds = cluster
+        .apps()
+        .iter()
+        .map(|app| &app.world().resource::<Feed>().0);
+    let feeds: Vec<_> = feeds.collect();
+    assert!(
+        feeds.iter().all(|feed| *feed == feeds[0]),
+        "one history everywhere"
+    );
+    let battles = feeds[0]
+        .iter()
+        .filter(|(_, report)| matches!(report, Report::Battle(_)));
+    assert!(battles.count() > 10);
+    assert!(
+        feeds[0]
+            .iter()
+            .any(|(_, report)| *report == Report::Ended(end))
+    );
+    // A few ticks a second at most, however much happens.
+    let ticks = cluster.app(1).world().resource::<bevy_raft::Ticks>().0;
+    assert!(ticks < 4 * 150, "{ticks}");
+}
+
+/// "If that member vanishes the leader gives the bot to another within 3 s."
+#[test]
+fn bots_of_a_member_that_vanishes_play_on_within_three_seconds() {
+    let mut cluster = cluster();
+    let leader = cluster.elect();
+    for vanishes in [leader % 3 + 1, leader] {
+        begin(&mut cluster, vanishes);
+        for _ in 0..500 {
+            cluster.frame();
+        }
+        cluster.network().isolate(NodeId(vanishes));
+        let gone = cluster.now();
+        let other = (1..=3).find(|id| *id != vanishes && *id != leader).unwrap();
+        cluster.run_until(|apps| {
+            let mut bots = table(&apps[other as usize - 1]).bots();
+            bots.all(|(_, bot)| bot.member != vanishes)
+        });
+        let waited = cluster.now().since(gone);
+        assert!(waited < Duration::from_secs(3), "{waited:?}");
+        let decisions =
+            |app: &App| -> Vec<u64> { table(app).bots().map(|(_, bot)| bot.decision).collect() };
+        let before = decisions(&cluster.apps()[other as usize - 1]);
+        cluster.run_until(|apps| {
+            let now = decisions(&apps[other as usize - 1]);
+            now.iter().zip(&before).all(|(now, before)| now > before)
+        });
+        // The member returns, and its own decisions of that time have no effect.
+        cluster.network().heal();
+        run_until_end(&mut cluster);
+        assert_equal(&mut cluster);
+        cluster.elect();
+        command(&mut cluster, vanishes, Command::Rematch(true));
+        command(&mut cluster, vanishes, Command::Order(Order::Concede));
+        run_until_end(&mut cluster);
+        command(&mut cluster, vanishes, Command::Stand);
+        let seats: Vec<u8> = table(cluster.app(other))
+            .bots()
+            .map(|(seat, _)| seat)
+            .collect();
+        command(&mut cluster, other, Command::Sit);
+        for seat in seats {
+            command(&mut cluster, other, Command::RemoveBot { seat });
+        }
+        command(&mut cluster, other, Command::Stand);
+    }
+}
+
+#[test]
+fn player_who_gives_a_wrong_order_reads_why() {
+    let mut cluster = cluster();
+    cluster.elect();
+    begin(&mut cluster, 1);
+    let order = Command::Order(Order::CallHome(Place::Throne));
+    command(&mut cluster, 2, order.clone());
+    let verdict = |cluster: &mut TestCluster| {
+        let last = cluster.app(2).world().resource::<LastVerdict>().0;
+        last.map(|(_, verdict)| verdict)
+    };
+    // Orders of bots may have come in between.
+    assert!(matches!(
+        verdict(&mut cluster),
+        Some(Err(Refusal::NoSeat) | Ok(()))
+    ));
+}
+
+/// A machine that was away receives the match in a snapshot and shows it.
+#[test]
+fn entities_follow_a_match_that_comes_in_a_snapshot() {
+    let settings = |config: &mut raftian_raft::Config| {
+        (config.snapshot_entries, config.snapshot_keep) = (Some(20), 1);
+    };
+    let mut cluster = TestCluster::with_plugin(3, settings, replication::with_ticks, |app| {
+        app.add_plugins(replication::plugin).init_resource::<Feed>();
+    });
+    let leader = cluster.elect();
+    let away = leader % 3 + 1;
+    cluster.network().isolate(NodeId(away));
+    let present = [leader, away % 3 + 1];
+    for one in [
+        Command::Sit,
+        bot(Level::Captain, Archetype::Raid),
+        bot(Level::Captain, Archetype::Expand),
+        Command::Start,
+    ] {
+        cluster
+            .app(present[0])
+            .world_mut()
+            .propose(TableCommand(one));
+        (0..20).for_each(|_| cluster.frame());
+    }
+    for _ in 0..6_000 {
+        cluster.frame();
+    }
+    cluster.network().heal();
+    let last = applied(&cluster, present[1]);
+    cluster.run_until(|apps| {
+        apps[away as usize - 1]
+            .world()
+            .resource::<AppliedLog>()
+            .index
+            >= last
+    });
+    cluster.frame();
+    let app = cluster.app(away);
+    let game = table(app).game().unwrap().clone();
+    let world = app.world_mut();
+    let mut cities = world.query::<(&projection::Site, &projection::Stock, &projection::Keep)>();
+    assert_eq!(cities.iter(world).count(), 3);
+    for (site, stock, keep) in cities.iter(world) {
+        let Place::City(seat) = site.0 else {
+            panic!("{site:?} has a keep");
+        };
+        assert_eq!(stock.amounts, game.stock(seat).unwrap().amounts());
+        assert_eq!(keep.0, game.seats()[usize::from(seat)].keep());
+    }
+    let mut sites = world.query::<&projection::Site>();
+    assert_eq!(sites.iter(world).count(), 3 + game.map().oases.len() + 1);
+    let mut marches = world.query::<&projection::March>();
+    let mut shown: Vec<_> = marches.iter(world).map(|march| march.number).collect();
+    shown.sort_unstable();
+    let expected: Vec<_> = game.marches().map(|(number, _)| number).collect();
+    assert_eq!(shown, expected);
+}

@@ -1,0 +1,311 @@
+//! The table of a match as a document, as part of the status.
+
+use std::fmt::Write;
+
+use bevy_raft::AppliedLog;
+use raftian_realm::crowns::{Army, Crowns, EndReason, Place, UnitKind};
+use raftian_realm::table::{Chair, Occupant, PlayerId, Table};
+use serde::{Deserialize, Serialize};
+
+use crate::table::player_of;
+
+/// The table. Seats are numbered from 1; the game clock is in milliseconds of the match.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableDocument {
+    /// Whether a match of Crowns is played.
+    pub playing: bool,
+    /// Number of matches begun.
+    pub round: u32,
+    /// Speed of the next match.
+    pub speed: u64,
+    /// Milliseconds of a fair window of the next match; 0 for none.
+    pub window_ms: u64,
+    /// The seats.
+    pub seats: Vec<SeatDocument>,
+    /// The match; none before the first one.
+    pub game: Option<GameDocument>,
+}
+
+/// A seat of the table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeatDocument {
+    /// Its number.
+    pub seat: u8,
+    /// open, player or bot.
+    pub kind: String,
+    /// Name of the player, if it is known, or of the bot.
+    pub name: Option<String>,
+    /// Whether the player is ready to begin.
+    pub ready: bool,
+    /// Whether the player, or the member that runs the bot, is a member of the match.
+    pub present: bool,
+    /// The member that runs the bot.
+    pub runs_on: Option<u64>,
+    /// Production in percent.
+    pub handicap: u64,
+    /// Matches won at this table.
+    pub wins: u32,
+}
+
+/// A match of Crowns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GameDocument {
+    /// Game clock at the last entry.
+    pub clock_ms: u64,
+    /// Crowns with which a seat wins.
+    pub goal: u64,
+    /// Seat that holds the Throne.
+    pub throne: Option<u8>,
+    /// The cities, in order of the seats.
+    pub cities: Vec<SeatedCityDocument>,
+    /// The marches under way.
+    pub marches: Vec<MarchDocument>,
+    /// How it ended; none while it is played.
+    pub end: Option<EndDocument>,
+}
+
+/// The city of a seat.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeatedCityDocument {
+    /// The seat.
+    pub seat: u8,
+    /// Hit points of its keep; 0 once it has fallen.
+    pub keep: u32,
+    /// Its crowns.
+    pub crowns: u64,
+    /// Wood, iron and grain.
+    pub stock: [u64; 3],
+    /// Their change per minute.
+    pub rates: [i64; 3],
+    /// Levels of the fields of wood, iron and grain.
+    pub fields: [u8; 3],
+    /// Level of the barracks.
+    pub barracks: u8,
+    /// Level of the wall.
+    pub wall: u8,
+    /// Level of the store.
+    pub store: u8,
+    /// Spears, axes, riders and rams at home.
+    pub home: [u32; 4],
+    /// Spears, axes, riders and rams, all of the seat.
+    pub army: [u32; 4],
+}
+
+/// A march.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MarchDocument {
+    /// Its number.
+    pub march: u64,
+    /// Its seat.
+    pub seat: u8,
+    /// Where it marches or comes from, as `raftian order march` takes it.
+    pub place: String,
+    /// Whether it returns home.
+    pub returns: bool,
+    /// Game clock of its arrival.
+    pub arrives_ms: u64,
+    /// Spears, axes, riders and rams.
+    pub army: [u32; 4],
+}
+
+/// How a match ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndDocument {
+    /// The seat that won; none after a draw.
+    pub winner: Option<u8>,
+    /// crowns, last-keep or time.
+    pub reason: String,
+    /// Game clock.
+    pub at_ms: u64,
+}
+
+/// Returns the document of a table.
+pub fn of(table: &Table, log: &AppliedLog) -> TableDocument {
+    let setup = table.setup();
+    let seats = (1..).zip(table.chairs());
+    TableDocument {
+        playing: table.is_playing(),
+        round: table.rounds(),
+        speed: setup.speed,
+        window_ms: setup.window,
+        seats: seats
+            .map(|(seat, chair)| seat_document(seat, chair, table, log))
+            .collect(),
+        game: table.game().map(game_document),
+    }
+}
+
+fn seat_document(seat: u8, chair: &Chair, table: &Table, log: &AppliedLog) -> SeatDocument {
+    let open = SeatDocument {
+        seat,
+        kind: "open".to_owned(),
+        name: None,
+        ready: false,
+        present: false,
+        runs_on: None,
+        handicap: chair.handicap,
+        wins: 0,
+    };
+    match &chair.occupant {
+        Occupant::Open => open,
+        Occupant::Player(player) => SeatDocument {
+            kind: "player".to_owned(),
+            name: name_of(player.id, log),
+            ready: player.is_ready,
+            present: player.is_present,
+            wins: table.wins(player.id),
+            ..open
+        },
+        Occupant::Bot(bot) => SeatDocument {
+            kind: "bot".to_owned(),
+            name: Some(format!("{} {}", bot.level.name(), bot.archetype.name())),
+            ready: true,
+            present: log.roster.is_present(raftian_raft::NodeId(bot.member)),
+            runs_on: Some(bot.member),
+            ..open
+        },
+    }
+}
+
+/// Name of a player, if the log knows it.
+pub fn name_of(player: PlayerId, log: &AppliedLog) -> Option<String> {
+    let present = log.roster.present().chain(log.roster.former());
+    let mut own = present.filter(|(id, _)| player_of(log, *id) == player);
+    own.next()
+        .and_then(|(_, participant)| participant.name.clone())
+}
+
+fn counts(army: &Army) -> [u32; 4] {
+    UnitKind::ALL.map(|kind| army.count(kind))
+}
+
+fn game_document(game: &Crowns) -> GameDocument {
+    let city = |(seat, own): (u8, &raftian_realm::crowns::Seat)| SeatedCityDocument {
+        seat: seat + 1,
+        keep: own.keep(),
+        crowns: game.crowns(seat),
+        stock: game.stock(seat).map_or([0; 3], |stock| stock.amounts()),
+        rates: game.rates(seat),
+        fields: own.levels().fields,
+        barracks: own.levels().barracks,
+        wall: own.levels().wall,
+        store: own.levels().store,
+        home: counts(own.home()),
+        army: counts(&game.army_of(seat)),
+    };
+    let marches = game.marches().map(|(march, one)| MarchDocument {
+        march,
+        seat: one.seat + 1,
+        place: place_text(one.place),
+        returns: one.returns,
+        arrives_ms: one.arrives,
+        army: counts(&one.army),
+    });
+    let throne = game.holding(Place::Throne).and_then(|throne| throne.holder);
+    GameDocument {
+        clock_ms: game.now(),
+        goal: game.goal(),
+        throne: throne.map(|seat| seat + 1),
+        cities: (0..).zip(game.seats()).map(city).collect(),
+        marches: marches.collect(),
+        end: game.end().map(|end| EndDocument {
+            winner: end.winner.map(|seat| seat + 1),
+            reason: match end.reason {
+                EndReason::Crowns => "crowns",
+                EndReason::LastKeep => "last-keep",
+                EndReason::Time => "time",
+            }
+            .to_owned(),
+            at_ms: end.at,
+        }),
+    }
+}
+
+/// A place as `raftian order march` takes it: `throne`, `city:2`, `oasis:5`.
+pub fn place_text(place: Place) -> String {
+    match place {
+        Place::City(seat) => format!("city:{}", u16::from(seat) + 1),
+        Place::Oasis(number) => format!("oasis:{}", u16::from(number) + 1),
+        Place::Throne => "throne".to_owned(),
+    }
+}
+
+impl TableDocument {
+    /// Whether there is something to show: a seat is taken, or a match was played.
+    pub fn is_used(&self) -> bool {
+        self.game.is_some() || self.seats.iter().any(|seat| seat.kind != "open")
+    }
+
+    /// Lines of the status text: labels and values.
+    pub fn lines(&self) -> Vec<(&'static str, String)> {
+        let mut lines = Vec::new();
+        if let Some(game) = &self.game {
+            lines.push(("crowns", game.text()));
+        }
+        for seat in &self.seats {
+            let mut text = format!("{} {}", seat.seat, seat.kind);
+            // Writing to a string cannot fail.
+            if let Some(name) = &seat.name {
+                let _ = write!(text, " {name}");
+            }
+            if let Some(member) = seat.runs_on {
+                let _ = write!(text, " on n{member}");
+            }
+            if seat.kind == "player" && !seat.present {
+                text += ", away";
+            }
+            if !self.playing && seat.kind == "player" && seat.ready {
+                text += ", ready";
+            }
+            let city = self.game.as_ref().and_then(|game| game.city(seat.seat));
+            if let Some(city) = city {
+                let [wood, iron, grain] = city.stock;
+                let army: u32 = city.army.iter().sum();
+                let _ = write!(
+                    text,
+                    ": {} crowns, keep {}, {army} units, {wood} wood, {iron} iron, {grain} grain",
+                    city.crowns, city.keep
+                );
+            }
+            lines.push(("seat", text));
+        }
+        lines
+    }
+}
+
+impl GameDocument {
+    fn city(&self, seat: u8) -> Option<&SeatedCityDocument> {
+        self.cities.iter().find(|city| city.seat == seat)
+    }
+
+    fn text(&self) -> String {
+        match &self.end {
+            Some(end) => {
+                let winner = end
+                    .winner
+                    .map_or("a draw".to_owned(), |seat| format!("seat {seat} won"));
+                format!(
+                    "ended after {}: {winner} ({})",
+                    minutes(end.at_ms),
+                    end.reason
+                )
+            }
+            None => {
+                let throne = self
+                    .throne
+                    .map_or("free".to_owned(), |seat| format!("held by seat {seat}"));
+                let clock = minutes(self.clock_ms);
+                let marches = self.marches.len();
+                format!(
+                    "{clock}, {marches} marches, the Throne is {throne}, goal {}",
+                    self.goal
+                )
+            }
+        }
+    }
+}
+
+fn minutes(milliseconds: u64) -> String {
+    let seconds = milliseconds / 1_000;
+    format!("{}:{:02}", seconds / 60, seconds % 60)
+}
