@@ -1,6 +1,7 @@
 //! The real program: separate processes, sockets, disks and kill signals.
 
 mod cluster;
+mod crowns;
 mod matches;
 mod orders;
 mod player;

@@ -191,6 +191,13 @@ impl Player {
         serde_json::from_str(&text).expect("a document is JSON")
     }
 
+    /// Runs a command that fails, and returns its document.
+    pub(crate) fn json_failure(&self, arguments: &[&str]) -> Value {
+        let output = self.ask(&[arguments, &["--json"]].concat());
+        assert!(!output.status.success(), "{arguments:?}: {output:?}");
+        serde_json::from_slice(&output.stdout).expect("a document is JSON")
+    }
+
     pub(crate) fn order(&self, city: u64) {
         let city = city.to_string();
         let order = self.json(&["order", "attack", &city, "--timeout", "30"]);

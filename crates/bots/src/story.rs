@@ -212,17 +212,12 @@ impl Story {
         } else {
             text += " and is beaten back";
         }
-        let ended = |army: Army| army.total();
-        let (own, others) = (
-            ended(battle.result.attacker_lost),
-            ended(battle.result.defender_lost),
-        );
-        let _ = match (own, others) {
-            (0, 0) => Ok(()),
-            (own, 0) => write!(text, "; {own} soldiers die"),
-            (0, others) => write!(text, "; {others} defenders die"),
-            (own, others) => write!(text, "; {own} attackers and {others} defenders die"),
-        };
+        let own = deaths(battle.result.attacker_lost, "attacker");
+        let others = deaths(battle.result.defender_lost, "defender");
+        let dead: Vec<_> = [own, others].into_iter().flatten().collect();
+        if !dead.is_empty() {
+            let _ = write!(text, "; the fight costs {}", dead.join(" and "));
+        }
         Some(text + ".")
     }
 
@@ -273,6 +268,15 @@ impl Story {
             EndReason::LastKeep => format!("{title} wins: the last keep that stands. {others}."),
             EndReason::Time => format!("Time is up. {title} wins with {own} crowns; {others}."),
         }
+    }
+}
+
+/// Losses in words; `None` without any.
+fn deaths(lost: Army, side: &str) -> Option<String> {
+    match lost.total() {
+        0 => None,
+        1 => Some(format!("one {side}")),
+        count => Some(format!("{count} {side}s")),
     }
 }
 

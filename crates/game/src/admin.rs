@@ -23,7 +23,7 @@ use crate::projection::ReplicatedRealm;
 use crate::realm::{CityId, Order, Outcome as Effect};
 use crate::replication::{LastEffect, OwnState, PlayerOrder};
 use crate::status_document::{self, OwnMember, StatusDocument};
-use crate::table::{LastVerdict, ReplicatedTable, TableCommand};
+use crate::table::{LastVerdict, PresentStamp, ReplicatedTable, TableCommand, player_of};
 use crate::table_document;
 
 /// Longest time for which a response is withheld while an order waits for its commit. After it the
@@ -59,6 +59,8 @@ pub enum AdminRequest {
         /// The command.
         command: Box<TableOrder>,
     },
+    /// Returns the state of the table, for programs that play.
+    Game,
     /// Makes a request about the match.
     Match {
         /// The request.
@@ -86,6 +88,15 @@ pub enum AdminResponse {
     },
     /// The order is committed and applied.
     Committed(CommittedOrder),
+    /// The state of the table.
+    Game {
+        /// The table in the encoding of snapshots.
+        table: Vec<u8>,
+        /// The member's own seat, counted from 0.
+        seat: Option<u8>,
+        /// Game clock of the match at present.
+        clock: u64,
+    },
     /// The command of the table is committed and applied.
     Performed(PerformedCommand),
     /// Reply to a request about the match.
@@ -213,7 +224,11 @@ fn take_requests(
     status: Res<RaftStatus>,
     outbox: Res<Outbox>,
     own: Res<OwnState>,
-    (log, table): (Res<AppliedLog>, Option<Res<ReplicatedTable>>),
+    (log, table, present): (
+        Res<AppliedLog>,
+        Option<Res<ReplicatedTable>>,
+        Res<PresentStamp>,
+    ),
     realm: Option<Res<ReplicatedRealm>>,
 ) {
     while let Some(request) = service.requests.try_next() {
@@ -245,12 +260,7 @@ fn take_requests(
                 let witness = is_witness(&status).then(|| WITNESS.to_owned());
                 let refusal = |realm| witness.or_else(|| unknown_city(realm, order));
                 match realm.as_deref().map(refusal) {
-                    None => reply(
-                        request,
-                        &AdminResponse::NotNow {
-                            reason: "there is no match yet".to_owned(),
-                        },
-                    ),
+                    None => reply(request, &no_match()),
                     Some(Some(reason)) => reply(request, &AdminResponse::Refused { reason }),
                     Some(None) => {
                         let proposal = commands.propose(PlayerOrder(order));
@@ -269,6 +279,12 @@ fn take_requests(
                 let proposal = commands.propose(TableCommand(*command));
                 service.track(proposal, None, request);
             }
+            Ok(AdminRequest::Game) => {
+                let game = table
+                    .as_deref()
+                    .map(|table| game(table, &log, &status, *present));
+                reply(request, &game.unwrap_or_else(no_match));
+            }
             Ok(AdminRequest::Match { request: about }) => {
                 let reply = member.control.request(*about);
                 service.asked.push((reply, request));
@@ -281,6 +297,29 @@ fn take_requests(
                 service.held.push((ticket, Instant::now() + HOLD, request))
             }
         }
+    }
+}
+
+fn no_match() -> AdminResponse {
+    AdminResponse::NotNow {
+        reason: "there is no match yet".to_owned(),
+    }
+}
+
+fn game(
+    table: &ReplicatedTable,
+    log: &AppliedLog,
+    status: &RaftStatus,
+    present: PresentStamp,
+) -> AdminResponse {
+    let own = status.view.as_ref().map(|view| view.status.id);
+    let Ok(bytes) = raftian_node::wire::encode_state(&table.0) else {
+        return no_match();
+    };
+    AdminResponse::Game {
+        table: bytes,
+        seat: own.and_then(|own| table.0.seat_of(player_of(log, own))),
+        clock: table.0.clock(present.get()).unwrap_or(0),
     }
 }
 

@@ -20,7 +20,7 @@ pub const CITIES: u8 = 5;
 
 /// Names of everything that is replicated, and the hash of the numbers of Crowns: programs with other
 /// ones cannot play the same match.
-pub const RULES: &str = "bevy_raft.tick/1 bevy_raft.ticks/1 raftian.command/1 raftian.order/1 raftian.realm/1 raftian.table/1 snapshots:2 tick-on-demand:250ms crowns:0";
+pub const RULES: &str = "bevy_raft.tick/1 bevy_raft.ticks/1 raftian.command/1 raftian.order/1 raftian.realm/1 raftian.table/1 snapshots:2 tick-on-demand:250ms crowns:d04431236e8e5140";
 
 /// Shortest time between two ticks of a match of Crowns.
 const TICKS: Duration = Duration::from_millis(250);
@@ -159,6 +159,7 @@ mod tests {
     use crate::realm::CityId;
     use bevy_raft::test_app::TestCluster;
     use raftian_raft::{Config, NodeId};
+    use raftian_realm::crowns::Rules;
 
     /// Golden bytes: the tag of the command, then the order as it was before it had a type of its
     /// own.
@@ -180,10 +181,17 @@ mod tests {
 
     #[test]
     fn rules_name_everything_that_is_replicated() {
-        let cluster = TestCluster::new(1, |app| {
-            app.add_plugins(plugin);
-        });
-        assert_eq!(bevy_raft::rules(cluster.apps()[0].world()), RULES);
+        let cluster = TestCluster::with_plugin(
+            1,
+            |_| {},
+            with_ticks,
+            |app| {
+                app.add_plugins(plugin);
+            },
+        );
+        let numbers = Rules::of_this_build().hash();
+        let rules = bevy_raft::rules(cluster.apps()[0].world());
+        assert_eq!(format!("{rules} crowns:{numbers:016x}"), RULES);
     }
 
     /// Members at the same index are compared from the first frame on.

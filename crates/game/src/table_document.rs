@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use bevy_raft::AppliedLog;
-use raftian_realm::crowns::{Army, Crowns, EndReason, Place, UnitKind};
+use raftian_realm::crowns::{Army, Crowns, EndReason, Place, Resource, Tile, UnitKind};
 use raftian_realm::table::{Chair, Occupant, PlayerId, Table};
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +58,8 @@ pub struct GameDocument {
     pub throne: Option<u8>,
     /// The cities, in order of the seats.
     pub cities: Vec<SeatedCityDocument>,
+    /// The oases and the Throne.
+    pub places: Vec<PlaceDocument>,
     /// The marches under way.
     pub marches: Vec<MarchDocument>,
     /// How it ended; none while it is played.
@@ -69,6 +71,12 @@ pub struct GameDocument {
 pub struct SeatedCityDocument {
     /// The seat.
     pub seat: u8,
+    /// Tiles to the east of the Throne.
+    pub x: i8,
+    /// Tiles to the south of the Throne.
+    pub y: i8,
+    /// Game clock until which the keep cannot be hit.
+    pub smokes_until_ms: u64,
     /// Hit points of its keep; 0 once it has fallen.
     pub keep: u32,
     /// Its crowns.
@@ -89,6 +97,23 @@ pub struct SeatedCityDocument {
     pub home: [u32; 4],
     /// Spears, axes, riders and rams, all of the seat.
     pub army: [u32; 4],
+}
+
+/// An oasis or the Throne.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlaceDocument {
+    /// The place, as `raftian order march` takes it.
+    pub place: String,
+    /// Tiles to the east of the Throne.
+    pub x: i8,
+    /// Tiles to the south of the Throne.
+    pub y: i8,
+    /// What an oasis produces.
+    pub resource: Option<Resource>,
+    /// The seat that holds it.
+    pub holder: Option<u8>,
+    /// Spears, axes, riders and rams there.
+    pub garrison: [u32; 4],
 }
 
 /// A march.
@@ -179,9 +204,14 @@ fn counts(army: &Army) -> [u32; 4] {
     UnitKind::ALL.map(|kind| army.count(kind))
 }
 
-fn game_document(game: &Crowns) -> GameDocument {
+/// Returns the document of a match.
+pub fn game_document(game: &Crowns) -> GameDocument {
+    let tile = |place| game.map().tile(place).unwrap_or(Tile::THRONE);
     let city = |(seat, own): (u8, &raftian_realm::crowns::Seat)| SeatedCityDocument {
         seat: seat + 1,
+        x: tile(Place::City(seat)).x,
+        y: tile(Place::City(seat)).y,
+        smokes_until_ms: own.smokes_until(),
         keep: own.keep(),
         crowns: game.crowns(seat),
         stock: game.stock(seat).map_or([0; 3], |stock| stock.amounts()),
@@ -201,12 +231,28 @@ fn game_document(game: &Crowns) -> GameDocument {
         arrives_ms: one.arrives,
         army: counts(&one.army),
     });
+    let oases = (0..).zip(&game.map().oases);
+    let oases = oases.map(|(number, oasis)| (Place::Oasis(number), Some(oasis.resource)));
+    let places = oases
+        .chain([(Place::Throne, None)])
+        .map(|(place, resource)| {
+            let holding = game.holding(place).cloned().unwrap_or_default();
+            PlaceDocument {
+                place: place_text(place),
+                x: tile(place).x,
+                y: tile(place).y,
+                resource,
+                holder: holding.holder.map(|seat| seat + 1),
+                garrison: counts(&holding.garrison),
+            }
+        });
     let throne = game.holding(Place::Throne).and_then(|throne| throne.holder);
     GameDocument {
         clock_ms: game.now(),
         goal: game.goal(),
         throne: throne.map(|seat| seat + 1),
         cities: (0..).zip(game.seats()).map(city).collect(),
+        places: places.collect(),
         marches: marches.collect(),
         end: game.end().map(|end| EndDocument {
             winner: end.winner.map(|seat| seat + 1),

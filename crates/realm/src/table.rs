@@ -22,7 +22,7 @@ pub use check::ImpossibleTable;
 pub const MAX_WINDOW: u64 = 1_000;
 
 /// Largest speed of a match.
-pub const MAX_SPEED: u64 = 8;
+pub const MAX_SPEED: u64 = 20;
 
 /// Possible handicaps: production of a seat in percent.
 pub const HANDICAPS: std::ops::RangeInclusive<u64> = 50..=200;

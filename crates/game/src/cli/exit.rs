@@ -36,7 +36,7 @@ pub enum Exit {
     Violated = 8,
     /// A key was refused.
     Refused = 9,
-    /// A condition given with `--assert` did not hold.
+    /// A condition given with `--assert` or `--gate` did not hold.
     Failed = 10,
     /// There is no display or GPU for a window.
     NoDisplay = 11,

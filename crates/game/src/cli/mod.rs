@@ -1,5 +1,6 @@
 //! The command line: `raftian` and its commands.
 
+mod bots;
 mod change;
 mod cluster;
 mod discover;
@@ -93,6 +94,9 @@ enum Command {
     Members(members::MembersArgs),
     /// Propose an order through a running member and wait for its commit.
     Order(order::OrderArgs),
+    /// Bots: programs that play, matches between them, and tournaments.
+    #[command(subcommand)]
+    Bots(bots::BotsCommand),
     /// Take a seat at the table of Crowns, agree on a match, and begin it.
     Table(order::TableArgs),
     /// Open a window as the member that was started last, or that --data or --config names.
@@ -140,6 +144,7 @@ pub fn run() -> Exit {
         Some(Command::Status(args)) => status::run(&args),
         Some(Command::Members(args)) => members::run(&args),
         Some(Command::Order(args)) => order::run(&args),
+        Some(Command::Bots(command)) => bots::run(&command),
         Some(Command::Table(args)) => order::run_table(&args),
         #[cfg(feature = "client")]
         Some(Command::Play(args)) => play::run_member(&args, &cli.log_level),

@@ -1,6 +1,6 @@
 //! `raftian order` and `raftian table`.
 
-mod crowns;
+pub(super) mod words;
 
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
@@ -58,7 +58,7 @@ enum OrderCommand {
         city: u8,
     },
     #[command(flatten)]
-    Crowns(crowns::CrownsOrder),
+    Crowns(words::CrownsOrder),
 }
 
 #[derive(Args, Debug)]
@@ -66,7 +66,7 @@ pub(super) struct TableArgs {
     #[command(flatten)]
     member: RunningArgs,
     #[command(subcommand)]
-    order: crowns::TableOrder,
+    order: words::TableOrder,
     /// Print one JSON document instead of text.
     #[arg(long, global = true)]
     json: bool,
@@ -102,7 +102,12 @@ pub(super) fn run(args: &OrderArgs) -> Result<Exit, Failure> {
     };
     match &args.order {
         OrderCommand::Attack { city } => proposer.attack(*city),
-        OrderCommand::Crowns(order) => proposer.perform(Command::Order(order.order())),
+        OrderCommand::Crowns(order) => {
+            let order = order
+                .order()
+                .map_err(|error| proposer.failed(Failure::new(Exit::Usage, error.to_string())))?;
+            proposer.perform(Command::Order(order))
+        }
     }
 }
 

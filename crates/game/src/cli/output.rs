@@ -97,6 +97,17 @@ pub(super) fn print_json(document: &impl Serialize) -> Result<(), Failure> {
     print(&text)
 }
 
+/// Prints a document as one line of JSON.
+pub(super) fn print_line(document: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string(document).map_err(|error| {
+        Failure::new(
+            Exit::Unexpected,
+            format!("cannot serialize the document: {error}"),
+        )
+    })?;
+    print(&text)
+}
+
 /// Output of `--json` when a command fails.
 #[derive(Serialize)]
 struct FailureDocument<'a> {

@@ -125,6 +125,7 @@ pub(super) fn unexpected(answer: &AdminResponse) -> Failure {
         | AdminResponse::Status(_)
         | AdminResponse::Waiting { .. }
         | AdminResponse::Performed(_)
+        | AdminResponse::Game { .. }
         | AdminResponse::Committed(_) => Failure::new(
             Exit::Version,
             "the member's response does not match the request; does it run this version?",

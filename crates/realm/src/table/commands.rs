@@ -46,10 +46,16 @@ impl Table {
         }
     }
 
-    /// Checks that no match is played and that the player has a seat.
-    fn check_seated(&self, player: PlayerId) -> Result<(), Refusal> {
+    /// Checks that no match is played and that the player may decide about the next one: has a seat,
+    /// or no player has one.
+    fn check_may_decide(&self, player: PlayerId) -> Result<(), Refusal> {
         self.check_lobby()?;
-        self.seat_of(player).map(|_| ()).ok_or(Refusal::NoSeat)
+        let is_player = |chair: &Chair| matches!(chair.occupant, Occupant::Player(_));
+        if self.seat_of(player).is_some() || !self.chairs.iter().any(is_player) {
+            Ok(())
+        } else {
+            Err(Refusal::NoSeat)
+        }
     }
 
     fn player_mut(&mut self, player: PlayerId) -> Result<&mut SeatedPlayer, Refusal> {
@@ -99,10 +105,9 @@ impl Table {
     }
 
     fn stand(&mut self, player: PlayerId) -> Result<(), Refusal> {
-        self.check_seated(player)?;
-        if let Some(seat) = self.seat_of(player) {
-            self.chairs[usize::from(seat)].occupant = Occupant::Open;
-        }
+        self.check_lobby()?;
+        let seat = self.seat_of(player).ok_or(Refusal::NoSeat)?;
+        self.chairs[usize::from(seat)].occupant = Occupant::Open;
         Ok(())
     }
 
@@ -113,7 +118,7 @@ impl Table {
     }
 
     fn configure(&mut self, player: PlayerId, setup: Setup) -> Result<(), Refusal> {
-        self.check_seated(player)?;
+        self.check_may_decide(player)?;
         if !Self::is_possible(&setup) {
             return Err(Refusal::Setup);
         }
@@ -140,7 +145,7 @@ impl Table {
     }
 
     fn handicap(&mut self, player: PlayerId, seat: u8, percent: u64) -> Result<(), Refusal> {
-        self.check_seated(player)?;
+        self.check_may_decide(player)?;
         if !HANDICAPS.contains(&percent) {
             return Err(Refusal::Handicap);
         }
@@ -156,7 +161,7 @@ impl Table {
         level: Level,
         archetype: Archetype,
     ) -> Result<(), Refusal> {
-        self.check_seated(origin.player)?;
+        self.check_may_decide(origin.player)?;
         self.take_seat(Occupant::Bot(SeatedBot {
             level,
             archetype,
@@ -168,7 +173,7 @@ impl Table {
     }
 
     fn remove_bot(&mut self, player: PlayerId, seat: u8) -> Result<(), Refusal> {
-        self.check_seated(player)?;
+        self.check_may_decide(player)?;
         self.bot_mut(seat)?;
         self.chairs[usize::from(seat)].occupant = Occupant::Open;
         self.reset_votes();
@@ -186,7 +191,7 @@ impl Table {
     }
 
     fn start(&mut self, origin: &Origin) -> Result<(), Refusal> {
-        self.check_seated(origin.player)?;
+        self.check_may_decide(origin.player)?;
         let is_waiting = |chair: &Chair| match &chair.occupant {
             Occupant::Player(seated) => seated.id != origin.player && !seated.is_ready,
             Occupant::Open | Occupant::Bot(_) => false,

@@ -57,8 +57,8 @@ fn seats_are_taken_and_freed_before_a_match() {
     let mut table = Table::default();
     assert_eq!(table.chairs().len(), 4);
     assert_eq!(apply(&mut table, ADA, Command::Stand), Err(Refusal::NoSeat));
-    assert_eq!(apply(&mut table, ADA, CAPTAIN), Err(Refusal::NoSeat));
     assert_eq!(apply(&mut table, ADA, Command::Sit), Ok(()));
+    assert_eq!(apply(&mut table, BO, CAPTAIN), Err(Refusal::NoSeat));
     assert_eq!(apply(&mut table, ADA, Command::Sit), Err(Refusal::HasSeat));
     assert_eq!(apply(&mut table, ADA, Command::Start), Err(Refusal::Alone));
     for _ in 0..3 {
@@ -91,7 +91,7 @@ fn setup_is_bounded_and_keeps_the_seated() {
             speed,
         })
     };
-    for (seats, window, speed) in [(1, 0, 1), (9, 0, 1), (4, 1_001, 1), (4, 0, 0), (4, 0, 9)] {
+    for (seats, window, speed) in [(1, 0, 1), (9, 0, 1), (4, 1_001, 1), (4, 0, 0), (4, 0, 21)] {
         let changed = apply(&mut table, ADA, setup(seats, window, speed));
         assert_eq!(changed, Err(Refusal::Setup));
     }
@@ -119,6 +119,17 @@ fn setup_is_bounded_and_keeps_the_seated() {
     assert_eq!(apply(&mut table, ADA, Command::Start), Ok(()));
     let game = table.game().unwrap();
     assert_eq!([game.rates(0)[0], game.rates(1)[0]], [240, 360]);
+}
+
+/// A player who only watches lets bots play, as long as no one else wants to.
+#[test]
+fn bots_play_without_a_player() {
+    let mut table = Table::default();
+    for command in [CAPTAIN, CAPTAIN, Command::Start] {
+        assert_eq!(apply(&mut table, ADA, command), Ok(()));
+    }
+    assert_eq!(table.bots().count(), 2);
+    assert_eq!(table.game().unwrap().seats().len(), 2);
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 use raftian_realm::crowns::{
-    Army, Attack, Building, Order, PactOrder, Phrase, Place, Resource, Text, Tile, UnitKind, Words,
+    Army, Attack, Building, Order, PactOrder, Phrase, Place, Resource, Text, TextError, Tile,
+    UnitKind, Words,
 };
 use raftian_realm::table::{Archetype, Command, Level, Setup};
 
@@ -86,8 +87,8 @@ pub(in crate::cli) enum CrownsOrder {
     /// Say something to all players.
     Say {
         /// Your words, up to 120 characters.
-        #[arg(value_parser = text)]
-        text: Text,
+        #[arg(required = true)]
+        words: Vec<String>,
     },
     /// Say a phrase that every player reads in their own language.
     Phrase {
@@ -267,8 +268,11 @@ words! {
 
 impl CrownsOrder {
     /// The order.
-    pub(in crate::cli) fn order(&self) -> Order {
-        match *self {
+    ///
+    /// # Errors
+    /// [`TextError`] for words that are too long.
+    pub(in crate::cli) fn order(&self) -> Result<Order, TextError> {
+        Ok(match *self {
             CrownsOrder::Build { building } => Order::Build(building.into()),
             CrownsOrder::CancelBuild => Order::CancelBuild,
             CrownsOrder::Train { unit, count } => Order::Train(unit.into(), count),
@@ -302,11 +306,13 @@ impl CrownsOrder {
                 to: seat,
                 goods: [wood, iron, grain],
             },
-            CrownsOrder::Say { ref text } => Order::Say(Words::Text(text.clone())),
+            CrownsOrder::Say { ref words } => {
+                Order::Say(Words::Text(Text::try_from(words.join(" "))?))
+            }
             CrownsOrder::Phrase { phrase } => Order::Say(Words::Phrase(phrase.into())),
             CrownsOrder::Ping { x, y } => Order::Ping(Tile { x, y }),
             CrownsOrder::Concede => Order::Concede,
-        }
+        })
     }
 }
 
@@ -360,10 +366,6 @@ fn place(text: &str) -> Result<Place, String> {
         "oasis" => Ok(Place::Oasis(number)),
         _ => Err(wrong()),
     }
-}
-
-fn text(text: &str) -> Result<Text, String> {
-    Text::try_from(text.to_owned()).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

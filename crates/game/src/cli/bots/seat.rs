@@ -1,0 +1,315 @@
+//! `raftian bots run` and `raftian bots serve`: programs that play the seat of a running member.
+
+use std::time::{Duration, Instant};
+
+use clap::{Args, Parser};
+use raftian_bots::{Archetype, Bot, Level, period};
+use raftian_node::cluster::NodeConfig;
+use raftian_realm::crowns::{Crowns, Order, Rules};
+use raftian_realm::table::{Command, Table};
+use serde::Serialize;
+
+use crate::admin::{AdminRequest, AdminResponse};
+use crate::cli::order::words::{ArchetypeName, CrownsOrder, LevelName};
+use crate::cli::output::print_line;
+use crate::cli::profile::RunningArgs;
+use crate::cli::signals::watch_signals;
+use crate::cli::status::{ask, unexpected};
+use crate::cli::{Exit, Failure};
+use crate::table_document::{GameDocument, game_document};
+
+/// Name and version of the lines that `raftian bots serve` prints.
+const SCHEMA: &str = "raftian.bot/1";
+
+/// Longest wait for one response of the member.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Pause between two looks at a table at which no match is played.
+const LOBBY_PAUSE: Duration = Duration::from_millis(500);
+
+/// Seat of the program in a practice match.
+const PRACTICE_SEAT: u8 = 0;
+
+/// Largest number of order lines that are taken for one state.
+const MAX_LINES: usize = 64;
+
+#[derive(Args, Debug)]
+pub(in crate::cli) struct RunArgs {
+    #[command(flatten)]
+    member: RunningArgs,
+    /// Strength of the bot.
+    #[arg(long, default_value = "captain")]
+    level: LevelName,
+    /// How it plays.
+    #[arg(long, default_value = "balanced")]
+    archetype: ArchetypeName,
+}
+
+#[derive(Args, Debug)]
+pub(in crate::cli) struct ServeArgs {
+    #[command(flatten)]
+    member: RunningArgs,
+    /// Shortest time between two states, in milliseconds of the game clock.
+    #[arg(long, value_name = "MS", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(100..=60_000))]
+    every: u64,
+    /// Play a match against a bot of this level at once, without a member.
+    #[arg(long, value_name = "LEVEL")]
+    practice: Option<LevelName>,
+    /// Seed of the practice match.
+    #[arg(long, default_value_t = 1, requires = "practice")]
+    seed: u64,
+}
+
+/// One state, as a line of JSON.
+#[derive(Serialize)]
+struct StateLine<'a> {
+    schema: &'static str,
+    /// The own seat, counted from 1.
+    seat: u8,
+    /// Orders of the last answer that were refused.
+    refused: &'a [RefusedLine],
+    #[serde(flatten)]
+    game: GameDocument,
+}
+
+/// An order that was refused.
+#[derive(Serialize)]
+struct RefusedLine {
+    order: String,
+    reason: String,
+}
+
+/// A line of an answer: the words of `raftian order`.
+#[derive(Parser, Debug)]
+#[command(
+    no_binary_name = true,
+    disable_help_flag = true,
+    disable_help_subcommand = true
+)]
+struct OrderLine {
+    #[command(subcommand)]
+    order: CrownsOrder,
+}
+
+/// The table of a running member, and the own seat at it.
+struct Seen {
+    table: Table,
+    seat: Option<u8>,
+    /// Game clock at present.
+    clock: u64,
+}
+
+fn look(config: &NodeConfig) -> Result<Seen, Failure> {
+    match ask(config, &AdminRequest::Game, TIMEOUT)? {
+        AdminResponse::Game { table, seat, clock } => {
+            let table = raftian_node::wire::decode_state(&table).map_err(|error| {
+                let text = format!("cannot read the table ({error}); does it run this version?");
+                Failure::new(Exit::Version, text)
+            })?;
+            Ok(Seen { table, seat, clock })
+        }
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Proposes an order; returns why it was refused.
+fn give(config: &NodeConfig, order: Order) -> Result<Option<String>, Failure> {
+    let mut request = AdminRequest::Table {
+        command: Box::new(Command::Order(order)),
+    };
+    loop {
+        match ask(config, &request, TIMEOUT)? {
+            AdminResponse::Performed(performed) => return Ok(performed.refusal),
+            AdminResponse::Waiting { ticket } => request = AdminRequest::Outcome { ticket },
+            AdminResponse::NotNow { reason } => return Ok(Some(reason)),
+            other => return Err(unexpected(&other)),
+        }
+    }
+}
+
+/// Waits for a match with a seat; returns `None` when interrupted.
+fn wait_for_match(
+    config: &NodeConfig,
+    is_interrupted: impl Fn() -> bool,
+) -> Result<Option<(Seen, u8)>, Failure> {
+    loop {
+        if is_interrupted() {
+            return Ok(None);
+        }
+        let seen = look(config)?;
+        match seen.seat {
+            Some(seat) if seen.table.is_playing() => return Ok(Some((seen, seat))),
+            Some(_) => {}
+            None => {
+                return Err(Failure::new(
+                    Exit::Usage,
+                    "this member has no seat; take one with `raftian table sit`",
+                ));
+            }
+        }
+        std::thread::sleep(LOBBY_PAUSE);
+    }
+}
+
+/// Runs a bot at the seat of a member until the match ends.
+pub(in crate::cli) fn run(args: &RunArgs) -> Result<Exit, Failure> {
+    let config = args.member.config()?;
+    let stop = watch_signals()?;
+    let bot = Bot::new(Level::from(args.level), Archetype::from(args.archetype));
+    let pause = Duration::from_millis(period(bot.level));
+    let is_interrupted = || stop.is_made();
+    let Some((mut seen, seat)) = wait_for_match(&config, is_interrupted)? else {
+        return Ok(stop.exit());
+    };
+    while seen.table.is_playing() {
+        if stop.is_made() {
+            return Ok(stop.exit());
+        }
+        let began = Instant::now();
+        if let (Some(game), Some(seed)) = (seen.table.game(), seen.table.seed()) {
+            let mut present = game.without_reports();
+            present.advance(seen.clock);
+            for order in bot.orders(&present, seat, seed) {
+                give(&config, order)?;
+            }
+        }
+        std::thread::sleep(pause.saturating_sub(began.elapsed()));
+        seen = look(&config)?;
+    }
+    print_end(seen.table.game(), seat)
+}
+
+fn print_end(game: Option<&Crowns>, seat: u8) -> Result<Exit, Failure> {
+    let end = game.and_then(Crowns::end);
+    let text = match end.and_then(|end| end.winner) {
+        Some(winner) if winner == seat => "the match has ended: won".to_owned(),
+        Some(winner) => format!("the match has ended: seat {} won", u16::from(winner) + 1),
+        None => "the match has ended in a draw".to_owned(),
+    };
+    crate::cli::output::print(&text)?;
+    Ok(Exit::Success)
+}
+
+/// Lets another program play a seat: a state for each of its answers.
+pub(in crate::cli) fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
+    let mut program = Program::new();
+    match args.practice {
+        Some(level) => practice(args, level.into(), &mut program),
+        None => serve_member(args, &mut program),
+    }
+}
+
+fn serve_member(args: &ServeArgs, program: &mut Program) -> Result<Exit, Failure> {
+    let config = args.member.config()?;
+    let Some((mut seen, seat)) = wait_for_match(&config, || false)? else {
+        return Ok(Exit::Success);
+    };
+    let speed = seen.table.setup().speed.max(1);
+    let every = Duration::from_millis(args.every / speed);
+    while let Some(game) = seen.table.game() {
+        let began = Instant::now();
+        let has_ended = game.end().is_some();
+        let mut present = game.clone();
+        present.advance(seen.clock);
+        let Some(orders) = program.answer(&present, seat)? else {
+            break;
+        };
+        if has_ended {
+            break;
+        }
+        for (line, order) in orders {
+            let refusal = give(&config, order)?;
+            program.note(line, refusal);
+        }
+        std::thread::sleep(every.saturating_sub(began.elapsed()));
+        seen = look(&config)?;
+    }
+    Ok(Exit::Success)
+}
+
+/// A match in this process: the program against one bot.
+fn practice(args: &ServeArgs, level: Level, program: &mut Program) -> Result<Exit, Failure> {
+    let rules = Rules::of_this_build();
+    let mut game = Crowns::new(2, args.seed, rules, 0)
+        .map_err(|error| Failure::new(Exit::Unexpected, error.to_string()))?;
+    let foe = PRACTICE_SEAT + 1;
+    let bot = Bot::new(level, Archetype::Balanced);
+    let (mut next, mut decision) = (0, 0);
+    loop {
+        game.advance(next);
+        let Some(orders) = program.answer(&game, PRACTICE_SEAT)? else {
+            return Ok(Exit::Success);
+        };
+        if game.end().is_some() {
+            return Ok(Exit::Success);
+        }
+        for (line, order) in orders {
+            let done = game.order(PRACTICE_SEAT, &order, next);
+            program.note(line, done.err().map(|refusal| refusal.to_string()));
+        }
+        next += args.every;
+        while bot.due(foe, args.seed, decision) <= next {
+            let due = bot.due(foe, args.seed, decision);
+            game.advance(due);
+            for order in bot.orders(&game, foe, args.seed) {
+                let _may_be_refused = game.order(foe, &order, due);
+            }
+            decision += 1;
+        }
+    }
+}
+
+/// The program at standard input and output.
+struct Program {
+    lines: std::io::Lines<std::io::StdinLock<'static>>,
+    refused: Vec<RefusedLine>,
+}
+
+impl Program {
+    fn new() -> Self {
+        Program {
+            lines: std::io::stdin().lines(),
+            refused: Vec::new(),
+        }
+    }
+
+    /// Prints a state and reads the orders up to an empty line; `None` at the end of the input.
+    fn answer(&mut self, game: &Crowns, seat: u8) -> Result<Option<Vec<(String, Order)>>, Failure> {
+        print_line(&StateLine {
+            schema: SCHEMA,
+            seat: seat + 1,
+            refused: &self.refused,
+            game: game_document(game),
+        })?;
+        self.refused.clear();
+        let mut orders = Vec::new();
+        for _ in 0..MAX_LINES {
+            let Some(line) = self.lines.next() else {
+                return Ok(None);
+            };
+            let line = line.map_err(|error| {
+                Failure::new(Exit::Usage, format!("cannot read the orders: {error}"))
+            })?;
+            if line.trim().is_empty() {
+                break;
+            }
+            match OrderLine::try_parse_from(line.split_whitespace()) {
+                Ok(parsed) => match parsed.order.order() {
+                    Ok(order) => orders.push((line, order)),
+                    Err(error) => self.note(line, Some(error.to_string())),
+                },
+                Err(error) => {
+                    let text = error.to_string();
+                    let reason = text.lines().next().unwrap_or_default().to_owned();
+                    self.note(line, Some(reason));
+                }
+            }
+        }
+        Ok(Some(orders))
+    }
+
+    fn note(&mut self, order: String, refusal: Option<String>) {
+        let refused = refusal.map(|reason| RefusedLine { order, reason });
+        self.refused.extend(refused);
+    }
+}

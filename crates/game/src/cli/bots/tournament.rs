@@ -1,0 +1,237 @@
+//! `raftian bots tournament`.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use raftian_bots::tournament::{self, Bounds, Gate, Results, Settings, Share};
+use raftian_realm::crowns::Rules;
+use serde::Serialize;
+
+use crate::cli::output::{failed, print, print_json};
+use crate::cli::{Exit, Failure};
+
+/// Name and version of the JSON schema.
+const SCHEMA: &str = "raftian.bots-tournament/1";
+
+#[derive(Args, Debug)]
+pub(in crate::cli) struct TournamentArgs {
+    /// Matches of each pair of archetypes; half of them with the seats swapped.
+    #[arg(long, default_value_t = Settings::default().games)]
+    games: u64,
+    /// Matches with three, four and five seats each.
+    #[arg(long, default_value_t = Settings::default().tables)]
+    tables: u64,
+    /// Matches of each unit that is taken away.
+    #[arg(long, default_value_t = Settings::default().ablations)]
+    ablations: u64,
+    /// Matches of each level against the one below.
+    #[arg(long, default_value_t = Settings::default().levels)]
+    levels: u64,
+    /// First seed.
+    #[arg(long, default_value_t = Settings::default().seed)]
+    seed: u64,
+    /// Rules to play instead of those of this build.
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
+    /// End with code 10 unless all bounds are kept: those of a file, or those of this build.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "")]
+    gate: Option<String>,
+    /// Write the table of pairs as a picture.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Print one JSON document instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Output of `raftian bots tournament --json`.
+#[derive(Serialize)]
+struct TournamentDocument<'a> {
+    schema: &'static str,
+    ok: bool,
+    seconds: f64,
+    #[serde(flatten)]
+    results: &'a Results,
+    gates: &'a [Gate],
+}
+
+/// Runs a tournament.
+pub(in crate::cli) fn run(args: &TournamentArgs) -> Result<Exit, Failure> {
+    play(args).map_err(|failure| failed(args.json, SCHEMA, failure))
+}
+
+fn play(args: &TournamentArgs) -> Result<Exit, Failure> {
+    let rules = match &args.rules {
+        None => Rules::of_this_build(),
+        Some(path) => Rules::parse(&read(path)?).map_err(|error| invalid(path, &error))?,
+    };
+    let bounds = match args.gate.as_deref() {
+        None | Some("") => Bounds::of_this_build(),
+        Some(path) => {
+            let path = Path::new(path);
+            Bounds::parse(&read(path)?).map_err(|error| invalid(path, &error))?
+        }
+    };
+    let settings = Settings {
+        games: args.games,
+        tables: args.tables,
+        ablations: args.ablations,
+        levels: args.levels,
+        seed: args.seed,
+    };
+    let count = tournament::matches(&settings).len();
+    let bar = bar(u64::try_from(count).unwrap_or(u64::MAX));
+    let started = Instant::now();
+    let results = tournament::run(settings, &rules, |_| bar.inc(1));
+    bar.finish_and_clear();
+    let seconds = started.elapsed().as_secs_f64();
+    let gates = tournament::gates(&results, &bounds);
+    if let Some(path) = &args.svg {
+        let svg = tournament::heat_map(&results)
+            .map_err(|error| Failure::new(Exit::Unexpected, error.to_string()))?;
+        std::fs::write(path, svg).map_err(|error| {
+            let text = format!("cannot write {}: {error}", path.display());
+            Failure::new(Exit::Configuration, text)
+        })?;
+    }
+    let ok = gates.iter().all(|gate| gate.holds);
+    if args.json {
+        print_json(&TournamentDocument {
+            schema: SCHEMA,
+            ok,
+            seconds,
+            results: &results,
+            gates: &gates,
+        })?;
+    } else {
+        print(text(&results, &gates, seconds).trim_end())?;
+    }
+    Ok(match args.gate {
+        Some(_) if !ok => Exit::Failed,
+        Some(_) | None => Exit::Success,
+    })
+}
+
+/// A bar on a terminal; nothing elsewhere.
+fn bar(count: u64) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(count), ProgressDrawTarget::stderr_with_hz(5));
+    // The template is constant, and a test of this command would show that it is wrong.
+    if let Ok(style) = ProgressStyle::with_template("tournament ▕{bar:30}▏ {pos}/{len}, {eta} left")
+    {
+        bar.set_style(style);
+    }
+    bar
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| {
+        let text = format!("cannot read {}: {error}", path.display());
+        Failure::new(Exit::Configuration, text)
+    })
+}
+
+fn invalid(path: &Path, error: &dyn std::error::Error) -> Failure {
+    Failure::new(Exit::Configuration, format!("{}: {error}", path.display()))
+}
+
+fn text(results: &Results, gates: &[Gate], seconds: f64) -> String {
+    let mut text = format!(
+        "{} matches in {seconds:.1} s, rules {}\n",
+        results.matches, results.rules
+    );
+    // Writing to a string cannot fail.
+    let _ = pairs(&mut text, results);
+    let _ = others(&mut text, results);
+    let broken = gates.iter().filter(|gate| !gate.holds).count();
+    let _ = writeln!(text, "\n{} gates, {broken} not kept", gates.len());
+    for gate in gates {
+        let mark = if gate.holds { "ok " } else { "NOT" };
+        let Gate {
+            name,
+            value,
+            least,
+            most,
+            ..
+        } = gate;
+        let _ = writeln!(text, "{mark} {name:<40} {value:6.3}  ({least} to {most})");
+    }
+    text
+}
+
+fn pairs(text: &mut String, results: &Results) -> std::fmt::Result {
+    if results.settings.games == 0 {
+        return Ok(());
+    }
+    write!(text, "\n{:<10}", "row wins")?;
+    for name in results.archetypes {
+        write!(text, "{name:>9}")?;
+    }
+    writeln!(text, "{:>9}{:>7}", "mean", "Nash")?;
+    for (row, name) in results.archetypes.iter().enumerate() {
+        write!(text, "{name:<10}")?;
+        for share in &results.pairs[row] {
+            let share = share.map_or("–".to_owned(), |share| format!("{:.2}", share.rate()));
+            write!(text, "{share:>9}")?;
+        }
+        writeln!(text, "{:9.2}{:7.2}", results.means[row], results.nash[row])?;
+    }
+    let widest = results.pairs.iter().flatten().flatten();
+    let widest = widest
+        .map(|share| (share.high - share.low) / 2.0)
+        .fold(0.0, f64::max);
+    writeln!(text, "95 % Wilson intervals: ±{widest:.2} at most")
+}
+
+fn others(text: &mut String, results: &Results) -> std::fmt::Result {
+    for (count, shares) in &results.tables {
+        let shares = results.archetypes.iter().zip(shares);
+        let shares: Vec<_> = shares
+            .map(|(name, share)| format!("{name} {share:.2}"))
+            .collect();
+        writeln!(
+            text,
+            "{count} seats, wins per fair share: {}",
+            shares.join(", ")
+        )?;
+    }
+    for (count, length) in &results.lengths {
+        let minutes = [length.p5, length.p50, length.p95];
+        let minutes = minutes.map(|seconds| format!("{}:{:02}", seconds / 60, seconds % 60));
+        writeln!(
+            text,
+            "{count} seats, length p5/p50/p95: {}",
+            minutes.join(" / ")
+        )?;
+    }
+    for (unit, share) in &results.ablations {
+        writeln!(
+            text,
+            "without {}: {}",
+            format!("{unit:?}").to_lowercase(),
+            interval(share)
+        )?;
+    }
+    for (level, share) in &results.levels {
+        writeln!(
+            text,
+            "{} against the level below: {}",
+            level.name(),
+            interval(share)
+        )?;
+    }
+    if results.settings.games > 0 {
+        let conquests = interval(&results.conquests);
+        writeln!(text, "matches of two won by conquest: {conquests}")?;
+    }
+    Ok(())
+}
+
+fn interval(share: &Share) -> String {
+    let Share {
+        rate, low, high, ..
+    } = share;
+    format!("{rate:.2} ({low:.2} to {high:.2})")
+}
