@@ -53,7 +53,7 @@ pub(crate) struct Ticker {
     interval: Duration,
     /// Ticks are proposed only when they are needed.
     on_demand: bool,
-    /// What the game clock was, and when that was seen here.
+    /// The game clock as it was last seen, and when.
     seen: Option<(Clock, Moment)>,
     /// When the last tick was proposed or seen, on the node's clock.
     last: Option<Moment>,

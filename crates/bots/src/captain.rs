@@ -11,6 +11,7 @@ use rand::rngs::ChaCha8Rng;
 
 use crate::outlook::Outlook;
 use crate::style::Style;
+use marches::Sortie;
 
 /// Error of a Captain's estimates, in percent.
 const NOISE: u64 = 15;
@@ -21,21 +22,21 @@ pub(crate) fn orders(
     style: &Style,
     rng: Option<&mut ChaCha8Rng>,
 ) -> Vec<Order> {
-    let mut plan = Plan {
-        look,
-        style,
-        orders: Vec::new(),
-        stock: look.stock,
-        reserve: [0; 3],
-        home: *look.own.home(),
-        noise: rng.map_or(100, |rng| rng.random_range(100 - NOISE..=100 + NOISE)),
-    };
-    plan.answer_pacts();
-    plan.defend();
-    plan.grow();
-    plan.train();
+    let mut plan = Plan::new(look, style, rng);
+    plan.prepare();
     plan.march();
     plan.orders
+}
+
+/// Returns the orders of a Captain without a march, and the marches that it could order, the best
+/// first. Its estimates have no errors.
+pub(crate) fn choices(look: &Outlook<'_>, style: &Style) -> (Vec<Order>, Vec<Order>) {
+    let mut plan = Plan::new(look, style, None);
+    plan.prepare();
+    let mut marches = plan.marches();
+    marches.sort_by_key(|march| std::cmp::Reverse(march.gain));
+    let marches = marches.iter().map(Sortie::order).collect();
+    (plan.orders, marches)
 }
 
 /// Decisions of one moment, and what they leave.
@@ -53,7 +54,27 @@ pub(crate) struct Plan<'a> {
     pub(crate) noise: u64,
 }
 
-impl Plan<'_> {
+impl<'a> Plan<'a> {
+    fn new(look: &'a Outlook<'a>, style: &'a Style, rng: Option<&mut ChaCha8Rng>) -> Self {
+        Plan {
+            look,
+            style,
+            orders: Vec::new(),
+            stock: look.stock,
+            reserve: [0; 3],
+            home: *look.own.home(),
+            noise: rng.map_or(100, |rng| rng.random_range(100 - NOISE..=100 + NOISE)),
+        }
+    }
+
+    /// Decides everything but a march.
+    fn prepare(&mut self) {
+        self.answer_pacts();
+        self.defend();
+        self.grow();
+        self.train();
+    }
+
     /// Accepts the pact of a weaker seat while a third one leads, and declines others.
     fn answer_pacts(&mut self) {
         let game = self.look.game;

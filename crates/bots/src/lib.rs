@@ -11,9 +11,9 @@
 //! * [`tournament`]: many of them, to measure the balance of the rules.
 //! * [`play`]: matches between bots without a log, as fast as the machine allows.
 //!
-//! Decision: a bot keeps no memory between two decisions. Why: a machine that takes over a bot needs
-//! the state of the match alone, and snapshots need no part for bots. Would change if: bots had plans
-//! that the state does not show.
+//! Decision: a bot keeps no memory between two decisions. Why: a machine that takes over a bot
+//! needs the state of the match alone, and snapshots need no part for bots. Would change if: bots
+//! had plans that the state does not show.
 
 mod captain;
 mod outlook;

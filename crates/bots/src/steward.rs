@@ -1,5 +1,5 @@
-//! A steward for an absent player: it may only train spears, call armies home and repair, so that it
-//! never spends what the player saved for a plan.
+//! A steward for an absent player: it may only train spears, call armies home and repair, so that
+//! it never spends what the player saved for a plan.
 
 use raftian_realm::crowns::{Order, Place, UnitKind};
 

@@ -1,7 +1,7 @@
 //! Tournaments: many matches between archetypes, and what they say about the numbers of the rules.
 //!
-//! A tournament is a list of matches that follows from its settings alone, so the same settings give
-//! the same results on every machine and with any number of threads.
+//! A tournament is a list of matches that follows from its settings alone, so the same settings
+//! give the same results on every machine and with any number of threads.
 
 mod gates;
 mod heat_map;

@@ -1,10 +1,10 @@
 //! Raftian: a strategy game without a host, in which every player's machine is a Raft node.
 //!
-//! [`realm`] contains the rules of classic mode, without Bevy. [`replication`] applies committed orders
-//! to it and to the entities of [`projection`], in one place, and [`table`] does so for Crowns. `view` draws those, `play` proposes
-//! orders for clicks, `overlay` shows consensus at work; none of them writes replicated state.
-//! [`headless`] runs a member without a window, [`embedded`] a whole match in one process, and
-//! [`cli`] is the command line.
+//! [`realm`] contains the rules of classic mode, without Bevy. [`replication`] applies committed
+//! orders to it and to the entities of [`projection`], in one place, and [`table`] does so for
+//! Crowns. `view` draws those, `play` proposes orders for clicks, `overlay` shows consensus at
+//! work; none of them writes replicated state. [`headless`] runs a member without a window,
+//! [`embedded`] a whole match in one process, and [`cli`] is the command line.
 
 pub mod admin;
 pub mod classic_layout;

@@ -18,9 +18,11 @@ use crate::table::{self, ReplicatedTable};
 /// have one each.
 pub const CITIES: u8 = 5;
 
-/// Names of everything that is replicated, and the hash of the numbers of Crowns: programs with other
-/// ones cannot play the same match.
-pub const RULES: &str = "bevy_raft.tick/1 bevy_raft.ticks/1 raftian.command/1 raftian.order/1 raftian.realm/1 raftian.table/1 snapshots:2 tick-on-demand:250ms crowns:d04431236e8e5140";
+/// Names of everything that is replicated, and the hash of the numbers of Crowns: programs with
+/// other ones cannot play the same match.
+pub const RULES: &str = "bevy_raft.tick/1 bevy_raft.ticks/1 raftian.command/1 raftian.order/1 \
+                         raftian.realm/1 raftian.table/1 snapshots:2 tick-on-demand:250ms \
+                         crowns:d04431236e8e5140";
 
 /// Shortest time between two ticks of a match of Crowns.
 const TICKS: Duration = Duration::from_millis(250);
@@ -53,8 +55,8 @@ impl ReplicatedState for ReplicatedRealm {
     }
 }
 
-/// Effect of the last committed order, for observers of [`Committed<PlayerOrder>`], which are triggered
-/// right after it was applied.
+/// Effect of the last committed order, for observers of [`Committed<PlayerOrder>`], which are
+/// triggered right after it was applied.
 #[derive(Resource, Clone, Copy, Debug, Default)]
 pub struct LastEffect(pub Option<(Index, Effect)>);
 
@@ -125,8 +127,8 @@ fn hash_state(
 }
 
 /// Returns one machine's state at the last applied index: everything that applying the log changes.
-/// The hash is the first eight bytes of a SHA-256 over the hashes of realm, table and roster and every
-/// session (client, floor, count and sequences above it), all as big-endian 64-bit numbers.
+/// The hash is the first eight bytes of a SHA-256 over the hashes of realm, table and roster and
+/// every session (client, floor, count and sequences above it), all as big-endian 64-bit numbers.
 pub fn applied_state(log: &AppliedLog, realm: &Realm, table: &ReplicatedTable) -> AppliedState {
     let mut hasher = Sha256::new();
     hasher.update(realm.state_hash().to_be_bytes());

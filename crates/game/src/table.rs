@@ -1,7 +1,7 @@
 //! Replicates the table: who sits where, and the match of Crowns.
 //!
-//! [`TableCommand`]s from the log change [`ReplicatedTable`], here and nowhere else. What they did
-//! arrives as [`Reported`] events, and [`projection`] shows the state as entities.
+//! [`TableCommand`]s from the log change [`ReplicatedTable`], here and nowhere else. Their effects
+//! arrive as [`Reported`] events, and [`projection`] shows the state as entities.
 
 pub mod projection;
 mod runner;

@@ -108,7 +108,7 @@ pub struct PlaceDocument {
     pub x: i8,
     /// Tiles to the south of the Throne.
     pub y: i8,
-    /// What an oasis produces.
+    /// The resource that an oasis produces.
     pub resource: Option<Resource>,
     /// The seat that holds it.
     pub holder: Option<u8>,

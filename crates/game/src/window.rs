@@ -87,7 +87,8 @@ pub fn play_member(mut node: NodeHandle, member: OwnMember, options: &WindowOpti
 }
 
 /// Plays as a member of a match that players join. `may_end` is called in every frame with whether
-/// the window was closed or a tool asked the member to leave; once it returns true, the window ends.
+/// the window was closed or a tool asked the member to leave; once it returns true, the window
+/// ends.
 pub fn play_player(
     mut node: NodeHandle,
     member: OwnMember,

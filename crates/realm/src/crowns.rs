@@ -1,8 +1,9 @@
 //! Crowns: cities that grow, march and fight for the Throne in the middle of the map.
 //!
 //! [`Crowns`] is the state of a match. The orders of the seats change it, and the stamps of the log
-//! are its only clock. The numbers are in `assets/rules/crowns.toml` and become [`Rules`], whose hash
-//! is part of a match. [`arithmetic`] computes losses and morale exactly, and [`Map`] places the seats.
+//! are its only clock. The numbers are in `assets/rules/crowns.toml` and become [`Rules`], whose
+//! hash is part of a match. [`arithmetic`] computes losses and morale exactly, and [`Map`] places
+//! the seats.
 
 pub mod arithmetic;
 mod army;

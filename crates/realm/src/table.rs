@@ -1,11 +1,11 @@
 //! A table: who sits where, the match of Crowns that is played, and the next one.
 //!
 //! [`Table::apply`] performs the commands of players and of the members that run bots. A command
-//! comes with its [`Origin`], which the log knows: nobody orders for the seat of another player, and
-//! a bot is run by one member at a time.
+//! comes with its [`Origin`], which the log knows: nobody orders for the seat of another player,
+//! and a bot is run by one member at a time.
 //!
-//! The game clock of a match begins at 0 and runs with the stamps of the log, times the speed of the
-//! match.
+//! The game clock of a match begins at 0 and runs with the stamps of the log, times the speed of
+//! the match.
 
 mod check;
 mod commands;

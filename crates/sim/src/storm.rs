@@ -179,7 +179,8 @@ pub const RARE: [Mark; 84] = [
     Mark::WasRefusedRead,
 ];
 
-/// Marks that occur less than 20 times in 1,000 storms, so that only a long run must have counted them.
+/// Marks that occur less than 20 times in 1,000 storms, so that only a long run must have counted
+/// them.
 pub const RAREST: [Mark; 9] = [
     Mark::TransferredFromSpectator,
     Mark::MovedAllInTurn,

@@ -21,6 +21,17 @@ pub(crate) struct Sortie {
     pub(crate) gain: i64,
 }
 
+impl Sortie {
+    /// The order.
+    pub(crate) fn order(&self) -> Order {
+        Order::March {
+            army: self.army,
+            to: self.to,
+            attack: self.attack,
+        }
+    }
+}
+
 impl Plan<'_> {
     /// Orders the best march, if one is worth it.
     pub(super) fn march(&mut self) {
@@ -28,11 +39,8 @@ impl Plan<'_> {
         let Some(best) = best.filter(|best| best.gain >= LEAST_GAIN) else {
             return;
         };
-        let Sortie {
-            army, to, attack, ..
-        } = best;
-        self.orders.push(Order::March { army, to, attack });
-        self.home = self.home.minus(&army).unwrap_or(self.home);
+        self.orders.push(best.order());
+        self.home = self.home.minus(&best.army).unwrap_or(self.home);
     }
 
     /// All marches that are not plainly wrong.

@@ -16,8 +16,8 @@ const MARGIN: i32 = 96;
 #[error("the heat map cannot be drawn: {0}")]
 pub struct HeatMapError(String);
 
-/// Returns the shares of wins as an SVG: each cell is that of its row against its column, blue above
-/// a half and orange below.
+/// Returns the shares of wins as an SVG: each cell is that of its row against its column, blue
+/// above a half and orange below.
 ///
 /// # Errors
 /// [`HeatMapError`].

@@ -77,8 +77,8 @@ pub fn quantiles(mut values: Vec<u64>) -> Quantiles {
 const ROUNDS: usize = 200_000;
 
 /// Returns a mixture of rows that no column beats, for a table in which each entry is the share of
-/// wins of its row. By fictitious play: both sides always choose the best answer to what the other one
-/// has chosen so far, which converges to an equilibrium of a game of two (Robinson 1951).
+/// wins of its row. By fictitious play: both sides always choose the best answer to what the other
+/// one has chosen so far, which converges to an equilibrium of a game of two (Robinson 1951).
 pub fn nash_mixture(table: &[Vec<f64>]) -> Vec<f64> {
     let size = table.len();
     let mut chosen = vec![0.0; size];

@@ -24,8 +24,8 @@ pub(super) enum BotsCommand {
     Tournament(tournament::TournamentArgs),
     /// Let a bot play the seat of a running member.
     Run(seat::RunArgs),
-    /// Let another program play the seat of a running member, by lines on standard input and output;
-    /// see docs/bots.md.
+    /// Let another program play the seat of a running member, by lines on standard input and
+    /// output; see docs/bots.md.
     Serve(seat::ServeArgs),
 }
 

@@ -1,4 +1,5 @@
-//! The match of Crowns as entities, which the engine's systems read instead of the replicated state.
+//! The match of Crowns as entities, which the engine's systems read instead of the replicated
+//! state.
 //!
 //! There is one entity for each seat, each oasis, the Throne and each march. Data never flows back
 //! from an entity to the table.

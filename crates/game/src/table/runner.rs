@@ -26,7 +26,7 @@ const STEWARD_EVERY: u64 = 2_000;
 /// Decisions searched for the next one that is due. A bot that was paused for longer skips some.
 const MOST_SKIPPED: u64 = 1 << 20;
 
-/// What this member has decided in the present match.
+/// Decisions of this member in the present match.
 #[derive(Resource, Default, Debug)]
 struct Decided {
     round: u32,

@@ -1,9 +1,9 @@
 //! The state of a match of Crowns.
 //!
 //! Time is the game clock in milliseconds, the stamps of the log. [`Crowns::advance`] performs the
-//! scheduled events up to a stamp, and [`Crowns::order`] does that before it applies an order. Events
-//! that are due at once come in an order that follows from the seed of the match, so that no seat is
-//! always first.
+//! scheduled events up to a stamp, and [`Crowns::order`] does that before it applies an order.
+//! Events that are due at once come in an order that follows from the seed of the match, so that no
+//! seat is always first.
 
 mod arrivals;
 mod check;
@@ -159,8 +159,8 @@ impl Tally {
 }
 
 impl Crowns {
-    /// Begins a match of `seats` seats at the stamp `now`. A stamp after the year 146 million counts
-    /// as the last one before.
+    /// Begins a match of `seats` seats at the stamp `now`. A stamp after the year 146 million
+    /// counts as the last one before.
     ///
     /// # Errors
     /// [`MapError`].
@@ -236,8 +236,8 @@ impl Crowns {
         self
     }
 
-    /// Changes what the fields of a seat produce to this many percent: a handicap. Called before the
-    /// first order.
+    /// Changes what the fields of a seat produce to this many percent: a handicap. Called before
+    /// the first order.
     #[must_use]
     pub fn with_production(mut self, seat: u8, percent: u64) -> Self {
         if let Some(own) = self.seats.get_mut(usize::from(seat)) {

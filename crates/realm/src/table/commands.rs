@@ -46,8 +46,8 @@ impl Table {
         }
     }
 
-    /// Checks that no match is played and that the player may decide about the next one: has a seat,
-    /// or no player has one.
+    /// Checks that no match is played and that the player may decide about the next one: has a
+    /// seat, or no player has one.
     fn check_may_decide(&self, player: PlayerId) -> Result<(), Refusal> {
         self.check_lobby()?;
         let is_player = |chair: &Chair| matches!(chair.occupant, Occupant::Player(_));
@@ -267,15 +267,16 @@ impl Table {
             return Err(Refusal::OldDecision);
         }
         bot.decision = decision;
-        // The match has moved on since the decision, so some orders may be refused. The others count.
+        // The match has moved on since the decision, so some orders may be refused. The others
+        // count.
         for order in orders {
             let _may_be_refused = self.order(seat, order, origin.stamp);
         }
         Ok(())
     }
 
-    /// Any member may give a bot away: it plays the same on every one, and the leader alone knows who
-    /// has vanished.
+    /// Any member may give a bot away: it plays the same on every one, and the leader alone knows
+    /// who has vanished.
     fn adopt_bot(&mut self, seat: u8, member: u64) -> Result<(), Refusal> {
         self.bot_mut(seat)?.member = member;
         Ok(())
@@ -303,8 +304,8 @@ impl Table {
         self.order(seat, order, origin.stamp)
     }
 
-    /// Votes for another match. With the votes of more than half of the present players it begins, and
-    /// each takes the next seat.
+    /// Votes for another match. With the votes of more than half of the present players it begins,
+    /// and each takes the next seat.
     fn rematch(&mut self, origin: &Origin, is_wanted: bool) -> Result<(), Refusal> {
         let has_ended = self.game().is_some_and(|game| game.end().is_some());
         if !has_ended {

@@ -33,6 +33,13 @@ const PRACTICE_SEAT: u8 = 0;
 /// Largest number of order lines that are taken for one state.
 const MAX_LINES: usize = 64;
 
+/// Parses a time between two states.
+fn pause(text: &str) -> Result<u64, String> {
+    let pause = text.parse().ok();
+    let pause = pause.filter(|pause| (100..=60_000).contains(pause));
+    pause.ok_or_else(|| "give 100 to 60000 milliseconds".to_owned())
+}
+
 #[derive(Args, Debug)]
 pub(in crate::cli) struct RunArgs {
     #[command(flatten)]
@@ -50,7 +57,7 @@ pub(in crate::cli) struct ServeArgs {
     #[command(flatten)]
     member: RunningArgs,
     /// Shortest time between two states, in milliseconds of the game clock.
-    #[arg(long, value_name = "MS", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(100..=60_000))]
+    #[arg(long, value_name = "MS", default_value_t = 1_000, value_parser = pause)]
     every: u64,
     /// Play a match against a bot of this level at once, without a member.
     #[arg(long, value_name = "LEVEL")]

@@ -12,7 +12,7 @@ use raftian_realm::table::{Archetype, Command, Level, Setup};
 pub(in crate::cli) enum CrownsOrder {
     /// Raise a building by one level, now or after the one under construction.
     Build {
-        /// What to build.
+        /// The building.
         building: BuildingName,
     },
     /// Give up the waiting building, or the one under construction; its cost is returned.
@@ -66,7 +66,7 @@ pub(in crate::cli) enum CrownsOrder {
         /// The other seat.
         #[arg(value_parser = seat)]
         seat: u8,
-        /// What to do.
+        /// The change.
         change: PactName,
     },
     /// Send goods to another seat.

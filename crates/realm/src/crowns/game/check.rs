@@ -1,5 +1,5 @@
-//! Refuses a stored match that the rules cannot work with: from then on every index is in bounds and
-//! no sum exceeds its type.
+//! Refuses a stored match that the rules cannot work with: from then on every index is in bounds
+//! and no sum exceeds its type.
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -10,8 +10,8 @@ use crate::crowns::map::Map;
 use crate::crowns::order::Place;
 use crate::crowns::rules::RulesError;
 
-/// Largest amount, count or number in a stored match. A match of the longest length with the largest
-/// numbers of the rules stays far below.
+/// Largest amount, count or number in a stored match. A match of the longest length with the
+/// largest numbers of the rules stays far below.
 const MAX: u64 = 1 << 56;
 
 /// Largest number of marches, caravans, waiting orders or events in a stored match.

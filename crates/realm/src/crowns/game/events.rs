@@ -156,8 +156,8 @@ impl Crowns {
         self.plan_starvation(seat);
     }
 
-    /// Plans the moment at which the grain is used up, in place of an earlier plan. Called after the
-    /// rates of a seat have changed, or its grain.
+    /// Plans the moment at which the grain is used up, in place of an earlier plan. Called after
+    /// the rates of a seat have changed, or its grain.
     pub(super) fn plan_starvation(&mut self, seat: u8) {
         let rate = self.rates(seat)[Resource::Grain as usize];
         let now = self.now;

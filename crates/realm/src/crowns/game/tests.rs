@@ -156,7 +156,8 @@ fn raid_brings_loot_home_and_leaves_the_keep() {
     };
     assert_eq!(game.order(0, &raid, second(0)), Ok(()));
     game.advance(second(24));
-    // 200 and what 24 seconds produced, of which 50 are hidden. Its spears ate, and two were killed.
+    // 200 and what 24 seconds produced, of which 50 are hidden. Its spears ate, and two were
+    // killed.
     let (_, march) = game.marches().next().unwrap();
     assert!(march.returns);
     assert_eq!(march.loot, [246, 246, 244]);
