@@ -7,6 +7,7 @@
 
 mod addresses;
 mod faults;
+mod game;
 mod host;
 mod links;
 mod replay;
@@ -34,10 +35,12 @@ use replay::CommittedLog;
 use trace::{Line, Trace};
 
 pub use addresses::FIRST_PORT;
+pub(crate) use game::{Game, GameOrder};
 pub use host::{Host, Recording};
 pub use links::{Envelope, Kind};
 pub use raftian_node::driver::Recorded;
 pub use setup::Setup;
+pub(crate) use state::UPDATE_BYTES;
 
 /// A simulated cluster with its own links, disks and time.
 pub struct Simulation {

@@ -8,6 +8,7 @@ use raftian_raft::{
     ReadRefusal, Refused, RequestError, Restored, Sessions, StateHash, Write,
 };
 
+use super::game::Game;
 use super::links::SimLinks;
 use super::state::State;
 use crate::disk::DiskStore;
@@ -223,6 +224,11 @@ impl Host {
         self.state.whole_hash()
     }
 
+    /// Returns the game in its state; `None` before its first order.
+    pub(crate) fn game(&self) -> Option<&Game> {
+        self.state.game.as_ref()
+    }
+
     /// Returns the client sessions of its state, which reject commands that were already applied.
     pub fn sessions(&self) -> &Sessions {
         &self.state.sessions
@@ -241,6 +247,12 @@ impl Host {
     /// Returns the log indexes of [`Host::effects`].
     pub fn effects_at(&self) -> &[Index] {
         &self.state.effects_at
+    }
+
+    /// Removes the game from its state, as an application whose snapshots lack it would.
+    #[cfg(test)]
+    pub(super) fn lose_game(&mut self) {
+        self.state.game = None;
     }
 
     /// Removes one effect from its state, as an application that skipped the command would.

@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use raftian_raft::{ClientId, Command, Entry, Index, NodeId, Payload, Sessions};
 
 use super::Simulation;
+use super::game::Game;
 use super::host::Host;
-use super::state::hash_effect;
+use super::state::{hash_effect, play, whole_hash};
 use crate::invariants::Violation;
-use crate::splitmix::mix;
 
 const PROPERTY: &str = "states follow from the log";
 
@@ -26,6 +26,7 @@ struct Expected {
     effects_at: Vec<Index>,
     sessions: Sessions,
     hash: u64,
+    game: Option<Game>,
 }
 
 impl CommittedLog {
@@ -50,6 +51,7 @@ impl CommittedLog {
             effects_at: Vec::new(),
             sessions: Sessions::default(),
             hash: 0,
+            game: None,
         };
         let mut done: BTreeSet<(ClientId, u64)> = BTreeSet::new();
         for entry in &self.entries[..count] {
@@ -60,6 +62,7 @@ impl CommittedLog {
             let _verdict = expected.sessions.admit(command.client, command.sequence);
             if done.insert((command.client, command.sequence)) {
                 expected.hash = hash_effect(expected.hash, command);
+                play(&mut expected.game, entry);
                 expected.effects.push(command.clone());
                 expected.effects_at.push(entry.index);
             }
@@ -119,7 +122,7 @@ fn check(host: &Host, committed: &CommittedLog) -> Result<(), Violation> {
             format!("has sessions after {count} entries that do not follow from the log"),
         ));
     }
-    if host.state_hash() != mix(expected.hash, 0, 0) {
+    if host.state_hash() != whole_hash(expected.hash, 0, expected.game.as_ref()) {
         return Err(differs(
             host,
             format!("has a state hash after {count} entries that does not follow from the log"),
@@ -134,8 +137,11 @@ fn differs(host: &Host, what: String) -> Violation {
 
 #[cfg(test)]
 mod tests {
+    use raftian_node::wire;
+    use raftian_realm::classic::{CityId, Order};
+
     use super::*;
-    use crate::cluster::Setup;
+    use crate::cluster::{GameOrder, Setup, UPDATE_BYTES};
 
     /// Three nodes that have applied a command, its repeat and another command.
     fn cluster() -> Simulation {
@@ -164,6 +170,20 @@ mod tests {
                 .expect_err("every state lacks an effect");
             assert_eq!(violation.property, PROPERTY);
         }
+    }
+
+    /// The state of the game is compared as well, not only the order of the commands.
+    #[test]
+    fn game_lost_on_every_member_is_detected() {
+        let mut cluster = cluster();
+        let order = Order::Attack { city: CityId(2) };
+        let orders = wire::encode_value(&vec![GameOrder::Classic(order)]).expect("a small order");
+        let update = [&[0; UPDATE_BYTES][..], &orders].concat();
+        cluster.propose(NodeId(1), 7, 3, &update).expect("n1 leads");
+        cluster.stabilize();
+        assert_eq!(cluster.check_states_follow_from_log(), Ok(()));
+        cluster.hosts.values_mut().for_each(Host::lose_game);
+        assert!(cluster.check_states_follow_from_log().is_err());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use raftian_node::wire;
 use raftian_raft::{Bytes, ClientId, Command, Entry, Index, Payload, Sessions, Verdict};
 use serde::{Deserialize, Serialize};
 
+use super::game::Game;
 use crate::splitmix::mix;
 
 /// State of one machine. Its snapshots hold all of it, sessions included: a restore recomputes
@@ -21,6 +22,8 @@ pub(super) struct State {
     pub(super) sessions: Sessions,
     /// Hash of `effects`, extended by [`hash_effect`].
     hash: u64,
+    /// The game, which the orders in updates have changed.
+    pub(super) game: Option<Game>,
     /// Part of the state that does not derive from the log; 0 unless the state diverged.
     astray: u64,
 }
@@ -30,10 +33,30 @@ pub(super) struct State {
 struct Saved {
     astray: u64,
     hash: u64,
+    game: Option<Game>,
     /// The sessions as [`Sessions::iter`] lists them.
     sessions: Vec<(ClientId, u64, Vec<u64>)>,
     effects_at: Vec<Index>,
     applied: Vec<Entry>,
+}
+
+/// Length in bytes of an update without orders.
+pub(crate) const UPDATE_BYTES: usize = 12;
+
+/// Applies the orders that an update carries.
+pub(super) fn play(game: &mut Option<Game>, entry: &Entry) {
+    if let Payload::Command { command, member } = &entry.payload
+        && let Some(orders) = command.bytes.get(UPDATE_BYTES..)
+        && !orders.is_empty()
+    {
+        let game = game.get_or_insert_default();
+        game.apply(orders, entry, command.client.0, *member);
+    }
+}
+
+/// Returns the hash of a whole state.
+pub(super) fn whole_hash(hash: u64, astray: u64, game: Option<&Game>) -> u64 {
+    mix(hash, astray, game.map_or(0, Game::hash))
 }
 
 /// Returns the hash of a state after `command` has taken effect in it.
@@ -53,6 +76,7 @@ impl State {
             && self.sessions.admit(command.client, command.sequence) == Verdict::Apply
         {
             self.hash = hash_effect(self.hash, command);
+            play(&mut self.game, &entry);
             self.effects.push(command.clone());
             self.effects_at.push(entry.index);
         }
@@ -61,7 +85,7 @@ impl State {
 
     /// Returns the hash of the whole state.
     pub(super) fn whole_hash(&self) -> u64 {
-        mix(self.hash, self.astray, 0)
+        whole_hash(self.hash, self.astray, self.game.as_ref())
     }
 
     pub(super) fn diverge(&mut self) {
@@ -77,6 +101,7 @@ impl State {
         let saved = Saved {
             astray: self.astray,
             hash: self.hash,
+            game: self.game.clone(),
             sessions: sessions
                 .map(|(client, floor, ahead)| (client, floor, ahead.collect()))
                 .collect(),
@@ -109,6 +134,7 @@ impl State {
             applied: saved.applied,
             sessions,
             hash: saved.hash,
+            game: saved.game,
             astray: saved.astray,
         }
     }

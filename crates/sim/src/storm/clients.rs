@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use raftian_raft::{NodeId, ReadId};
+use raftian_node::wire;
+use raftian_raft::{Bytes, NodeId, ReadId};
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
 use super::Cause;
-use crate::cluster::{Host, Simulation};
+use crate::cluster::{Game, GameOrder, Host, Simulation, UPDATE_BYTES};
 use crate::coverage::{Counters, Mark};
 use crate::linearizability::{Answer, Call, Committed, History, Ticket, Verdict, log_order, wgl};
 
@@ -24,12 +25,14 @@ pub(super) struct Clients {
     machines: BTreeMap<NodeId, Machine>,
     /// Whether a client sent a request since results were last collected.
     asked: bool,
+    /// Draws the orders of the game, if updates carry some.
+    orders: Option<ChaCha8Rng>,
 }
 
 #[derive(Default)]
 struct Client {
-    /// Updates so far: key and value by sequence number, from 1.
-    updates: Vec<(u32, u64)>,
+    /// Updates so far, by sequence number, from 1.
+    updates: Vec<Bytes>,
     /// Pending update: its ticket, and the node asked last.
     waiting: Option<(Ticket, NodeId)>,
 }
@@ -79,7 +82,8 @@ impl Machine {
 }
 
 impl Clients {
-    pub(super) fn new(clients: u64, keys: u32) -> Self {
+    /// Clients of a storm. With `orders` their updates carry orders of the game.
+    pub(super) fn new(clients: u64, keys: u32, orders: Option<ChaCha8Rng>) -> Self {
         Clients {
             keys: keys.max(1),
             clients: (0..clients.max(1)).map(|_| Client::default()).collect(),
@@ -88,6 +92,7 @@ impl Clients {
             history: History::default(),
             machines: BTreeMap::new(),
             asked: false,
+            orders,
         }
     }
 
@@ -121,7 +126,16 @@ impl Clients {
             let key = rng.random_range(0..self.keys);
             let value = self.counter;
             self.counter += 1;
-            client.updates.push((key, value));
+            let mut bytes = key.to_le_bytes().to_vec();
+            bytes.extend(value.to_le_bytes());
+            if let Some(rng) = &mut self.orders {
+                let blank = Game::default();
+                let game = cluster.host(at).game().unwrap_or(&blank);
+                let orders = game.draw(rng, number as u64 + 1, at);
+                note_orders(game, &orders, counters);
+                bytes.extend(wire::encode_value(&orders).expect("orders are small"));
+            }
+            client.updates.push(bytes.into());
             let sequence = client.updates.len() as u64;
             client.waiting = Some((
                 self.history
@@ -323,18 +337,32 @@ fn propose(
     if !cluster.is_up(at) {
         return Err(());
     }
-    let (key, value) = client.updates[sequence as usize - 1];
-    let mut bytes = key.to_le_bytes().to_vec();
-    bytes.extend(value.to_le_bytes());
+    let bytes = &client.updates[sequence as usize - 1];
     cluster
-        .propose(at, number as u64 + 1, sequence, &bytes)
+        .propose(at, number as u64 + 1, sequence, bytes)
         .map_err(drop)
+}
+
+/// Counts what the orders of an update are about.
+fn note_orders(game: &Game, orders: &[GameOrder], counters: &mut Counters) {
+    let is_of_crowns = |order: &GameOrder| matches!(order, GameOrder::Table(_));
+    if !orders.iter().any(is_of_crowns) {
+        return;
+    }
+    counters.count(Mark::OrderedInCrowns);
+    match game.table().game().map(|game| game.end()) {
+        None => {}
+        Some(None) => counters.count(Mark::PlayedCrowns),
+        Some(Some(_)) => counters.count(Mark::EndedCrowns),
+    }
 }
 
 /// Decodes key and value of an update.
 fn decode(bytes: &[u8]) -> (u32, u64) {
-    let (key, value) = bytes.split_at(4);
+    let (key, value) = bytes[..UPDATE_BYTES].split_at(4);
     let key = key.try_into().expect("four bytes");
-    let value = value.try_into().expect("an update has twelve bytes");
+    let value = value
+        .try_into()
+        .expect("an update has at least twelve bytes");
     (u32::from_le_bytes(key), u64::from_le_bytes(value))
 }
