@@ -13,6 +13,7 @@ mod choices;
 mod cluster;
 mod corpus;
 mod defect;
+mod game;
 mod message;
 mod mutate;
 mod node;
@@ -132,7 +133,9 @@ impl fmt::Display for Finding {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 10] = [
+    game::ORDERS,
+    game::TABLE,
     wire::MESSAGE,
     wire::ENTRY,
     wire::SNAPSHOT,

@@ -4,7 +4,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{HANDICAPS, MAX_PLAYERS, Occupant, Table};
-use crate::crowns::ImpossibleGame;
+use crate::crowns::{ImpossibleGame, Rules};
 
 /// Reason why stored data is not a table.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -21,6 +21,9 @@ pub enum ImpossibleTable {
     /// Too many players are remembered.
     #[error("the stored table has too many players")]
     Players,
+    /// The match was played by other rules.
+    #[error("the stored match has other rules than this build; use the same build")]
+    Rules,
     /// The match is impossible.
     #[error(transparent)]
     Game(#[from] ImpossibleGame),
@@ -45,6 +48,9 @@ impl Table {
             .any(|chair| !HANDICAPS.contains(&chair.handicap))
         {
             return Err(ImpossibleTable::Handicap);
+        }
+        if playing.is_some_and(|playing| *playing.game.rules() != Rules::of_this_build()) {
+            return Err(ImpossibleTable::Rules);
         }
         if self.wins.len() > MAX_PLAYERS {
             return Err(ImpossibleTable::Players);

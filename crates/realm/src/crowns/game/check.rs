@@ -7,12 +7,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::events::Event;
 use super::{Crowns, Due, LATEST_START, MAX_PRODUCTION, SECOND};
 use crate::crowns::map::Map;
-use crate::crowns::order::Place;
+use crate::crowns::order::{MAX_BATCH, MAX_BATCHES, Place};
 use crate::crowns::rules::RulesError;
 
 /// Largest amount, count or number in a stored match. A match of the longest length with the
 /// largest numbers of the rules stays far below.
 const MAX: u64 = 1 << 56;
+
+/// Largest number of units of one kind in an army of a stored match. Barracks train some thousands.
+const MAX_UNITS: u32 = 1 << 20;
 
 /// Largest number of marches, caravans, waiting orders or events in a stored match.
 const MAX_ITEMS: usize = 4_096;
@@ -65,6 +68,15 @@ impl Crowns {
         let goods = self.tally.lost_goods.iter().copied();
         let carried = self.marches.values().flat_map(|march| march.loot);
         let given = self.caravans.values().flat_map(|caravan| caravan.goods);
+        let homes = self.seats.iter().map(|own| own.home);
+        let held = self.oases.iter().chain([&self.throne.holding]);
+        let away = self.marches.values().map(|march| march.army);
+        let mut armies = homes
+            .chain(held.map(|holding| holding.garrison))
+            .chain(away);
+        if armies.any(|army| army.units().any(|(_, count)| count > MAX_UNITS)) {
+            return Err(ImpossibleGame::Number("an army"));
+        }
         let numbers = [
             self.next,
             self.throne.goal,
@@ -100,8 +112,10 @@ impl Crowns {
                 && own.allowance <= MAX
                 && own.starved_at <= self.now
                 && own.stock.is_below(MAX, self.now)
-                && own.batches.len() <= crate::crowns::order::MAX_BATCHES
-                && batches.clone().all(|count| count > 0);
+                && own.batches.len() <= MAX_BATCHES
+                && batches
+                    .clone()
+                    .all(|count| (1..=MAX_BATCH).contains(&count));
             if !is_small {
                 return Err(ImpossibleGame::Number("a number of a seat"));
             }
