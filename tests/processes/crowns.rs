@@ -227,6 +227,30 @@ fn program_plays_by_lines() {
     assert!(reason.contains("does not have these units"), "{reason}");
 }
 
+/// The example of `docs/bots.md`, where Python is installed.
+#[test]
+fn example_in_python_beats_a_recruit() {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/bot.py");
+    let program = std::process::Command::new("python3")
+        .args([example, "--practice", "recruit", "--seed", "2"])
+        .env("RAFTIAN", env!("CARGO_BIN_EXE_raftian"))
+        .output();
+    let Ok(output) = program else {
+        eprintln!("skipped: python3 is not installed");
+        return;
+    };
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success() && text.contains("winner: seat 1"),
+        "{output:?}"
+    );
+    assert_eq!(
+        String::from_utf8_lossy(&output.stderr),
+        "",
+        "no order was refused"
+    );
+}
+
 #[test]
 fn bots_play_at_once_and_tournaments_have_gates() {
     let machines = Machines::new();

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use bevy_raft::AppliedLog;
-use raftian_realm::crowns::{Army, Crowns, EndReason, Place, Resource, Tile, UnitKind};
+use raftian_realm::crowns::{Army, Building, Crowns, EndReason, Place, Resource, Tile, UnitKind};
 use raftian_realm::table::{Chair, Occupant, PlayerId, Table};
 use serde::{Deserialize, Serialize};
 
@@ -93,10 +93,23 @@ pub struct SeatedCityDocument {
     pub wall: u8,
     /// Level of the store.
     pub store: u8,
+    /// The building under construction.
+    pub site: Option<SiteDocument>,
+    /// Number of batches in training.
+    pub batches: usize,
     /// Spears, axes, riders and rams at home.
     pub home: [u32; 4],
     /// Spears, axes, riders and rams, all of the seat.
     pub army: [u32; 4],
+}
+
+/// A building under construction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SiteDocument {
+    /// lumber, mine, farm, barracks, wall or store.
+    pub building: String,
+    /// Game clock at which it is done.
+    pub done_ms: u64,
 }
 
 /// An oasis or the Throne.
@@ -220,6 +233,11 @@ pub fn game_document(game: &Crowns) -> GameDocument {
         barracks: own.levels().barracks,
         wall: own.levels().wall,
         store: own.levels().store,
+        site: own.sites().0.map(|site| SiteDocument {
+            building: building_text(site.building).to_owned(),
+            done_ms: site.done,
+        }),
+        batches: own.batches().len(),
         home: counts(own.home()),
         army: counts(&game.army_of(seat)),
     };
@@ -264,6 +282,18 @@ pub fn game_document(game: &Crowns) -> GameDocument {
             .to_owned(),
             at_ms: end.at,
         }),
+    }
+}
+
+/// A building as `raftian order build` takes it.
+fn building_text(building: Building) -> &'static str {
+    match building {
+        Building::Field(Resource::Wood) => "lumber",
+        Building::Field(Resource::Iron) => "mine",
+        Building::Field(Resource::Grain) => "farm",
+        Building::Barracks => "barracks",
+        Building::Wall => "wall",
+        Building::Store => "store",
     }
 }
 

@@ -184,6 +184,7 @@ mod tests {
         let documents = [
             include_str!("../../../../README.md"),
             include_str!("../../../../docs/matches.md"),
+            include_str!("../../../../docs/bots.md"),
             include_str!("../../../../docs/operators.md"),
         ];
         for document in documents {

@@ -141,7 +141,7 @@ pub enum Refusal {
     #[error("too many orders in a short time; wait a moment")]
     TooFast,
     /// Something is too expensive: this much is missing of the resource.
-    #[error("{missing} {resource:?} are missing")]
+    #[error("{missing} more {} is needed", .resource.name())]
     TooExpensive {
         /// The resource.
         resource: Resource,

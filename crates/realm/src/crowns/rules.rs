@@ -66,6 +66,15 @@ pub enum Resource {
 impl Resource {
     /// All three, in the order of [`Resources`].
     pub const ALL: [Resource; 3] = [Resource::Wood, Resource::Iron, Resource::Grain];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Resource::Wood => "wood",
+            Resource::Iron => "iron",
+            Resource::Grain => "grain",
+        }
+    }
 }
 
 /// Amounts of wood, iron and grain.
