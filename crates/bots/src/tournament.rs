@@ -95,7 +95,7 @@ pub struct Results {
     pub levels: BTreeMap<Level, Share>,
     /// Length of matches in seconds, by number of seats.
     pub lengths: BTreeMap<usize, Quantiles>,
-    /// Share of matches won by the leader at half-time.
+    /// Share of matches of two won by the leader at half-time.
     pub leader_wins: Share,
     /// Orders of a player per minute.
     pub orders_per_minute: f64,
@@ -181,6 +181,9 @@ fn summarize(settings: Settings, rules: &Rules, games: &[(&Match, &Outcome)]) ->
                 second.add(outcome.winner.map(|seat| one.kinds[seat] == column));
                 first_seat.add(outcome.winner.map(|seat| seat == 0));
                 conquests.add(Some(outcome.reason == EndReason::LastKeep));
+                if let Some(leader) = outcome.leader {
+                    leader_wins.add(Some(outcome.winner == Some(leader)));
+                }
             }
             Group::Table => {
                 let table = wins.entry(count).or_insert_with(|| vec![(0.0, 0.0); KINDS]);
@@ -208,9 +211,6 @@ fn summarize(settings: Settings, rules: &Rules, games: &[(&Match, &Outcome)]) ->
         }
         if matches!(one.group, Group::Pair(..) | Group::Table) {
             lengths.entry(count).or_default().push(outcome.seconds);
-            if let Some(leader) = outcome.leader {
-                leader_wins.add(Some(outcome.winner == Some(leader)));
-            }
             orders += outcome.orders as f64;
             minutes += outcome.seconds as f64 / 60.0 * count as f64;
         }

@@ -99,6 +99,8 @@ pub fn gates(results: &Results, bounds: &Bounds) -> Vec<Gate> {
             support,
             bounds.nash,
         ));
+        let leader = results.leader_wins.rate();
+        gates.push(Gate::new("leader at half-time wins", leader, bounds.leader));
         let first = results.first_seat.rate();
         gates.push(Gate::new("first of two seats", first, bounds.first_seat));
     }
@@ -120,8 +122,6 @@ pub fn gates(results: &Results, bounds: &Bounds) -> Vec<Gate> {
         }
     }
     if !results.lengths.is_empty() {
-        let leader = results.leader_wins.rate();
-        gates.push(Gate::new("leader at half-time wins", leader, bounds.leader));
         let orders = results.orders_per_minute;
         gates.push(Gate::new(
             "orders of a player per minute",
