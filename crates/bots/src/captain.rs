@@ -11,10 +11,13 @@ use rand::rngs::ChaCha8Rng;
 
 use crate::outlook::Outlook;
 use crate::style::Style;
-use marches::Sortie;
+use marches::Expedition;
 
 /// Error of a Captain's estimates, in percent.
 const NOISE: u64 = 15;
+
+/// Most by which a Captain's taste for a unit changes from one decision to the next, in percent.
+const WHIM: u64 = 40;
 
 /// Returns the orders of a Captain. Its estimates have errors, unless `rng` is `None`.
 pub(crate) fn orders(
@@ -35,7 +38,7 @@ pub(crate) fn choices(look: &Outlook<'_>, style: &Style) -> (Vec<Order>, Vec<Ord
     plan.prepare();
     let mut marches = plan.marches();
     marches.sort_by_key(|march| std::cmp::Reverse(march.gain));
-    let marches = marches.iter().map(Sortie::order).collect();
+    let marches = marches.iter().map(Expedition::order).collect();
     (plan.orders, marches)
 }
 
@@ -50,12 +53,21 @@ pub(crate) struct Plan<'a> {
     pub(crate) reserve: Resources,
     /// Units at home after the orders.
     pub(crate) home: Army,
+    /// Strength of the strongest army that a foe could send.
+    pub(crate) threat: u64,
     /// What strength of others looks like, in percent.
     pub(crate) noise: u64,
+    /// How much each unit is wanted at this moment, in percent.
+    pub(crate) taste: [u64; 4],
 }
 
 impl<'a> Plan<'a> {
     fn new(look: &'a Outlook<'a>, style: &'a Style, rng: Option<&mut ChaCha8Rng>) -> Self {
+        let mut rng = rng;
+        let mut percent = |error: u64| {
+            let rng = rng.as_deref_mut();
+            rng.map_or(100, |rng| rng.random_range(100 - error..=100 + error))
+        };
         Plan {
             look,
             style,
@@ -63,7 +75,9 @@ impl<'a> Plan<'a> {
             stock: look.stock,
             reserve: [0; 3],
             home: *look.own.home(),
-            noise: rng.map_or(100, |rng| rng.random_range(100 - NOISE..=100 + NOISE)),
+            threat: look.threat(),
+            noise: percent(NOISE),
+            taste: std::array::from_fn(|_| percent(WHIM)),
         }
     }
 

@@ -117,10 +117,49 @@ impl<'a> Outlook<'a> {
         time.map_or(u64::MAX, |time| time / 1_000)
     }
 
-    /// Strength of the strongest army that a foe could send.
+    /// Strength of the strongest army that a foe could send: what is at home or under way.
+    /// Garrisons would have to come home first.
     pub(crate) fn threat(&self) -> u64 {
-        let strength = |foe: &u8| self.attack_of(&self.game.army_of(*foe));
+        let strength = |foe: &u8| self.attack_of(&self.mobile_army(*foe));
         self.foes.iter().map(strength).max().unwrap_or(0)
+    }
+
+    /// The units of a seat that are at home or under way.
+    fn mobile_army(&self, seat: u8) -> Army {
+        let home = self.game.seats().get(usize::from(seat));
+        let home = home.map_or(Army::NONE, |own| *own.home());
+        let marches = self.game.marches().filter(|(_, march)| march.seat == seat);
+        marches.fold(home, |all, (_, march)| all.plus(&march.army))
+    }
+
+    /// Whether a foe on the Throne will win soon.
+    pub(crate) fn is_urgent(&self) -> bool {
+        let holder = self.holder(Place::Throne);
+        let throne = &self.game.rules().throne;
+        let is_late = self.elapsed >= throne.late_from;
+        let crowns = if is_late {
+            throne.late_crowns
+        } else {
+            throne.crowns
+        };
+        holder.is_some_and(|seat| {
+            let missing = self.game.goal().saturating_sub(self.game.crowns(seat));
+            self.foes.contains(&seat) && missing <= 90 * crowns
+        })
+    }
+
+    /// The garrison of a place when a march arrives that takes `time` milliseconds, with those of
+    /// its holder that join it until then.
+    pub(crate) fn expected_at(&self, place: Place, time: u64) -> Army {
+        let Some(holder) = self.holder(place) else {
+            return self.garrison(place);
+        };
+        let until = self.game.now().saturating_add(time);
+        let marches = self.game.marches().map(|(_, march)| march);
+        let joining = marches
+            .filter(|march| march.seat == holder && march.place == place)
+            .filter(|march| !march.returns && march.arrives <= until);
+        joining.fold(self.garrison(place), |all, march| all.plus(&march.army))
     }
 
     pub(crate) fn attack_of(&self, army: &Army) -> u64 {

@@ -56,24 +56,30 @@ impl Plan<'_> {
         self.orders.extend(lost.into_iter().take(2));
     }
 
-    /// Calls the garrison of an oasis home if it arrives in time.
+    /// Calls the nearest strong garrison of an oasis home if it arrives in time.
     fn call_help(&mut self, incoming: &Incoming) {
-        let near = self.look.own_oases().find(|place| {
-            let garrison = self.look.garrison(*place);
-            let time = self.look.seconds_to(*place, &garrison);
-            self.look.defence_of(&garrison) > 150 && time * 1_000 + 500 < incoming.left
+        let strong = self.look.own_oases().filter_map(|place| {
+            let garrison = self.look.garrison(place);
+            let time = self.look.seconds_to(place, &garrison).saturating_mul(1_000);
+            let helps = self.look.defence_of(&garrison) > 150 && time + 500 < incoming.left;
+            helps.then_some((time, place))
         });
-        self.orders.extend(near.map(Order::CallHome));
+        let nearest = strong.min_by_key(|(time, _)| *time);
+        self.orders
+            .extend(nearest.map(|(_, place)| Order::CallHome(place)));
     }
 
-    /// Sends the army away from home. It turns back once it would lose where it marches.
+    /// Sends the army away from home, to the nearest oasis of its own if there is one. It turns
+    /// back once it would lose where it marches.
     fn evade(&mut self) {
         if self.look.value_of(&self.home) < WORTH_EVADING {
             return;
         }
-        let hostile = self.look.oases().filter(|place| !self.look.holds(*place));
-        let place = self.look.own_oases().next();
-        let Some(to) = place.or_else(|| hostile.last()) else {
+        let key = |place: &Place| {
+            let time = self.look.seconds_to(*place, &self.home);
+            (!self.look.holds(*place), time)
+        };
+        let Some(to) = self.look.oases().min_by_key(key) else {
             return;
         };
         self.orders.push(Order::March {
@@ -85,7 +91,8 @@ impl Plan<'_> {
     }
 
     fn train_spears(&mut self) {
-        if self.look.own.batches().len() > 3 {
+        let has_spears = self.style.mix[UnitKind::Spear as usize] > 0;
+        if !has_spears || self.look.own.batches().len() > 3 {
             return;
         }
         let cost = self.look.game.rules().unit(UnitKind::Spear).cost;

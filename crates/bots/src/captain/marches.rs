@@ -8,12 +8,19 @@ use crate::outlook::only;
 /// Least gain of a march, in resources.
 const LEAST_GAIN: i64 = 60;
 
-/// Seconds for which a Captain hopes to hold the Throne.
-const HOLD: u64 = 75;
+/// Seconds for which a Captain hopes to hold the Throne, with a weak and a strong garrison.
+const SHORT_HOLD: u64 = 20;
+const LONG_HOLD: u64 = 120;
+
+/// Seconds of absence that cost as much as the loss of the army.
+const WHOLE_ABSENCE: u64 = 1_000;
+
+/// Gain of a march without which a foe wins.
+const URGENT: i64 = 100_000;
 
 /// A march that could be made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Sortie {
+pub(crate) struct Expedition {
     pub(crate) army: Army,
     pub(crate) to: Place,
     pub(crate) attack: Attack,
@@ -21,7 +28,7 @@ pub(crate) struct Sortie {
     pub(crate) gain: i64,
 }
 
-impl Sortie {
+impl Expedition {
     /// The order.
     pub(crate) fn order(&self) -> Order {
         Order::March {
@@ -30,6 +37,16 @@ impl Sortie {
             attack: self.attack,
         }
     }
+}
+
+/// A battle that would be won.
+struct Won {
+    /// Value of the own units that it costs.
+    lost: i64,
+    /// Value of the units that it kills.
+    killed: i64,
+    /// The own units that are left.
+    left: Army,
 }
 
 impl Plan<'_> {
@@ -44,7 +61,7 @@ impl Plan<'_> {
     }
 
     /// All marches that are not plainly wrong.
-    pub(crate) fn marches(&self) -> Vec<Sortie> {
+    pub(crate) fn marches(&self) -> Vec<Expedition> {
         if self.home.is_empty() {
             return Vec::new();
         }
@@ -57,19 +74,37 @@ impl Plan<'_> {
         all
     }
 
-    /// Parts of the army at home that could march.
+    /// Parts of the army at home that could march for loot or for a garrison. Rams stay: they are
+    /// slow, and break nothing there.
     fn parts(&self) -> Vec<Army> {
-        use UnitKind::{Axe, Ram, Rider, Spear};
+        use UnitKind::{Axe, Rider, Spear};
         let home = &self.home;
-        let attackers = only(home, &[Axe, Rider, Ram]);
-        let mut parts = vec![
+        let attackers = only(home, &[Axe, Rider]);
+        let spears = only(home, &[Spear]);
+        let parts = vec![
+            only(home, &[Rider]).map(|count| count / 2),
             only(home, &[Rider]),
+            only(home, &[Axe]).map(|count| count / 3),
+            only(home, &[Axe]).map(|count| count * 2 / 3),
             only(home, &[Axe]),
-            only(home, &[Axe, Rider]),
             attackers,
-            attackers.plus(&only(home, &[Spear]).map(|count| count / 2)),
-            *home,
+            attackers.plus(&spears.map(|count| count / 2)),
+            attackers.plus(&spears),
         ];
+        self.distinct(parts)
+    }
+
+    /// Parts of the army at home that could assault a city: the same ones, also with all rams.
+    fn assault_parts(&self) -> Vec<Army> {
+        let rams = only(&self.home, &[UnitKind::Ram]);
+        let mut parts = self.parts();
+        let with_rams: Vec<_> = parts.iter().map(|part| part.plus(&rams)).collect();
+        parts.extend(with_rams);
+        self.distinct(parts)
+    }
+
+    /// Different parts with units, the cheapest one first.
+    fn distinct(&self, mut parts: Vec<Army>) -> Vec<Army> {
         parts.sort_by_key(|part| self.look.value_of(part));
         parts.dedup();
         parts.retain(|part| !part.is_empty());
@@ -79,11 +114,11 @@ impl Plan<'_> {
     /// Whether the city is safe enough without an army.
     fn is_safe_without(&self, army: &Army) -> bool {
         let left = self.home.minus(army).unwrap_or(Army::NONE);
-        let threat = self.look.threat() * self.noise / 100;
+        let threat = self.threat * self.noise / 100;
         self.look.defence_of(&left) * 100 >= threat * self.style.safety
     }
 
-    fn add_oases(&self, all: &mut Vec<Sortie>) {
+    fn add_oases(&self, all: &mut Vec<Expedition>) {
         let held = self.look.own_oases().count();
         let under_way = self.look.oases().filter(|place| self.look.goes_to(*place));
         if held + under_way.count() >= self.style.oases {
@@ -98,7 +133,7 @@ impl Plan<'_> {
                 continue;
             }
             for army in &parts {
-                let Some((losses, kills)) = self.won(*army, to, Attack::Assault) else {
+                let Some(battle) = self.won(*army, to, Attack::Assault) else {
                     continue;
                 };
                 // It produces for some minutes, less if it is far away, and is lost to the foe.
@@ -106,11 +141,11 @@ impl Plan<'_> {
                 let far = i64::try_from(self.look.seconds_to(to, army)).unwrap_or(i64::MAX);
                 let worth = i64::try_from(rules.oasis.production).unwrap_or(0) * minutes;
                 let worth = worth + if holder.is_some() { worth / 2 } else { 0 };
-                all.push(Sortie {
+                all.push(Expedition {
                     army: *army,
                     to,
                     attack: Attack::Assault,
-                    gain: worth - losses + kills / 2 - far,
+                    gain: worth - battle.lost + battle.killed / 2 - far,
                 });
             }
         }
@@ -130,75 +165,83 @@ impl Plan<'_> {
         parts
     }
 
-    fn add_throne(&self, all: &mut Vec<Sortie>) {
-        let game = self.look.game;
-        let rules = game.rules();
+    fn add_throne(&self, all: &mut Vec<Expedition>) {
         let to = Place::Throne;
         let holder = self.look.holder(to);
-        let is_foreign = holder.is_some_and(|seat| !self.look.foes.contains(&seat));
-        if is_foreign && !self.look.holds(to) {
-            return;
-        }
         if self.look.holds(to) {
             return self.add_reinforcement(all);
         }
-        let is_urgent = holder.is_some_and(|seat| {
-            let missing = game.goal().saturating_sub(game.crowns(seat));
-            missing <= 90 * rules.throne.crowns
-        });
+        if holder.is_some_and(|seat| !self.look.foes.contains(&seat)) {
+            return;
+        }
+        let is_urgent = self.look.is_urgent();
+        if self.look.goes_to(to) && !is_urgent {
+            return;
+        }
         for army in self.parts() {
             let arrives = self.look.elapsed + self.look.seconds_to(to, &army);
-            let is_open = arrives >= rules.throne.opens;
-            if !is_open || self.look.goes_to(to) && !is_urgent {
+            let is_open = arrives >= self.look.game.rules().throne.opens;
+            if !is_open || !is_urgent && !self.is_safe_without(&army) {
                 continue;
             }
-            if !is_urgent && !self.is_safe_without(&army) {
-                continue;
-            }
-            let Some((losses, kills)) = self.won(army, to, Attack::Assault) else {
+            let Some(battle) = self.won(army, to, Attack::Assault) else {
                 continue;
             };
-            let crowns = if arrives >= rules.throne.late_from {
-                rules.throne.late_crowns
-            } else {
-                rules.throne.crowns
-            };
-            let worth = crowns * HOLD * self.style.crown * self.style.throne / 100;
-            let worth = i64::try_from(worth).unwrap_or(i64::MAX);
+            let worth = self.worth_of_throne(&battle.left, arrives);
             let denied = if holder.is_some() { worth } else { 0 };
-            let urgent = if is_urgent { 100_000 } else { 0 };
-            // A large garrison holds longer.
-            let strength = i64::try_from(self.look.value_of(&army) / 4).unwrap_or(0);
-            all.push(Sortie {
+            let urgent = if is_urgent { URGENT } else { 0 };
+            all.push(Expedition {
                 army,
                 to,
                 attack: Attack::Assault,
-                gain: worth + denied + urgent + strength - losses + kills / 2,
+                gain: worth + denied + urgent + battle.killed / 2 - battle.lost,
             });
         }
     }
 
+    /// Worth of the Throne with a garrison: the longer the better it stands against the foes.
+    fn worth_of_throne(&self, garrison: &Army, arrives: u64) -> i64 {
+        let rules = self.look.game.rules();
+        let defence = garrison.sum(rules, |unit| unit.defence_foot);
+        let threat = self.threat.max(1);
+        let hold = (defence * LONG_HOLD / threat).clamp(SHORT_HOLD, LONG_HOLD);
+        let crowns = if arrives >= rules.throne.late_from {
+            rules.throne.late_crowns
+        } else {
+            rules.throne.crowns
+        };
+        let worth = crowns * hold * self.style.crown * self.style.throne / 100;
+        i64::try_from(worth).unwrap_or(i64::MAX)
+    }
+
     /// More soldiers for the own garrison of the Throne, as long as a foe could take it.
-    fn add_reinforcement(&self, all: &mut Vec<Sortie>) {
+    fn add_reinforcement(&self, all: &mut Vec<Expedition>) {
+        use UnitKind::{Axe, Rider, Spear};
         let to = Place::Throne;
         let garrison = self.look.garrison(to);
         let rules = self.look.game.rules();
-        let defence = |army: &Army| army.sum(rules, |unit| unit.defence_foot.max(1));
-        let threat = self.look.threat() * self.noise / 100;
-        if defence(&garrison) >= threat || self.look.goes_to(to) {
+        let defence = |army: &Army| army.sum(rules, |unit| unit.defence_foot);
+        let threat = self.threat * self.noise / 100;
+        if defence(&garrison) * 100 >= threat * 130 || self.look.goes_to(to) {
             return;
         }
-        let spears = only(&self.home, &[UnitKind::Spear]);
+        let first = self.look.incoming(to).into_iter().next();
+        let spears = only(&self.home, &[Spear]);
         for army in [
             spears.map(|count| count / 2),
             spears,
-            only(&self.home, &[UnitKind::Spear, UnitKind::Axe]),
+            only(&self.home, &[Spear, Axe]),
+            only(&self.home, &[Spear, Axe, Rider]),
         ] {
-            if self.look.value_of(&army) < 200 || !self.is_safe_without(&army) {
+            // What comes too late dies alone, or finds nothing to help.
+            let time = self.look.seconds_to(to, &army).saturating_mul(1_000);
+            let is_late = first.as_ref().is_some_and(|first| first.left < time);
+            let is_small = self.look.value_of(&army) < 200;
+            if is_small || is_late || !self.is_safe_without(&army) {
                 continue;
             }
             let gain = i64::try_from(self.look.value_of(&army) / 2).unwrap_or(0);
-            all.push(Sortie {
+            all.push(Expedition {
                 army,
                 to,
                 attack: Attack::Assault,
@@ -207,70 +250,103 @@ impl Plan<'_> {
         }
     }
 
-    fn add_city(&self, foe: u8, all: &mut Vec<Sortie>) {
-        let game = self.look.game;
+    fn add_city(&self, foe: u8, all: &mut Vec<Expedition>) {
         let to = Place::City(foe);
         if self.look.goes_to(to) {
             return;
         }
-        let Some(other) = game.seats().get(usize::from(foe)) else {
-            return;
-        };
-        for army in self.parts() {
+        for army in self.assault_parts() {
             if !self.is_safe_without(&army) {
                 continue;
             }
             for attack in [Attack::Raid, Attack::Assault] {
-                let Some((losses, kills)) = self.won(army, to, attack) else {
+                let Some(battle) = self.won(army, to, attack) else {
                     continue;
                 };
-                let Ok(preview) = game.preview(self.look.seat, army, to, attack) else {
-                    continue;
-                };
-                let smokes = other.smokes_until() > game.now() + preview.time;
-                let hit = if attack == Attack::Raid || smokes {
-                    0
-                } else {
-                    let survivors = army.minus(&preview.result.attacker_lost);
-                    let rams = survivors.map_or(0, |army| army.count(UnitKind::Ram));
-                    let rules = &game.rules().keep;
-                    (rules.hit + rules.hit_per_ram * rams)
-                        .min(rules.max_hit)
-                        .min(other.keep())
-                };
-                let loot: u64 = preview.loot.iter().sum();
-                let end = if hit > 0 && hit >= other.keep() {
-                    1_500
-                } else {
-                    0
-                };
-                let crowns = u64::from(hit) * self.style.crown;
-                let worth = loot * self.style.loot / 100 + crowns + end;
-                let worth = i64::try_from(worth).unwrap_or(i64::MAX);
-                all.push(Sortie {
+                let worth = self.worth_of_city(foe, &army, &battle, attack);
+                let away = self.cost_of_absence(&army, to);
+                all.push(Expedition {
                     army,
                     to,
                     attack,
-                    gain: worth - losses + kills / 3,
+                    gain: worth + battle.killed / 3 - battle.lost - away,
                 });
             }
         }
     }
 
-    /// Values that an attack costs and kills; `None` if it is not clearly won.
-    fn won(&self, army: Army, to: Place, attack: Attack) -> Option<(i64, i64)> {
+    /// What it costs that an army is away: a part of its value that grows with the time.
+    fn cost_of_absence(&self, army: &Army, to: Place) -> i64 {
+        let seconds = self.look.seconds_to(to, army).saturating_mul(2);
+        let cost = self.look.value_of(army).saturating_mul(seconds) / WHOLE_ABSENCE;
+        i64::try_from(cost).unwrap_or(i64::MAX)
+    }
+
+    /// Worth of loot and of a hit to the keep.
+    fn worth_of_city(&self, foe: u8, army: &Army, battle: &Won, attack: Attack) -> i64 {
+        let game = self.look.game;
+        let rules = game.rules();
+        let Some(other) = game.seats().get(usize::from(foe)) else {
+            return 0;
+        };
+        let carry = battle.left.carry(rules);
+        let hidden = rules.store.hidden;
+        let stock = game.stock(foe).map_or([0; 3], |stock| stock.amounts());
+        let open: u64 = stock.iter().map(|have| have.saturating_sub(hidden)).sum();
+        let mut worth = open.min(carry) * self.style.loot / 100;
+        let time = self
+            .look
+            .seconds_to(Place::City(foe), army)
+            .saturating_mul(1_000);
+        let smokes = other.smokes_until() > game.now().saturating_add(time);
+        if attack == Attack::Assault && !smokes {
+            let rams = battle.left.count(UnitKind::Ram);
+            let hit = rules
+                .keep
+                .hit
+                .saturating_add(rules.keep.hit_per_ram.saturating_mul(rams));
+            let hit = hit.min(rules.keep.max_hit).min(other.keep());
+            // The weaker the keep, the closer its fall.
+            let missing = u64::from(rules.start.keep.saturating_sub(other.keep()));
+            worth += u64::from(hit) * self.style.crown * (100 + missing) / 100;
+            let own = game.crowns(self.look.seat);
+            if own + u64::from(hit) >= game.goal() {
+                worth += 100_000;
+            }
+            if hit >= other.keep() {
+                worth += if self.look.foes.len() == 1 {
+                    100_000
+                } else {
+                    1_500
+                };
+            }
+        }
+        i64::try_from(worth).unwrap_or(i64::MAX)
+    }
+
+    /// What an attack costs and kills; `None` if it is not clearly won.
+    fn won(&self, army: Army, to: Place, attack: Attack) -> Option<Won> {
         let game = self.look.game;
         let preview = game.preview(self.look.seat, army, to, attack).ok()?;
         let mut battle = preview.battle;
-        if let Place::City(city) = to {
-            battle.defender = self.look.expected(city, preview.time);
-        }
+        battle.defender = match to {
+            Place::City(city) => self.look.expected(city, preview.time),
+            Place::Oasis(_) | Place::Throne => self.look.expected_at(to, preview.time),
+        };
         let result = battle.fight(game.rules());
-        let ratio = self.style.ratio * self.noise / 100;
+        let ratio = if to == Place::Throne && self.look.is_urgent() {
+            100
+        } else {
+            self.style.ratio * self.noise / 100
+        };
         if !result.is_won || result.attack * 100 < result.defence * ratio {
             return None;
         }
         let value = |army: &Army| i64::try_from(self.look.value_of(army)).unwrap_or(i64::MAX);
-        Some((value(&result.attacker_lost), value(&result.defender_lost)))
+        Some(Won {
+            lost: value(&result.attacker_lost),
+            killed: value(&result.defender_lost),
+            left: army.minus(&result.attacker_lost).unwrap_or(Army::NONE),
+        })
     }
 }

@@ -41,7 +41,11 @@ impl Plan<'_> {
             .map(|place| free(place) / unit.cost[place].max(1))
             .min();
         let count = count.unwrap_or(0).min(most.max(1));
-        let least = if most < 3 { 1 } else { 3 };
+        let least = if kind == UnitKind::Ram {
+            1
+        } else {
+            most.clamp(1, 3)
+        };
         if count < least {
             let batch = unit.cost.map(|cost| cost * least);
             let kept: [u64; 3] = std::array::from_fn(|place| batch[place] + self.reserve[place]);
@@ -71,7 +75,7 @@ impl Plan<'_> {
         };
         let total = self.look.value_of(&foes).max(1);
         let share = |kind| value(&foes, kind) * 100 / total;
-        let mut mix = self.style.mix;
+        let mut mix: [u64; 4] = std::array::from_fn(|kind| self.style.mix[kind] * self.taste[kind]);
         // Spears stop riders, riders catch axes, axes and rams beat spears.
         let counters = [
             (UnitKind::Spear, share(UnitKind::Rider)),
@@ -80,13 +84,15 @@ impl Plan<'_> {
         ];
         for (kind, more) in counters {
             if mix[kind as usize] > 0 {
-                mix[kind as usize] += more / 2;
+                mix[kind as usize] += more * 50;
             }
         }
+        let rams = game.army_of(self.look.seat).count(UnitKind::Ram);
+        let has_rams = rams >= self.useful_rams();
         let can = |kind: &UnitKind| match kind {
             UnitKind::Spear | UnitKind::Axe => true,
             UnitKind::Rider => level >= rules.barracks.riders_from,
-            UnitKind::Ram => level >= rules.barracks.rams_from,
+            UnitKind::Ram => level >= rules.barracks.rams_from && !has_rams,
         };
         let queued = self
             .look
@@ -99,6 +105,18 @@ impl Plan<'_> {
         let wanted = UnitKind::ALL.into_iter().filter(can);
         wanted
             .filter(|kind| mix[*kind as usize] > 0)
-            .min_by_key(|kind| (value(&army, *kind) + 100) * 1_000 / mix[*kind as usize])
+            .min_by_key(|kind| (value(&army, *kind) + 100) * 100_000 / mix[*kind as usize])
+    }
+
+    /// Number of rams beyond which more break nothing: those for the highest wall of a foe, and
+    /// those for the keep with one to spare.
+    fn useful_rams(&self) -> u32 {
+        let rules = self.look.game.rules();
+        let seats = self.look.game.seats().iter();
+        let walls = seats.map(|seat| u32::from(seat.levels().wall));
+        let walls = walls.max().unwrap_or(0) * rules.battle.rams_per_wall_level;
+        let more = rules.keep.max_hit.saturating_sub(rules.keep.hit);
+        let keep = more.div_ceil(rules.keep.hit_per_ram.max(1)) + 1;
+        walls.max(keep)
     }
 }

@@ -59,7 +59,8 @@ pub fn matches(settings: &Settings) -> Vec<Match> {
             all.extend(seeds(settings.games).map(|seed| {
                 // Both sides of the same map.
                 let kinds = swapped(vec![row, column], seed);
-                Match::new(Group::Pair(row, column), Level::Captain, kinds, seed / 2)
+                let map = map_of(seed / 2, row * KINDS + column);
+                Match::new(Group::Pair(row, column), Level::Captain, kinds, map)
             }));
         }
     }
@@ -75,7 +76,8 @@ pub fn matches(settings: &Settings) -> Vec<Match> {
         all.extend(seeds(settings.ablations).map(|seed| {
             let kinds = vec![KINDS - 1; 2];
             let group = Group::Ablation(unit);
-            let mut one = Match::new(group, Level::Captain, kinds, seed / 2);
+            let map = map_of(seed / 2, KINDS * KINDS + unit as usize);
+            let mut one = Match::new(group, Level::Captain, kinds, map);
             one.without = usize::from(seed % 2 == 1);
             one.bots[one.without].style.mix[unit as usize] = 0;
             one
@@ -88,12 +90,18 @@ pub fn matches(settings: &Settings) -> Vec<Match> {
         all.extend(seeds(settings.levels).map(|seed| {
             let kind = rng_of(seed, 0, 0).random_range(0..KINDS);
             let group = Group::Level(higher);
-            let mut one = Match::new(group, higher, vec![kind; 2], seed / 2);
+            let map = map_of(seed / 2, usize::MAX - higher as usize);
+            let mut one = Match::new(group, higher, vec![kind; 2], map);
             one.bots[usize::from(seed % 2 == 1)].level = lower;
             one
         }));
     }
     all
+}
+
+/// The seed of a match, another one for each purpose: the luck of one map counts once.
+fn map_of(seed: u64, purpose: usize) -> u64 {
+    rng_of(seed, 0, purpose as u64).random()
 }
 
 fn swapped(mut kinds: Vec<usize>, seed: u64) -> Vec<usize> {

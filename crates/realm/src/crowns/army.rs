@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn slowest_unit_sets_the_pace() {
-        let rules = Rules::of_this_build();
+        let rules = Rules::of_tests();
         let riders = Army::new([0, 0, 5, 0]);
         assert_eq!(riders.tile(&rules), Some(4));
         assert_eq!(riders.plus(&Army::new([0, 0, 0, 1])).tile(&rules), Some(10));

@@ -122,7 +122,7 @@ mod tests {
     }
 
     fn fight(battle: Battle) -> BattleResult {
-        battle.fight(&Rules::of_this_build())
+        battle.fight(&Rules::of_tests())
     }
 
     #[test]

@@ -372,6 +372,12 @@ impl Rules {
         Rules::parse(FILE).expect("the rules of this build are valid")
     }
 
+    /// Returns the rules of the tests of mechanics.
+    #[cfg(test)]
+    pub(crate) fn of_tests() -> Self {
+        Rules::parse(include_str!("game/tests/rules.toml")).expect("valid rules")
+    }
+
     /// Reads rules.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use crate::crowns::rules::UnitKind;
 const BEGAN: u64 = 1_000_000;
 
 fn new_match(seats: u8) -> Crowns {
-    Crowns::new(seats, 7, Rules::of_this_build(), BEGAN).unwrap()
+    Crowns::new(seats, 7, Rules::of_tests(), BEGAN).unwrap()
 }
 
 /// A stamp of a second of the match.
@@ -478,7 +478,7 @@ fn absurd_stamp_ends_the_match_and_nothing_else() {
     let late = game.order(0, &Order::Repair(true), u64::MAX);
     assert_eq!(late, Err(Refusal::Ended));
     assert_eq!(game.end().unwrap().at, second(1_200));
-    let mut game = Crowns::new(2, 7, Rules::of_this_build(), u64::MAX).unwrap();
+    let mut game = Crowns::new(2, 7, Rules::of_tests(), u64::MAX).unwrap();
     game.advance(u64::MAX);
     assert_eq!(game.end().unwrap().reason, EndReason::Time);
 }

@@ -232,7 +232,7 @@ fn messages_are_heard_from_the_fallen_and_after_the_end() {
 #[test]
 fn orders_of_one_window_do_not_depend_on_whose_came_first() {
     let winners = (0..40).map(|seed| {
-        let rules = Rules::of_this_build();
+        let rules = Rules::of_tests();
         let mut game = Crowns::new(2, seed, rules, BEGAN)
             .unwrap()
             .with_fair_window(200);
