@@ -19,6 +19,9 @@ const NOISE: u64 = 15;
 /// Most by which a Captain's taste for a unit changes from one decision to the next, in percent.
 const WHIM: u64 = 40;
 
+/// Marches to one place among the choices.
+const MARCHES_PER_PLACE: usize = 1;
+
 /// Returns the orders of a Captain. Its estimates have errors, unless `rng` is `None`.
 pub(crate) fn orders(
     look: &Outlook<'_>,
@@ -38,7 +41,15 @@ pub(crate) fn choices(look: &Outlook<'_>, style: &Style) -> (Vec<Order>, Vec<Ord
     plan.prepare();
     let mut marches = plan.marches();
     marches.sort_by_key(|march| std::cmp::Reverse(march.gain));
-    let marches = marches.iter().map(Expedition::order).collect();
+    // Several armies could march to each place: only the best ones of each.
+    let mut chosen: Vec<Expedition> = Vec::new();
+    for march in marches {
+        let known = chosen.iter().filter(|known| known.to == march.to);
+        if known.count() < MARCHES_PER_PLACE {
+            chosen.push(march);
+        }
+    }
+    let marches = chosen.iter().map(Expedition::order).collect();
     (plan.orders, marches)
 }
 

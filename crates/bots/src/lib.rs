@@ -103,3 +103,6 @@ fn rng_of(seed: u64, seat: u8, at: u64) -> ChaCha8Rng {
     bytes[16] = seat;
     ChaCha8Rng::from_seed(bytes)
 }
+
+#[cfg(test)]
+mod tests;

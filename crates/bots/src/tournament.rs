@@ -238,7 +238,12 @@ fn summarize(settings: Settings, rules: &Rules, games: &[(&Match, &Outcome)]) ->
         first_seat,
         tables: wins
             .into_iter()
-            .map(|(count, wins)| (count, wins.iter().map(|(won, fair)| won / fair).collect()))
+            .map(|(count, wins)| {
+                (
+                    count,
+                    wins.iter().map(|(won, fair)| ratio(*won, *fair)).collect(),
+                )
+            })
             .collect(),
         seats,
         ablations,
@@ -248,7 +253,12 @@ fn summarize(settings: Settings, rules: &Rules, games: &[(&Match, &Outcome)]) ->
             .map(|(count, seconds)| (count, quantiles(seconds)))
             .collect(),
         leader_wins,
-        orders_per_minute: orders / minutes,
+        orders_per_minute: ratio(orders, minutes),
         conquests,
     }
+}
+
+/// A ratio; 1 for nothing of nothing.
+fn ratio(part: f64, whole: f64) -> f64 {
+    if whole > 0.0 { part / whole } else { 1.0 }
 }

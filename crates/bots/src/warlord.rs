@@ -4,7 +4,7 @@
 //! on for a while with Captains on all seats. That takes a fixed number of decisions, no fixed time, so
 //! a Warlord decides the same on every machine.
 
-use raftian_realm::crowns::{Crowns, Order};
+use raftian_realm::crowns::{Crowns, Order, Place};
 
 use crate::captain;
 use crate::outlook::Outlook;
@@ -14,11 +14,14 @@ use crate::{Archetype, MAX_ORDERS};
 /// Milliseconds that are played on.
 const HORIZON: u64 = 60_000;
 
+/// Milliseconds between two looks at other styles.
+const STYLES_EVERY: u64 = 4_000;
+
 /// Milliseconds between two decisions on the copy.
 const STEP: u64 = 4_000;
 
 /// Largest number of marches that are tried.
-const MOST_MARCHES: usize = 5;
+const MOST_MARCHES: usize = 4;
 
 /// Resources that a crown is worth.
 const CROWN: i64 = 30;
@@ -26,28 +29,57 @@ const CROWN: i64 = 30;
 /// Resources that a hit point of a keep is worth.
 const KEEP: i64 = 12;
 
+/// Crowns that the Throne will still give to its holder.
+const THRONE: u64 = 30;
+
+/// Worth by which orders must be better than those of a Captain.
+const MARGIN: i64 = 400;
+
 /// Worth of the victory.
 const VICTORY: i64 = 1 << 32;
 
 pub(crate) fn orders(look: &Outlook<'_>, style: &Style) -> Vec<Order> {
+    let options = options(look, style);
+    let worths = options
+        .iter()
+        .map(|(style, orders)| worth_of(look, style, orders));
+    let mut worths: Vec<_> = worths.collect();
+    // The first are those of a Captain. Others must be clearly better, since the future is uncertain.
+    if let Some(first) = worths.first_mut() {
+        *first += MARGIN;
+    }
+    let best = (0..options.len()).rev().max_by_key(|place| worths[*place]);
+    let best = best.and_then(|best| options.into_iter().nth(best));
+    best.map_or_else(Vec::new, |(_, orders)| orders)
+}
+
+/// Orders that could be given, with the style in which they are continued.
+fn options(look: &Outlook<'_>, style: &Style) -> Vec<(Style, Vec<Order>)> {
     let (plain, marches) = captain::choices(look, style);
-    let marches = marches.into_iter().take(MOST_MARCHES);
-    let options = marches.map(|march| {
+    let mut options = vec![(style.clone(), captain::orders(look, style, None))];
+    options.extend(marches.into_iter().take(MOST_MARCHES).map(|march| {
         let mut orders = plain.clone();
         orders.truncate(MAX_ORDERS - 1);
         orders.push(march);
-        orders
-    });
-    let mut options: Vec<_> = options.collect();
-    if options.is_empty() {
-        return plain;
+        (style.clone(), orders)
+    }));
+    if look.holds(Place::Throne) {
+        let mut orders = plain.clone();
+        orders.truncate(MAX_ORDERS - 1);
+        orders.push(Order::CallHome(Place::Throne));
+        options.push((style.clone(), orders));
     }
-    options.push(plain);
-    let worths = options.iter().map(|orders| worth_of(look, style, orders));
-    let worths: Vec<_> = worths.collect();
-    // Of equal ones the first, which is the Captain's choice.
-    let best = (0..options.len()).rev().max_by_key(|place| worths[*place]);
-    options.swap_remove(best.unwrap_or(0))
+    options.push((style.clone(), plain));
+    if look.game.elapsed() % STYLES_EVERY < 1_000 {
+        for other in Archetype::ALL.map(Style::of) {
+            let orders = captain::orders(look, &other, None);
+            let is_new = options.iter().all(|(_, known)| *known != orders);
+            if is_new && other != *style {
+                options.push((other, orders));
+            }
+        }
+    }
+    options
 }
 
 /// How the seat stands some time after these orders.
@@ -107,6 +139,10 @@ fn worth(game: &Crowns, seat: u8) -> i64 {
         .stock(seat)
         .map_or(0, |stock| stock.amounts().iter().sum());
     let goods = game.value(seat) + stock / 2;
-    let crowns = i64::try_from(game.crowns(seat)).unwrap_or(i64::MAX / CROWN);
+    let holds = game
+        .holding(Place::Throne)
+        .is_some_and(|throne| throne.holder == Some(seat));
+    let crowns = game.crowns(seat) + if holds { THRONE } else { 0 };
+    let crowns = i64::try_from(crowns).unwrap_or(i64::MAX / CROWN);
     i64::try_from(goods).unwrap_or(i64::MAX) + crowns * CROWN + i64::from(own.keep()) * KEEP
 }

@@ -23,7 +23,7 @@ mod status;
 #[cfg(feature = "client")]
 mod window_loss;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::terminal::flush;
 
@@ -99,6 +99,11 @@ enum Command {
     Bots(bots::BotsCommand),
     /// Take a seat at the table of Crowns, agree on a match, and begin it.
     Table(order::TableArgs),
+    /// Print the completion script of a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
     /// Open a window as the member that was started last, or that --data or --config names.
     #[cfg(feature = "client")]
     Play(play::PlayArgs),
@@ -143,6 +148,7 @@ pub fn run() -> Exit {
         Some(Command::Node(args)) => node::run(&args, &cli.log_level),
         Some(Command::Status(args)) => status::run(&args),
         Some(Command::Members(args)) => members::run(&args),
+        Some(Command::Completions { shell }) => print_completions(shell),
         Some(Command::Order(args)) => order::run(&args),
         Some(Command::Bots(command)) => bots::run(&command),
         Some(Command::Table(args)) => order::run_table(&args),
@@ -164,10 +170,16 @@ pub fn run() -> Exit {
     exit
 }
 
+/// Prints the completion script of a shell.
+fn print_completions(shell: clap_complete::Shell) -> Result<Exit, Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "raftian", &mut script);
+    output::print(String::from_utf8_lossy(&script).trim_end())?;
+    Ok(Exit::Success)
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     /// Every `raftian` line in a block of commands, without its trailing comment.

@@ -181,7 +181,7 @@ pub(in crate::cli) enum TableOrder {
     /// Let a steward keep the city while you are absent, or forbid it.
     Steward {
         /// on or off.
-        #[arg(value_parser = clap::builder::BoolishValueParser::new())]
+        #[arg(action = clap::ArgAction::Set, value_parser = clap::builder::BoolishValueParser::new())]
         on: bool,
     },
 }
