@@ -17,16 +17,14 @@ impl Plan<'_> {
         let incoming = self.look.incoming(Place::City(self.look.seat));
         for one in incoming {
             let expected = self.look.expected(self.look.seat, one.left);
-            let result = self
-                .look
-                .defence_battle(&one, expected)
-                .fight(self.look.game.rules());
-            if !result.is_won {
+            let battle = self.look.defence_battle(&one, expected);
+            let (attack, defence) = battle.strengths(self.look.game.rules());
+            if attack <= defence {
                 continue;
             }
             self.call_help(&one);
             let is_close = one.left <= EVADE && one.attack == Attack::Assault;
-            let is_hopeless = result.attack * 100 > result.defence * 115;
+            let is_hopeless = attack * 100 > defence * 115;
             if is_close && is_hopeless {
                 self.evade();
                 return;
@@ -46,11 +44,10 @@ impl Plan<'_> {
                 if self.look.holds(march.place) {
                     return false;
                 }
-                let preview = game.preview(self.look.seat, march.army, march.place, march.attack);
-                let battle = preview.map(|preview| preview.battle.fight(game.rules()));
-                battle.is_ok_and(|battle| {
-                    !battle.is_won && battle.attack * self.noise < battle.defence * 85
-                })
+                let seat = self.look.seat;
+                let battle = game.battle_at(seat, march.army, march.place, march.attack);
+                let (attack, defence) = battle.strengths(game.rules());
+                attack <= defence && attack * self.noise < defence * 85
             });
         let lost: Vec<_> = lost.map(|(march, _)| Order::TurnBack { march }).collect();
         self.orders.extend(lost.into_iter().take(2));

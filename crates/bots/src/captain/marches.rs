@@ -1,6 +1,6 @@
 //! Where a Captain marches.
 
-use raftian_realm::crowns::{Army, Attack, Order, Place, UnitKind};
+use raftian_realm::crowns::{Army, Attack, Battle, Order, Place, UnitKind};
 
 use super::Plan;
 use crate::outlook::only;
@@ -39,6 +39,15 @@ impl Expedition {
     }
 }
 
+/// A place that could be attacked, as it is for every army of a decision.
+struct Target {
+    to: Place,
+    /// The battle there without an attacker.
+    battle: Battle,
+    /// Strength of an attack compared with the defence, from which it is made.
+    ratio: u64,
+}
+
 /// A battle that would be won.
 struct Won {
     /// Value of the own units that it costs.
@@ -68,8 +77,10 @@ impl Plan<'_> {
         let mut all = Vec::new();
         self.add_oases(&mut all);
         self.add_throne(&mut all);
+        let mut parts = self.assault_parts();
+        parts.retain(|army| self.is_safe_without(army));
         for foe in &self.look.foes {
-            self.add_city(*foe, &mut all);
+            self.add_city(*foe, &parts, &mut all);
         }
         all
     }
@@ -132,10 +143,12 @@ impl Plan<'_> {
             if is_foreign || self.look.holds(to) || self.look.goes_to(to) {
                 continue;
             }
+            let target = self.target(to);
             for army in &parts {
-                let Some(battle) = self.won(*army, to, Attack::Assault) else {
+                let Some(battle) = self.battle(*army, &target) else {
                     continue;
                 };
+                let battle = self.won(&battle);
                 // It produces for some minutes, less if it is far away, and is lost to the foe.
                 let minutes = i64::from(self.look.elapsed < 900) * 4;
                 let far = i64::try_from(self.look.seconds_to(to, army)).unwrap_or(i64::MAX);
@@ -178,15 +191,17 @@ impl Plan<'_> {
         if self.look.goes_to(to) && !is_urgent {
             return;
         }
+        let target = self.target(to);
         for army in self.parts() {
             let arrives = self.look.elapsed + self.look.seconds_to(to, &army);
             let is_open = arrives >= self.look.game.rules().throne.opens;
             if !is_open || !is_urgent && !self.is_safe_without(&army) {
                 continue;
             }
-            let Some(battle) = self.won(army, to, Attack::Assault) else {
+            let Some(battle) = self.battle(army, &target) else {
                 continue;
             };
+            let battle = self.won(&battle);
             let worth = self.worth_of_throne(&battle.left, arrives);
             let denied = if holder.is_some() { worth } else { 0 };
             let urgent = if is_urgent { URGENT } else { 0 };
@@ -211,7 +226,7 @@ impl Plan<'_> {
             rules.throne.crowns
         };
         let worth = crowns * hold * self.style.crown * self.style.throne / 100;
-        i64::try_from(worth).unwrap_or(i64::MAX)
+        signed(worth)
     }
 
     /// More soldiers for the own garrison of the Throne, as long as a foe could take it.
@@ -250,103 +265,133 @@ impl Plan<'_> {
         }
     }
 
-    fn add_city(&self, foe: u8, all: &mut Vec<Expedition>) {
+    fn add_city(&self, foe: u8, parts: &[Army], all: &mut Vec<Expedition>) {
         let to = Place::City(foe);
-        if self.look.goes_to(to) {
+        if parts.is_empty() || self.look.goes_to(to) {
             return;
         }
-        for army in self.assault_parts() {
-            if !self.is_safe_without(&army) {
+        let target = self.target(to);
+        let open = self.open_stock(foe);
+        for army in parts {
+            let Some(battle) = self.battle(*army, &target) else {
                 continue;
-            }
+            };
+            let away = self.cost_of_absence(army, to);
             for attack in [Attack::Raid, Attack::Assault] {
-                let Some(battle) = self.won(army, to, attack) else {
-                    continue;
-                };
-                let worth = self.worth_of_city(foe, &army, &battle, attack);
-                let away = self.cost_of_absence(&army, to);
+                let battle = self.won(&Battle { attack, ..battle });
+                let loot = open.min(battle.left.carry(self.look.game.rules()));
+                let mut worth = loot * self.style.loot / 100;
+                if attack == Attack::Assault {
+                    worth += self.worth_of_hit(foe, army, &battle);
+                }
                 all.push(Expedition {
-                    army,
+                    army: *army,
                     to,
                     attack,
-                    gain: worth + battle.killed / 3 - battle.lost - away,
+                    gain: signed(worth) + battle.killed / 3 - battle.lost - away,
                 });
             }
         }
+    }
+
+    /// What can be looted from a city.
+    fn open_stock(&self, city: u8) -> u64 {
+        let game = self.look.game;
+        let hidden = game.rules().store.hidden;
+        let stock = game.stock(city).map_or([0; 3], |stock| stock.amounts());
+        stock.iter().map(|have| have.saturating_sub(hidden)).sum()
     }
 
     /// What it costs that an army is away: a part of its value that grows with the time.
     fn cost_of_absence(&self, army: &Army, to: Place) -> i64 {
         let seconds = self.look.seconds_to(to, army).saturating_mul(2);
         let cost = self.look.value_of(army).saturating_mul(seconds) / WHOLE_ABSENCE;
-        i64::try_from(cost).unwrap_or(i64::MAX)
+        signed(cost)
     }
 
-    /// Worth of loot and of a hit to the keep.
-    fn worth_of_city(&self, foe: u8, army: &Army, battle: &Won, attack: Attack) -> i64 {
+    /// Worth of a hit to the keep.
+    fn worth_of_hit(&self, foe: u8, army: &Army, battle: &Won) -> u64 {
         let game = self.look.game;
         let rules = game.rules();
         let Some(other) = game.seats().get(usize::from(foe)) else {
             return 0;
         };
-        let carry = battle.left.carry(rules);
-        let hidden = rules.store.hidden;
-        let stock = game.stock(foe).map_or([0; 3], |stock| stock.amounts());
-        let open: u64 = stock.iter().map(|have| have.saturating_sub(hidden)).sum();
-        let mut worth = open.min(carry) * self.style.loot / 100;
-        let time = self
-            .look
-            .seconds_to(Place::City(foe), army)
-            .saturating_mul(1_000);
-        let smokes = other.smokes_until() > game.now().saturating_add(time);
-        if attack == Attack::Assault && !smokes {
-            let rams = battle.left.count(UnitKind::Ram);
-            let hit = rules
-                .keep
-                .hit
-                .saturating_add(rules.keep.hit_per_ram.saturating_mul(rams));
-            let hit = hit.min(rules.keep.max_hit).min(other.keep());
-            // The weaker the keep, the closer its fall.
-            let missing = u64::from(rules.start.keep.saturating_sub(other.keep()));
-            worth += u64::from(hit) * self.style.crown * (100 + missing) / 100;
-            let own = game.crowns(self.look.seat);
-            if own + u64::from(hit) >= game.goal() {
-                worth += 100_000;
-            }
-            if hit >= other.keep() {
-                worth += if self.look.foes.len() == 1 {
-                    100_000
-                } else {
-                    1_500
-                };
-            }
+        let seconds = self.look.seconds_to(Place::City(foe), army);
+        let arrives = game.now().saturating_add(seconds.saturating_mul(1_000));
+        if other.smokes_until() > arrives {
+            return 0;
         }
-        i64::try_from(worth).unwrap_or(i64::MAX)
+        let rams = battle.left.count(UnitKind::Ram);
+        let more = rules.keep.hit_per_ram.saturating_mul(rams);
+        let hit = rules.keep.hit.saturating_add(more);
+        let hit = hit.min(rules.keep.max_hit).min(other.keep());
+        // The weaker the keep, the closer its fall.
+        let missing = u64::from(rules.start.keep.saturating_sub(other.keep()));
+        let mut worth = u64::from(hit) * self.style.crown * (100 + missing) / 100;
+        if game.crowns(self.look.seat) + u64::from(hit) >= game.goal() {
+            worth += 100_000;
+        }
+        if hit >= other.keep() {
+            worth += if self.look.foes.len() == 1 {
+                100_000
+            } else {
+                1_500
+            };
+        }
+        worth
     }
 
-    /// What an attack costs and kills; `None` if it is not clearly won.
-    fn won(&self, army: Army, to: Place, attack: Attack) -> Option<Won> {
+    /// Looks at a place once for all armies.
+    fn target(&self, to: Place) -> Target {
         let game = self.look.game;
-        let preview = game.preview(self.look.seat, army, to, attack).ok()?;
-        let mut battle = preview.battle;
-        battle.defender = match to {
-            Place::City(city) => self.look.expected(city, preview.time),
-            Place::Oasis(_) | Place::Throne => self.look.expected_at(to, preview.time),
-        };
-        let result = battle.fight(game.rules());
-        let ratio = if to == Place::Throne && self.look.is_urgent() {
-            100
-        } else {
-            self.style.ratio * self.noise / 100
-        };
-        if !result.is_won || result.attack * 100 < result.defence * ratio {
+        let is_urgent = to == Place::Throne && self.look.is_urgent();
+        Target {
+            to,
+            battle: game.battle_at(self.look.seat, Army::NONE, to, Attack::Assault),
+            ratio: if is_urgent {
+                100
+            } else {
+                self.style.ratio * self.noise / 100
+            },
+        }
+    }
+
+    /// The battle of an army when it arrives; `None` if it is not clearly won.
+    fn battle(&self, army: Army, target: &Target) -> Option<Battle> {
+        let rules = self.look.game.rules();
+        // Most are too weak whoever is there.
+        if self.look.attack_of(&army) * 100 < target.battle.base * target.ratio {
             return None;
         }
-        let value = |army: &Army| i64::try_from(self.look.value_of(army)).unwrap_or(i64::MAX);
-        Some(Won {
+        let time = self.look.game.march_time(self.look.seat, target.to, &army);
+        let time = time.ok()?;
+        let battle = Battle {
+            attacker: army,
+            defender: match target.to {
+                Place::City(city) => self.look.expected(city, time),
+                Place::Oasis(_) | Place::Throne => self.look.expected_at(target.to, time),
+            },
+            ..target.battle
+        };
+        let (attack, defence) = battle.strengths(rules);
+        let is_clear = attack > defence && attack * 100 >= defence * target.ratio;
+        is_clear.then_some(battle)
+    }
+
+    /// What a battle that is won costs and kills.
+    fn won(&self, battle: &Battle) -> Won {
+        let result = battle.fight(self.look.game.rules());
+        let value = |army: &Army| signed(self.look.value_of(army));
+        let left = battle.attacker.minus(&result.attacker_lost);
+        Won {
             lost: value(&result.attacker_lost),
             killed: value(&result.defender_lost),
-            left: army.minus(&result.attacker_lost).unwrap_or(Army::NONE),
-        })
+            left: left.unwrap_or(Army::NONE),
+        }
     }
+}
+
+/// A number that may become negative.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -19,8 +19,12 @@ pub fn loss_share(weaker: u64, stronger: u64) -> u64 {
     let Some(ratio) = (weaker << 32).checked_div(stronger) else {
         return 0;
     };
-    let share = (ratio * (ratio << 32).isqrt()) >> 48;
-    u64::try_from(share).unwrap_or(ONE)
+    // Below one the root is that of 64 bits, which is faster.
+    let root = match u64::try_from(ratio << 32) {
+        Ok(ratio) => u128::from(ratio.isqrt()),
+        Err(_) => return ONE,
+    };
+    u64::try_from((ratio * root) >> 48).unwrap_or(ONE)
 }
 
 /// Largest error of [`loss_share`], in Q16.
@@ -51,6 +55,9 @@ pub fn morale(attacker: u64, defender: u64, most: u64) -> u64 {
     let Some(ratio) = (attacker << 32).checked_div(defender) else {
         return most;
     };
+    if ratio <= 1 << 32 {
+        return ONE;
+    }
     let root = ((ratio << 32).isqrt() << 32).isqrt() >> 16;
     u64::try_from(root)
         .unwrap_or(most)

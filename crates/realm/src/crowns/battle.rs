@@ -54,7 +54,7 @@ pub struct BattleResult {
 impl Battle {
     /// Fights it.
     pub fn fight(&self, rules: &Rules) -> BattleResult {
-        let (attack, defence) = (self.attack_strength(rules), self.defence_strength(rules));
+        let (attack, defence) = self.strengths(rules);
         let is_won = attack > defence;
         let (weaker, stronger) = (attack.min(defence), attack.max(defence));
         let share = loss_share(weaker, stronger);
@@ -76,13 +76,19 @@ impl Battle {
         }
     }
 
+    /// Strengths of the attacker and of the defender, which decide it.
+    pub fn strengths(&self, rules: &Rules) -> (u64, u64) {
+        let attack = self.attack_strength(rules);
+        (attack, self.defence_strength(rules, attack))
+    }
+
     fn attack_strength(&self, rules: &Rules) -> u64 {
         self.attacker.sum(rules, |unit| unit.attack)
     }
 
     /// `((foot x A_foot + horse x A_horse) / A + base) x wall x morale`.
-    fn defence_strength(&self, rules: &Rules) -> u64 {
-        let attack = u128::from(self.attack_strength(rules));
+    fn defence_strength(&self, rules: &Rules, attack: u64) -> u64 {
+        let attack = u128::from(attack);
         let horse = self
             .attacker
             .sum(rules, |unit| if unit.mounted { unit.attack } else { 0 });

@@ -63,8 +63,9 @@ impl Crowns {
         })
     }
 
-    /// The battle of an army of `seat` at a place as it is at present.
-    pub(super) fn battle_at(&self, seat: u8, attacker: Army, to: Place, attack: Attack) -> Battle {
+    /// The battle of an army of `seat` at a place as it is at present. Nobody defends a place that
+    /// does not exist.
+    pub fn battle_at(&self, seat: u8, attacker: Army, to: Place, attack: Attack) -> Battle {
         let plain = Battle {
             attack: Attack::Assault,
             attacker,
