@@ -197,6 +197,7 @@ mod tests {
             include_str!("../../../../README.md"),
             include_str!("../../../../docs/matches.md"),
             include_str!("../../../../docs/bots.md"),
+            include_str!("../../../../docs/crowns.md"),
             include_str!("../../../../docs/operators.md"),
         ];
         for document in documents {
