@@ -18,7 +18,7 @@ pub struct TableDocument {
     pub round: u32,
     /// Speed of the next match.
     pub speed: u64,
-    /// Milliseconds of a fair window of the next match; 0 for none.
+    /// Milliseconds of the fair window of the next match; 0 for none.
     pub window_ms: u64,
     /// The seats.
     pub seats: Vec<SeatDocument>,
@@ -165,7 +165,7 @@ pub fn of(table: &Table, log: &AppliedLog) -> TableDocument {
         playing: table.is_playing(),
         round: table.rounds(),
         speed: setup.speed,
-        window_ms: setup.window,
+        window_ms: table.window(),
         seats: seats
             .map(|(seat, chair)| seat_document(seat, chair, table, log))
             .collect(),

@@ -21,6 +21,9 @@ pub use check::ImpossibleTable;
 /// Largest fair window in milliseconds.
 pub const MAX_WINDOW: u64 = 1_000;
 
+/// Fair window of a match whose members are far apart, in milliseconds.
+pub const FAR_WINDOW: u64 = 200;
+
 /// Largest speed of a match.
 pub const MAX_SPEED: u64 = 20;
 
@@ -120,8 +123,9 @@ impl Archetype {
 pub struct Setup {
     /// Number of seats.
     pub seats: u8,
-    /// Milliseconds of a fair window; 0 for none.
-    pub window: u64,
+    /// Milliseconds of a fair window, 0 for none; `None` for [`FAR_WINDOW`] if the members are far
+    /// apart, else none.
+    pub window: Option<u64>,
     /// Speed of the game clock.
     pub speed: u64,
 }
@@ -130,7 +134,7 @@ impl Default for Setup {
     fn default() -> Self {
         Setup {
             seats: 4,
-            window: 0,
+            window: None,
             speed: 1,
         }
     }
@@ -195,6 +199,8 @@ pub enum Command {
         /// The order.
         order: crowns::Order,
     },
+    /// Notes that the members are far apart, or no longer; from the leader, which measures it.
+    Distance(bool),
     /// Wants another match after this one, or no longer.
     Rematch(bool),
 }
@@ -280,6 +286,8 @@ impl Playing {
 #[serde(remote = "Self")]
 pub struct Table {
     setup: Setup,
+    /// Whether the members are far apart.
+    is_far: bool,
     chairs: Vec<Chair>,
     playing: Option<Playing>,
     /// Matches begun.
@@ -294,6 +302,7 @@ impl Default for Table {
         Table {
             chairs: vec![Chair::OPEN; usize::from(setup.seats)],
             setup,
+            is_far: false,
             playing: None,
             rounds: 0,
             wins: BTreeMap::new(),
@@ -308,6 +317,17 @@ impl Table {
     /// What the table agrees on.
     pub fn setup(&self) -> Setup {
         self.setup
+    }
+
+    /// Whether the members are far apart.
+    pub fn is_far(&self) -> bool {
+        self.is_far
+    }
+
+    /// Milliseconds of the fair window of the next match.
+    pub fn window(&self) -> u64 {
+        let automatic = if self.is_far { FAR_WINDOW } else { 0 };
+        self.setup.window.unwrap_or(automatic)
     }
 
     /// The seats, in order.
@@ -429,7 +449,7 @@ impl Table {
     /// Whether a setup is one that a match can have.
     fn is_possible(setup: &Setup) -> bool {
         SEATS.contains(&setup.seats)
-            && setup.window <= MAX_WINDOW
+            && setup.window.is_none_or(|window| window <= MAX_WINDOW)
             && (1..=MAX_SPEED).contains(&setup.speed)
     }
 }

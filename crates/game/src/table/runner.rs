@@ -11,9 +11,9 @@ use bevy::prelude::*;
 use bevy_raft::AppliedLog;
 use bevy_raft::prelude::*;
 use raftian_bots::{Bot, steward};
-use raftian_raft::NodeId;
+use raftian_raft::{Index, NodeId};
 use raftian_realm::crowns::Crowns;
-use raftian_realm::table::{Command, SeatedBot, Table};
+use raftian_realm::table::{Command, Occupant, SeatedBot, Table};
 
 use super::{PresentStamp, ReplicatedTable, TableCommand};
 
@@ -38,8 +38,16 @@ struct Decided {
     adoptions: BTreeMap<u8, u64>,
 }
 
+/// Round trip of a member from which it is far, and below which it is near again.
+const FAR: [Duration; 2] = [Duration::from_millis(40), Duration::from_millis(25)];
+
 pub(super) fn plugin(app: &mut App) {
-    app.init_resource::<Decided>().add_systems(
+    app.init_resource::<Decided>();
+    app.add_systems(
+        Update,
+        measure_distance.run_if(resource_exists::<ReplicatedTable>),
+    );
+    app.add_systems(
         Update,
         (run_bots, adopt_bots, run_stewards)
             .chain()
@@ -126,6 +134,48 @@ fn due_decision(bot: &Bot, seat: u8, seed: u64, before: u64, clock: u64) -> Opti
     (decision > before).then_some(decision)
 }
 
+/// At the leader: notes whether the members are far apart, before a match.
+fn measure_distance(
+    status: Res<RaftStatus>,
+    log: Res<AppliedLog>,
+    table: Res<ReplicatedTable>,
+    mut proposed: Local<Option<(Index, bool)>>,
+    mut commands: Commands,
+) {
+    let Some(view) = status
+        .view
+        .as_ref()
+        .filter(|_| status.leads() && log.is_current())
+    else {
+        return;
+    };
+    let is_used = table
+        .0
+        .chairs()
+        .iter()
+        .any(|chair| chair.occupant != Occupant::Open);
+    if table.0.is_playing() || !is_used {
+        return;
+    }
+    let trips = view.status.peers.iter().filter_map(|peer| peer.round_trip);
+    let Some(longest) = trips.max() else {
+        return;
+    };
+    let is_far = is_far(longest, table.0.is_far());
+    // One proposal for each change; an entry later its effect is known.
+    let is_waiting = *proposed == Some((log.index, is_far));
+    if is_far != table.0.is_far() && !is_waiting {
+        *proposed = Some((log.index, is_far));
+        commands.propose(TableCommand(Command::Distance(is_far)));
+    }
+}
+
+/// Whether a member with this round trip is far; it stays so until it is clearly near.
+fn is_far(trip: Duration, was: bool) -> bool {
+    let [far, near] = FAR;
+    if was { trip > near } else { trip >= far }
+}
+
 /// At the leader: gives the bots of members that have vanished to others.
 fn adopt_bots(
     status: Res<RaftStatus>,
@@ -203,5 +253,40 @@ fn run_stewards(
         for order in steward(&game, seat) {
             commands.propose(TableCommand(Command::StewardOrder { seat, order }));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distance_does_not_change_with_every_measurement() {
+        let far = |millis, was| is_far(Duration::from_millis(millis), was);
+        assert_eq!(
+            [10, 30, 39, 40].map(|trip| far(trip, false)),
+            [false, false, false, true]
+        );
+        assert_eq!(
+            [10, 25, 26, 40].map(|trip| far(trip, true)),
+            [false, false, true, true]
+        );
+    }
+
+    /// A decision is due once, a bot that was paused goes on with the newest one, and one that was
+    /// made elsewhere is not repeated.
+    #[test]
+    fn each_decision_is_due_once() {
+        let bot = Bot::new(raftian_bots::Level::Captain, raftian_bots::Archetype::Rush);
+        let mut made = Vec::new();
+        for clock in (0..60_000).step_by(100) {
+            let before = made.last().copied().unwrap_or(0);
+            made.extend(due_decision(&bot, 1, 7, before, clock));
+        }
+        let expected: Vec<u64> = (1..40).collect();
+        assert!(made == expected || made == expected[..38], "{made:?}");
+        assert_eq!(due_decision(&bot, 1, 7, 39, 60_000), None);
+        let late = due_decision(&bot, 1, 7, 3, 600_000);
+        assert!(late.is_some_and(|decision| decision >= 399), "{late:?}");
     }
 }

@@ -34,6 +34,10 @@ impl Table {
             Command::AdoptBot { seat, member } => self.adopt_bot(*seat, *member),
             Command::Steward(is_allowed) => self.allow_steward(origin.player, *is_allowed),
             Command::StewardOrder { seat, order } => self.steward_order(origin, *seat, order),
+            Command::Distance(is_far) => {
+                self.is_far = *is_far;
+                Ok(())
+            }
             Command::Rematch(is_wanted) => self.rematch(origin, *is_wanted),
         }
     }
@@ -218,7 +222,7 @@ impl Table {
         self.setup.seats = seats;
         let handicaps = (0..seats).zip(&self.chairs);
         let game = handicaps.fold(
-            game.with_fair_window(self.setup.window),
+            game.with_fair_window(self.window()),
             |game, (seat, chair)| game.with_production(seat, chair.handicap),
         );
         for chair in &mut self.chairs {

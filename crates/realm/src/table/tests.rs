@@ -87,7 +87,7 @@ fn setup_is_bounded_and_keeps_the_seated() {
     let setup = |seats, window, speed| {
         Command::Configure(Setup {
             seats,
-            window,
+            window: Some(window),
             speed,
         })
     };
@@ -328,6 +328,38 @@ fn only_player_left_waits_for_others_after_a_vote() {
     assert_eq!(apply(&mut table, CY, Command::Sit), Ok(()));
 }
 
+/// The fair window is on where members are far apart, unless the table decides otherwise.
+#[test]
+fn distance_of_the_members_opens_a_fair_window() {
+    for (window, is_far, waits) in [
+        (None, false, false),
+        (None, true, true),
+        (Some(0), true, false),
+        (Some(200), false, true),
+    ] {
+        let mut table = Table::default();
+        let setup = Setup {
+            seats: 2,
+            window,
+            speed: 1,
+        };
+        for command in [
+            Command::Sit,
+            Command::Configure(setup),
+            CAPTAIN,
+            Command::Distance(is_far),
+            Command::Start,
+            Command::Order(wall()),
+        ] {
+            assert_eq!(apply(&mut table, ADA, command), Ok(()));
+        }
+        let site = |table: &Table| table.game().unwrap().seats()[0].sites().0;
+        assert_eq!(site(&table).is_none(), waits, "{window:?} {is_far}");
+        table.advance(5_200);
+        assert!(site(&table).is_some());
+    }
+}
+
 #[test]
 fn game_clock_runs_with_the_stamps_times_the_speed() {
     let mut table = Table::default();
@@ -335,7 +367,7 @@ fn game_clock_runs_with_the_stamps_times_the_speed() {
     assert_eq!(apply(&mut table, ADA, CAPTAIN), Ok(()));
     let fast = Setup {
         seats: 2,
-        window: 0,
+        window: None,
         speed: 2,
     };
     assert_eq!(apply(&mut table, ADA, Command::Configure(fast)), Ok(()));

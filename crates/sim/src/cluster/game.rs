@@ -146,7 +146,9 @@ impl Game {
 fn draw_lobby(rng: &mut ChaCha8Rng) -> Vec<Command> {
     let setup = Setup {
         seats: rng.random_range(2..=5),
-        window: if rng.random_bool(0.3) { 200 } else { 0 },
+        window: rng
+            .random_bool(0.5)
+            .then_some(if rng.random_bool(0.6) { 200 } else { 0 }),
         speed: MAX_SPEED,
     };
     let kind = Archetype::ALL[rng.random_range(0..Archetype::ALL.len())];
@@ -154,7 +156,14 @@ fn draw_lobby(rng: &mut ChaCha8Rng) -> Vec<Command> {
         level: Level::Captain,
         archetype: kind,
     };
-    let mut commands = vec![Command::Sit, Command::Configure(setup), bot.clone(), bot];
+    let far = Command::Distance(rng.random_bool(0.3));
+    let mut commands = vec![
+        far,
+        Command::Sit,
+        Command::Configure(setup),
+        bot.clone(),
+        bot,
+    ];
     if rng.random_bool(0.7) {
         commands.extend([Command::Ready(true), Command::Start]);
     } else {

@@ -106,7 +106,7 @@ fn played(steps: &[Step]) -> Table {
 fn lobby() -> Vec<Step> {
     let setup = Setup {
         seats: 3,
-        window: 200,
+        window: Some(200),
         speed: 1,
     };
     let handicap = Command::Handicap {
@@ -120,6 +120,7 @@ fn lobby() -> Vec<Step> {
     vec![
         (0, 1, Command::Sit),
         (1, 1, Command::Sit),
+        (1, 1, Command::Distance(true)),
         (0, 1, Command::Configure(setup)),
         (0, 1, handicap),
         (0, 1, bot),
@@ -208,6 +209,6 @@ mod tests {
             .map(|(.., command)| std::mem::discriminant(command))
             .map(|name| format!("{name:?}"))
             .collect();
-        assert_eq!(names.len(), 14, "{names:?}");
+        assert_eq!(names.len(), 15, "{names:?}");
     }
 }

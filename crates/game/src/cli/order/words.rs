@@ -143,10 +143,10 @@ pub(in crate::cli) enum TableOrder {
         /// Speed of the game clock.
         #[arg(long, default_value_t = Setup::default().speed)]
         speed: u64,
-        /// Milliseconds of a fair window, in which it does not matter whose order came first; 0 for
-        /// none.
-        #[arg(long, value_name = "MS", default_value_t = Setup::default().window)]
-        fair_window: u64,
+        /// Milliseconds of a fair window, in which it does not matter whose order came first, or 0
+        /// for none; the default is 200 if the members are far apart.
+        #[arg(long, value_name = "MS")]
+        fair_window: Option<u64>,
     },
     /// Change the production of a seat.
     Handicap {

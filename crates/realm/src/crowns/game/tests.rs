@@ -1,5 +1,6 @@
 mod diplomacy;
 mod properties;
+mod stored;
 
 use super::*;
 use crate::crowns::battle::Attack;

@@ -163,4 +163,65 @@ proptest! {
         }
         prop_assert_eq!(once.state_hash(), often.state_hash());
     }
+
+    /// "Symmetric maps give symmetric battles": the match in which the two seats have changed their
+    /// parts is the same match.
+    #[test]
+    fn seats_are_equal(orders in orders(), armies in 4_u32..60) {
+        let (mut game, mut mirror) = (new_match(2), new_match(2));
+        for seat in 0..2 {
+            give_army(&mut game, seat, [armies; 4]);
+            give_army(&mut mirror, seat, [armies; 4]);
+        }
+        let mut at = BEGAN;
+        for (seat, order, passed) in orders {
+            at += passed;
+            let seat = seat % 2;
+            let done = game.order(seat, &order, at);
+            prop_assert_eq!(done, mirror.order(1 - seat, &mirrored(&order), at));
+            for seat in 0..2 {
+                prop_assert_eq!(standing(&game, seat), standing(&mirror, 1 - seat));
+            }
+        }
+    }
+}
+
+fn standing(game: &Crowns, seat: u8) -> (Resources, Army, u64, u32, Levels) {
+    let own = &game.seats()[usize::from(seat)];
+    let (army, crowns) = (game.army_of(seat), game.crowns(seat));
+    (
+        stock(game, seat),
+        army,
+        crowns,
+        own.keep(),
+        own.levels().clone(),
+    )
+}
+
+/// The order of the other seat of two.
+fn mirrored(order: &Order) -> Order {
+    let seat = |seat: u8| if seat < 2 { 1 - seat } else { seat };
+    let place = |place| match place {
+        Place::City(city) => Place::City(seat(city)),
+        // Each has two oases, those of the first seat first.
+        Place::Oasis(number @ 0..4) => Place::Oasis((number + 2) % 4),
+        other => other,
+    };
+    match order {
+        Order::March { army, to, attack } => Order::March {
+            army: *army,
+            to: place(*to),
+            attack: *attack,
+        },
+        Order::CallHome(from) => Order::CallHome(place(*from)),
+        Order::Give { to, goods } => Order::Give {
+            to: seat(*to),
+            goods: *goods,
+        },
+        Order::Pact { with, order } => Order::Pact {
+            with: seat(*with),
+            order: *order,
+        },
+        other => other.clone(),
+    }
 }
