@@ -1,3 +1,4 @@
+mod bounds;
 mod diplomacy;
 mod properties;
 mod stored;
