@@ -66,7 +66,7 @@ impl Style {
                 loot: 160,
                 crown: 30,
                 oases: 1,
-                throne: 85,
+                throne: 100,
                 ..balanced
             },
             Archetype::Raid => Style {
@@ -75,11 +75,11 @@ impl Style {
                 wall_every: 140,
                 most_wall: 1,
                 mix: [25, 10, 60, 5],
-                safety: 20,
+                safety: 30,
                 ratio: 135,
                 loot: 170,
-                crown: 20,
-                throne: 60,
+                crown: 26,
+                throne: 85,
                 ..balanced
             },
             Archetype::Boom => Style {
@@ -114,6 +114,7 @@ impl Style {
                 mix: [35, 35, 20, 10],
                 safety: 45,
                 loot: 100,
+                crown: 30,
                 oases: 5,
                 ratio: 135,
                 ..balanced
