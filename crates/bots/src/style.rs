@@ -101,7 +101,7 @@ impl Style {
                 wall_from: 65,
                 wall_every: 110,
                 most_wall: 5,
-                mix: [42, 30, 5, 10],
+                mix: [47, 30, 5, 10],
                 safety: 50,
                 ratio: 130,
                 loot: 100,
