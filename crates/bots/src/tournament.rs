@@ -43,7 +43,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Settings {
-            games: 400,
+            games: 1_000,
             tables: 600,
             ablations: 400,
             levels: 200,

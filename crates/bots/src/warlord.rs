@@ -15,7 +15,7 @@ use crate::{Archetype, MAX_ORDERS};
 const HORIZON: u64 = 60_000;
 
 /// Milliseconds between two looks at other styles.
-const STYLES_EVERY: u64 = 4_000;
+const STYLES_EVERY: u64 = 1_000;
 
 /// Milliseconds between two decisions on the copy.
 const STEP: u64 = 4_000;
@@ -33,7 +33,7 @@ const KEEP: i64 = 12;
 const THRONE: u64 = 30;
 
 /// Worth by which orders must be better than those of a Captain.
-const MARGIN: i64 = 400;
+const MARGIN: i64 = 600;
 
 /// Worth of the victory.
 const VICTORY: i64 = 1 << 32;
