@@ -117,8 +117,8 @@ fn four_captains(matches: u64) -> Duration {
     began.elapsed().mul_f64(LONGEST / clock)
 }
 
-/// Median and 99th percentile of the time of an order with eight seats, the number of orders, and the
-/// largest encoded table.
+/// Median and 99th percentile of the time of an order with eight seats, the number of orders, and
+/// the largest encoded table.
 fn eight_seats(matches: u64) -> (Duration, Duration, usize, usize) {
     let (mut times, mut largest) = (Vec::new(), 0);
     for seed in 0..matches {

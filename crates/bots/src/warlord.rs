@@ -1,8 +1,8 @@
 //! A Warlord: tries its marches on a copy of the match before it orders one.
 //!
-//! It compares the orders of a Captain with each of the best marches, and without a march, by playing
-//! on for a while with Captains on all seats. That takes a fixed number of decisions, no fixed time, so
-//! a Warlord decides the same on every machine.
+//! It compares the orders of a Captain with each of the best marches, without a march, and with the
+//! orders of the other styles, by playing on for a while with Captains on all seats. That takes a
+//! fixed number of decisions, no fixed time, so a Warlord decides the same on every machine.
 
 use raftian_realm::crowns::{Crowns, Order, Place};
 
@@ -13,9 +13,6 @@ use crate::{Archetype, MAX_ORDERS};
 
 /// Milliseconds that are played on.
 const HORIZON: u64 = 60_000;
-
-/// Milliseconds between two looks at other styles.
-const STYLES_EVERY: u64 = 1_000;
 
 /// Milliseconds between two decisions on the copy.
 const STEP: u64 = 4_000;
@@ -44,7 +41,8 @@ pub(crate) fn orders(look: &Outlook<'_>, style: &Style) -> Vec<Order> {
         .iter()
         .map(|(style, orders)| worth_of(look, style, orders));
     let mut worths: Vec<_> = worths.collect();
-    // The first are those of a Captain. Others must be clearly better, since the future is uncertain.
+    // The first are those of a Captain. Others must be clearly better, since the future is
+    // uncertain.
     if let Some(first) = worths.first_mut() {
         *first += MARGIN;
     }
@@ -70,13 +68,11 @@ fn options(look: &Outlook<'_>, style: &Style) -> Vec<(Style, Vec<Order>)> {
         options.push((style.clone(), orders));
     }
     options.push((style.clone(), plain));
-    if look.game.elapsed() % STYLES_EVERY < 1_000 {
-        for other in Archetype::ALL.map(Style::of) {
-            let orders = captain::orders(look, &other, None);
-            let is_new = options.iter().all(|(_, known)| *known != orders);
-            if is_new && other != *style {
-                options.push((other, orders));
-            }
+    for other in Archetype::ALL.map(Style::of) {
+        let orders = captain::orders(look, &other, None);
+        let is_new = options.iter().all(|(_, known)| *known != orders);
+        if is_new && other != *style {
+            options.push((other, orders));
         }
     }
     options

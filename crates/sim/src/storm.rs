@@ -305,7 +305,8 @@ impl Storm {
 /// Share of storms in which the clients play the game: one in this many.
 const STORMS_PER_GAME: u64 = 5;
 
-/// A generator of orders for some seeds. It has its own stream, so that the others stay as they are.
+/// A generator of orders for some seeds. It has its own stream, so that the others stay as they
+/// are.
 fn orders(seed: u64) -> Option<ChaCha8Rng> {
     let drawn = mixed(seed ^ 0x0063_726f_776e_7300);
     drawn

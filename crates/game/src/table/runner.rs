@@ -78,7 +78,10 @@ fn run_bots(
     mut decided: ResMut<Decided>,
     mut commands: Commands,
 ) {
-    let (Some(own), Some(seed)) = (own_id(&status), table.0.seed()) else {
+    let Some(own) = own_id(&status) else {
+        return;
+    };
+    let Some(seed) = table.0.seed() else {
         return;
     };
     if decided.round != table.0.rounds() {

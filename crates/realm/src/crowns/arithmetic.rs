@@ -8,10 +8,11 @@ pub const ONE: u64 = 1 << 16;
 /// Maximum argument of [`morale`] and [`loss_share`]: far above the value of any army.
 pub const MAX_VALUE: u64 = 1 << 40;
 
-/// Share of the winner's units that a battle costs, in Q16: `(weaker / stronger) ^ 1.5`, at most one.
+/// Share of the winner's units that a battle costs, in Q16: `(weaker / stronger) ^ 1.5`, at most
+/// one.
 ///
-/// Off by less than [`LOSS_ERROR`] from the exact value. Arguments above [`MAX_VALUE`] count as that;
-/// without a stronger side nothing is lost.
+/// Off by less than [`LOSS_ERROR`] from the exact value. Arguments above [`MAX_VALUE`] count as
+/// that; without a stronger side nothing is lost.
 pub fn loss_share(weaker: u64, stronger: u64) -> u64 {
     let stronger = u128::from(stronger.min(MAX_VALUE));
     let weaker = u128::from(weaker).min(stronger);
@@ -37,8 +38,8 @@ pub fn losses(count: u32, share: u64) -> u32 {
     u32::try_from(lost).unwrap_or(count)
 }
 
-/// Shares of a raid, from the share of an assault: the attacker loses `f / (1 + f)` and the defender
-/// `1 / (1 + f)`, in Q16, where `f` is the share of the winner.
+/// Shares of a raid, from the share of an assault: the attacker loses `f / (1 + f)` and the
+/// defender `1 / (1 + f)`, in Q16, where `f` is the share of the winner.
 pub fn raid_shares(share: u64) -> (u64, u64) {
     let share = share.min(ONE);
     let smaller = (share << 16) / (ONE + share);

@@ -115,14 +115,14 @@ impl Game {
         let seats = u8::try_from(table.chairs().len()).unwrap_or(u8::MAX);
         let seat = rng.random_range(0..seats);
         let kind = Archetype::ALL[rng.random_range(0..Archetype::ALL.len())];
-        let orders = |seat| Bot::new(Level::Captain, kind).orders(game, seat, seed);
+        let bot = Bot::new(Level::Captain, kind);
         let chair = &table.chairs()[usize::from(seat)];
         match &chair.occupant {
-            Occupant::Bot(bot) if bot.member == member.0 || rng.random_bool(0.3) => {
+            Occupant::Bot(seated) if seated.member == member.0 || rng.random_bool(0.3) => {
                 vec![Command::BotOrders {
                     seat,
-                    decision: bot.decision + rng.random_range(0..3),
-                    orders: orders(seat),
+                    decision: seated.decision + rng.random_range(0..3),
+                    orders: bot.orders(game, seat, seed),
                 }]
             }
             Occupant::Bot(_) => {
@@ -131,7 +131,7 @@ impl Game {
             }
             Occupant::Player(_) | Occupant::Open => {
                 let own = table.seat_of(player(client)).unwrap_or(seat);
-                let mut orders = orders(own);
+                let mut orders = bot.orders(game, own, seed);
                 if rng.random_bool(0.1) {
                     orders.push(nonsense(rng));
                 }

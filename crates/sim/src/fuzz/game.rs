@@ -25,7 +25,8 @@ pub(super) const ORDERS: Target = Target {
         let Ok(steps) = wire::decode_value::<Vec<Step>>(bytes) else {
             return Ok(Answer::Refused);
         };
-        let (mut through, mut stored) = (Table::default(), Table::default());
+        let mut through = Table::default();
+        let mut stored = Table::default();
         let mut stamp = 0;
         for step in &steps {
             stamp += u64::from(step.1) * PAUSE;

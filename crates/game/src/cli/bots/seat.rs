@@ -241,7 +241,8 @@ fn practice(args: &ServeArgs, level: Level, program: &mut Program) -> Result<Exi
         .map_err(|error| Failure::new(Exit::Unexpected, error.to_string()))?;
     let foe = PRACTICE_SEAT + 1;
     let bot = Bot::new(level, Archetype::Balanced);
-    let (mut next, mut decision) = (0, 0);
+    let mut next = 0;
+    let mut decision = 0;
     loop {
         game.advance(next);
         let Some(orders) = program.answer(&game, PRACTICE_SEAT)? else {
