@@ -5,7 +5,7 @@ mod growth;
 mod marches;
 mod training;
 
-use raftian_realm::crowns::{Army, Order, PactOrder, Resource, Resources};
+use raftian_realm::crowns::{Army, Order, Pact, PactOrder, Place, Resource, Resources};
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
@@ -100,19 +100,29 @@ impl<'a> Plan<'a> {
         self.train();
     }
 
-    /// Accepts the pact of a weaker seat while a third one leads, and declines others.
+    /// Accepts the pact of a weaker seat while a third one leads, and declines others. Gives notice to
+    /// a partner who leads or holds the Throne.
     fn answer_pacts(&mut self) {
         let game = self.look.game;
+        let own = game.crowns(self.look.seat);
+        let holder = self.look.holder(Place::Throne);
+        let seats = (0..).zip(game.seats()).map(|(seat, _)| seat);
+        let partners = seats.filter(|seat| game.pact(self.look.seat, *seat) == Some(Pact::Agreed));
+        for with in partners {
+            if game.crowns(with) > own || holder == Some(with) {
+                let order = PactOrder::End;
+                self.orders.push(Order::Pact { with, order });
+            }
+        }
         let Some(pact) = self.look.foes.iter().copied().find(|foe| {
             let pact = game.pact(self.look.seat, *foe);
-            pact == Some(raftian_realm::crowns::Pact::Offered { by: *foe })
+            pact == Some(Pact::Offered { by: *foe })
         }) else {
             return;
         };
-        let own = game.crowns(self.look.seat);
         let leads = |seat: u8| game.crowns(seat) > own.max(game.crowns(pact));
         let has_rival = self.look.foes.iter().any(|foe| *foe != pact && leads(*foe));
-        let order = if has_rival {
+        let order = if has_rival && holder != Some(pact) {
             PactOrder::Accept
         } else {
             PactOrder::End

@@ -91,6 +91,9 @@ fn attack(look: &Outlook<'_>, rng: &mut ChaCha8Rng) -> Option<Order> {
         places.push(Place::Throne);
         places.push(Place::Throne);
     }
+    if places.is_empty() {
+        return None;
+    }
     let to = places[rng.random_range(0..places.len())];
     if look.goes_to(to) {
         return None;

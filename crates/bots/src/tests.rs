@@ -107,7 +107,7 @@ fn each_level_beats_the_one_below() {
         games: 0,
         tables: 0,
         ablations: 0,
-        levels: 40,
+        levels: 24,
         seed: 11,
     };
     let results = run(settings, &Rules::of_this_build(), |_| ());

@@ -275,6 +275,13 @@ fn take_requests(
                     reason: WITNESS.to_owned(),
                 },
             ),
+            Ok(AdminRequest::Table { command }) if command.is_of_member() => reply(
+                request,
+                &AdminResponse::Refused {
+                    reason: "members send this command themselves; give an order of your seat"
+                        .to_owned(),
+                },
+            ),
             Ok(AdminRequest::Table { command }) => {
                 let proposal = commands.propose(TableCommand(*command));
                 service.track(proposal, None, request);

@@ -22,7 +22,7 @@ pub const CITIES: u8 = 5;
 /// other ones cannot play the same match.
 pub const RULES: &str = "bevy_raft.tick/1 bevy_raft.ticks/1 raftian.command/1 raftian.order/1 \
                          raftian.realm/1 raftian.table/1 snapshots:2 tick-on-demand:250ms \
-                         crowns:6837e86d016a3373";
+                         crowns:034d95e0ea0ba561";
 
 /// Shortest time between two ticks of a match of Crowns.
 const TICKS: Duration = Duration::from_millis(250);

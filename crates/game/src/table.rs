@@ -9,13 +9,13 @@ mod runner;
 use bevy::prelude::*;
 use bevy_raft::prelude::*;
 use bevy_raft::rand::Rng;
-use bevy_raft::{AppliedLog, TickDemand};
+use bevy_raft::{AppliedLog, CATCHING_UP, StateRestored, TickDemand};
 use raftian_raft::{Index, Moment, NodeId, Stamp};
 use raftian_realm::crowns::Report;
 use raftian_realm::table::{Command, Origin, PlayerId, Refusal, Table};
 use serde::{Deserialize, Serialize};
 
-/// Longest time in milliseconds of the game clock without a tick while a match is played: clients
+/// Longest time in milliseconds of stamps without a tick while a match is played: clients
 /// extrapolate no further.
 const LONGEST_PAUSE: u64 = 1_000;
 
@@ -40,8 +40,9 @@ impl ReplicatedState for ReplicatedTable {
 #[derive(Resource, Clone, Copy, Debug, Default)]
 pub struct LastVerdict(pub Option<(Index, Result<(), Refusal>)>);
 
-/// Something happened in the match of Crowns: for the feed, sounds and stories. Triggered once for
-/// each report, on every machine.
+/// Something happened in the match of Crowns: for the feed, sounds and stories. Triggered at most
+/// once for each report: of a match that goes on for long between two frames, for the last
+/// [`MAX_REPORTS`](raftian_realm::crowns::MAX_REPORTS).
 #[derive(Event, Clone, Debug)]
 pub struct Reported {
     /// Game clock.
@@ -98,6 +99,7 @@ pub fn plugin(app: &mut App) {
             PreUpdate,
             projection::TableProjection.after(RaftSystems::Apply),
         )
+        .add_observer(restore_stamp)
         .add_systems(PreUpdate, note_present.after(RaftSystems::Apply))
         .add_systems(
             PreUpdate,
@@ -123,7 +125,9 @@ fn apply_command(
     if let Some(change) = entry.roster_change() {
         for id in change.joined.iter().chain(&change.left) {
             let is_present = log.roster.is_present(*id);
-            table.0.set_present(player_of(&log, *id), is_present);
+            table
+                .0
+                .set_present(player_of(&log, *id), is_present, stamp.0);
         }
         return;
     }
@@ -180,10 +184,16 @@ fn demand_ticks(
     demand.set_if_neq(TickDemand(next));
 }
 
+/// Continues the clock from a restored snapshot.
+fn restore_stamp(restored: On<StateRestored>, mut last: ResMut<LastStamp>) {
+    last.0 = restored.stamp;
+}
+
 /// Triggers the reports that are new.
 fn report(
     table: Res<ReplicatedTable>,
     log: Res<AppliedLog>,
+    status: Res<RaftStatus>,
     mut seen: ResMut<SeenReports>,
     mut commands: Commands,
 ) {
@@ -196,7 +206,11 @@ fn report(
             next: 0,
         };
     }
-    let replayed = log.is_past();
+    let commit = status
+        .view
+        .as_ref()
+        .map_or(log.index, |view| view.status.commit);
+    let replayed = log.is_past() || commit.0.saturating_sub(log.index.0) > CATCHING_UP;
     for (at, report) in game.reports_since(seen.next) {
         commands.trigger(Reported {
             at,
@@ -204,7 +218,8 @@ fn report(
             replayed,
         });
     }
-    seen.next = game.next_report();
+    // After a repair the same entries are applied again.
+    seen.next = seen.next.max(game.next_report());
 }
 
 #[cfg(test)]

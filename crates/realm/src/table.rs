@@ -9,6 +9,7 @@
 
 mod check;
 mod commands;
+mod refusal;
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::crowns::{self, Crowns, SEATS};
 
 pub use check::ImpossibleTable;
+pub use refusal::Refusal;
 
 /// Largest fair window in milliseconds.
 pub const MAX_WINDOW: u64 = 1_000;
@@ -27,8 +29,26 @@ pub const FAR_WINDOW: u64 = 200;
 /// Largest speed of a match.
 pub const MAX_SPEED: u64 = 20;
 
+/// Latest time of a match on its clock.
+const MAX_CLOCK: u64 = 1 << 62;
+
 /// Possible handicaps: production of a seat in percent.
 pub const HANDICAPS: std::ops::RangeInclusive<u64> = 50..=200;
+
+/// Milliseconds of stamps without a sign of a bot after which another member may run it.
+pub const BOT_SILENCE: u64 = 2_000;
+
+/// Milliseconds of stamps without an entry of a player after which the player may be noted as absent.
+pub const PLAYER_SILENCE: u64 = 10_000;
+
+/// Milliseconds of the match between two orders of a steward.
+pub const STEWARD_PAUSE: u64 = 2_000;
+
+/// Largest number of spears that a steward trains at once.
+pub const STEWARD_BATCH: u32 = 5;
+
+/// Shortest time between two decisions of a bot, in milliseconds of the match.
+const SHORTEST_DECISION: u64 = 1_000;
 
 /// Largest number of orders in one decision of a bot.
 pub const MAX_BOT_ORDERS: usize = 8;
@@ -183,13 +203,25 @@ pub enum Command {
         /// The orders.
         orders: Vec<crowns::Order>,
     },
-    /// Gives a bot to another member, which runs it from then on.
+    /// A sign that the member runs a bot which has nothing to order.
+    BotAlive {
+        /// Its seat.
+        seat: u8,
+    },
+    /// The sender runs a bot from now on, because its member has given no sign of it for
+    /// [`BOT_SILENCE`].
     AdoptBot {
         /// Its seat.
         seat: u8,
-        /// The member.
-        member: u64,
     },
+    /// Notes that a player is absent who has given no sign for [`PLAYER_SILENCE`]. The next command of
+    /// the player ends the absence.
+    NoteAbsent {
+        /// The seat.
+        seat: u8,
+    },
+    /// Ends a match in which only bots play.
+    Abandon,
     /// Allows a steward to keep the city while the player is absent, or forbids it.
     Steward(bool),
     /// An order of a steward for an absent player.
@@ -239,8 +271,12 @@ pub struct SeatedPlayer {
     pub id: PlayerId,
     /// Whether the player wants to begin.
     pub is_ready: bool,
-    /// Whether the player is a member of the match at present.
+    /// Whether the player is there: a member of the match, and not noted as absent.
     pub is_present: bool,
+    /// Stamp of the player's last command.
+    pub seen: u64,
+    /// Time of the match of the last order of a steward.
+    pub steward_at: Option<u64>,
     /// Whether a steward keeps the city while the player is absent.
     pub has_steward: bool,
     /// Whether the player wants another match.
@@ -258,6 +294,8 @@ pub struct SeatedBot {
     pub member: u64,
     /// Number of its last decision.
     pub decision: u64,
+    /// Stamp of the last sign of it.
+    pub seen: u64,
 }
 
 /// A match of a table.
@@ -274,7 +312,9 @@ struct Playing {
 impl Playing {
     /// The game clock at a stamp.
     fn clock(&self, stamp: u64) -> u64 {
-        stamp.saturating_sub(self.began).saturating_mul(self.speed)
+        let clock = stamp.saturating_sub(self.began).saturating_mul(self.speed);
+        // An absurd stamp ends the match and nothing else.
+        clock.min(MAX_CLOCK)
     }
 }
 
@@ -370,6 +410,16 @@ impl Table {
         own.next().map(|(seat, _)| seat)
     }
 
+    /// The players with their seats.
+    pub fn players(&self) -> impl Iterator<Item = (u8, &SeatedPlayer)> + '_ {
+        (0..)
+            .zip(&self.chairs)
+            .filter_map(|(seat, chair)| match &chair.occupant {
+                Occupant::Player(player) => Some((seat, player)),
+                Occupant::Open | Occupant::Bot(_) => None,
+            })
+    }
+
     /// The bots with their seats.
     pub fn bots(&self) -> impl Iterator<Item = (u8, SeatedBot)> + '_ {
         (0..)
@@ -398,7 +448,11 @@ impl Table {
             .as_ref()
             .filter(|playing| playing.game.end().is_none())?;
         let due = playing.game.next_event()?;
-        Some(playing.began + due.div_ceil(playing.speed.max(1)))
+        Some(
+            playing
+                .began
+                .saturating_add(due.div_ceil(playing.speed.max(1))),
+        )
     }
 
     /// The game clock of the match at a stamp; `None` without a match.
@@ -419,18 +473,34 @@ impl Table {
         }
     }
 
-    /// Notes that a player has joined, or has left.
-    pub fn set_present(&mut self, player: PlayerId, is_present: bool) {
+    /// Notes that a player has joined or has left, with the stamp of the entry.
+    pub fn set_present(&mut self, player: PlayerId, is_present: bool, stamp: u64) {
+        self.advance(stamp);
         let is_playing = self.is_playing();
         for chair in &mut self.chairs {
             if let Occupant::Player(seated) = &mut chair.occupant
                 && seated.id == player
             {
                 seated.is_present = is_present;
+                seated.seen = stamp;
                 // Before a match a seat is free again at once; during one it waits for its player.
                 if !is_present && !is_playing {
-                    chair.occupant = Occupant::Open;
+                    *chair = Chair::OPEN;
+                    self.reset_votes();
+                    return;
                 }
+            }
+        }
+    }
+
+    /// Notes a sign of a player.
+    fn note_sign(&mut self, player: PlayerId, stamp: u64) {
+        for chair in &mut self.chairs {
+            if let Occupant::Player(seated) = &mut chair.occupant
+                && seated.id == player
+            {
+                seated.is_present = true;
+                seated.seen = stamp;
             }
         }
     }
@@ -452,66 +522,6 @@ impl Table {
             && setup.window.is_none_or(|window| window <= MAX_WINDOW)
             && (1..=MAX_SPEED).contains(&setup.speed)
     }
-}
-
-/// Why a command is refused. It changes nothing then.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, thiserror::Error, Serialize, Deserialize)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// The player has a seat already.
-    #[error("you have a seat already")]
-    HasSeat,
-    /// The player has no seat.
-    #[error("you have no seat; take one first")]
-    NoSeat,
-    /// All seats are taken.
-    #[error("all seats are taken")]
-    Full,
-    /// A match is played.
-    #[error("a match is played; this is done before or after one")]
-    Playing,
-    /// No match is played.
-    #[error("no match is played")]
-    NotPlaying,
-    /// The setup is out of bounds.
-    #[error(
-        "a match has {} to {} seats, a fair window of up to {MAX_WINDOW} ms and a speed of 1 to {MAX_SPEED}",
-        SEATS.start(), SEATS.end()
-    )]
-    Setup,
-    /// There are more players and bots than seats would be left.
-    #[error("more seats are taken than there would be")]
-    TooFewSeats,
-    /// The handicap is out of bounds.
-    #[error("a handicap is {} to {} percent", HANDICAPS.start(), HANDICAPS.end())]
-    Handicap,
-    /// There is no bot at this seat.
-    #[error("there is no bot at this seat")]
-    NoBot,
-    /// Fewer than two seats are taken.
-    #[error("a match needs two players or bots")]
-    Alone,
-    /// A player is not ready.
-    #[error("not all players are ready")]
-    NotReady,
-    /// Another member runs the bot.
-    #[error("another member runs this bot")]
-    NotYourBot,
-    /// The decision was made before, or has too many orders.
-    #[error("this decision of the bot was made already")]
-    OldDecision,
-    /// The seat has no steward, or its player is present.
-    #[error("this seat needs no steward")]
-    NoSteward,
-    /// A steward may not give this order.
-    #[error("a steward only trains spears, calls armies home and repairs")]
-    NotForStewards,
-    /// The match was not played to its end.
-    #[error("the match has not ended")]
-    NotEnded,
-    /// The order is refused.
-    #[error(transparent)]
-    Order(#[from] crowns::Refusal),
 }
 
 #[cfg(test)]

@@ -13,15 +13,21 @@ use bevy_raft::prelude::*;
 use raftian_bots::{Bot, steward};
 use raftian_raft::{Index, NodeId};
 use raftian_realm::crowns::Crowns;
-use raftian_realm::table::{Command, Occupant, SeatedBot, Table};
+use raftian_realm::table::{
+    BOT_SILENCE, Command, Occupant, PLAYER_SILENCE, STEWARD_PAUSE, SeatedBot, Table,
+};
 
-use super::{PresentStamp, ReplicatedTable, TableCommand};
+use super::{PresentStamp, ReplicatedTable, TableCommand, player_of};
 
-/// Silence of a member after which the leader gives its bots to others.
-const VANISHED: Duration = Duration::from_secs(2);
+/// Milliseconds of stamps after which a member gives a sign of a bot that has nothing to order.
+const SIGN_EVERY: u64 = 700;
 
-/// Game clock between two decisions of a steward, in milliseconds.
-const STEWARD_EVERY: u64 = 2_000;
+/// Milliseconds of stamps by which each member waits longer than the one before it to adopt a bot
+/// without a sign. The leader is the first.
+const ADOPT_IN_TURN: u64 = 250;
+
+/// Silence of a member after which its player counts as absent.
+const ABSENT: Duration = Duration::from_secs(10);
 
 /// Decisions searched for the next one that is due. A bot that was paused for longer skips some.
 const MOST_SKIPPED: u64 = 1 << 20;
@@ -29,17 +35,36 @@ const MOST_SKIPPED: u64 = 1 << 20;
 /// Decisions of this member in the present match.
 #[derive(Resource, Default, Debug)]
 struct Decided {
-    round: u32,
+    seed: Option<u64>,
     /// Number of the last decision of each seat's bot made here.
     bots: BTreeMap<u8, u64>,
     /// Game clock of the last decision of each seat's steward.
     stewards: BTreeMap<u8, u64>,
-    /// Adoptions proposed here that are not applied yet, with the frame's clock.
+    /// Stamp of the last sign of each bot given here.
+    signs: BTreeMap<u8, u64>,
+    /// Stamp of the last adoption of each bot proposed here.
     adoptions: BTreeMap<u8, u64>,
+    /// Stamp of the last absence of each player proposed here.
+    absences: BTreeMap<u8, u64>,
 }
 
 /// Round trip of a member from which it is far, and below which it is near again.
 const FAR: [Duration; 2] = [Duration::from_millis(40), Duration::from_millis(25)];
+
+/// The bots of this app rest, as those of an app that hangs do.
+#[cfg(test)]
+#[derive(Resource)]
+pub(super) struct Paused;
+
+#[cfg(test)]
+fn is_paused(paused: Option<Res<Paused>>) -> bool {
+    paused.is_some()
+}
+
+#[cfg(not(test))]
+fn is_paused() -> bool {
+    false
+}
 
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Decided>();
@@ -49,9 +74,10 @@ pub(super) fn plugin(app: &mut App) {
     );
     app.add_systems(
         Update,
-        (run_bots, adopt_bots, run_stewards)
+        (run_bots, adopt_bots, note_absences, run_stewards)
             .chain()
-            .run_if(resource_exists::<ReplicatedTable>.and_then(is_current)),
+            .run_if(resource_exists::<ReplicatedTable>.and_then(is_current))
+            .run_if(not(is_paused)),
     );
 }
 
@@ -84,9 +110,9 @@ fn run_bots(
     let Some(seed) = table.0.seed() else {
         return;
     };
-    if decided.round != table.0.rounds() {
+    if decided.seed != Some(seed) {
         *decided = Decided {
-            round: table.0.rounds(),
+            seed: Some(seed),
             ..Decided::default()
         };
     }
@@ -96,29 +122,35 @@ fn run_bots(
     let mut present_game = None;
     for (seat, seated) in table.0.bots().filter(|(_, bot)| bot.member == own.0) {
         let bot = bot_of(&seated);
-        let before = decided
-            .bots
+        let before = decided.bots.get(&seat).copied().unwrap_or(0);
+        let before = before.max(seated.decision);
+        let mut orders = Vec::new();
+        if let Some(decision) = due_decision(&bot, seat, seed, before, clock) {
+            decided.bots.insert(seat, decision);
+            present_game = present_game.or_else(|| present(&table.0, &stamp));
+            orders = present_game
+                .as_ref()
+                .map_or_else(Vec::new, |game| bot.orders(game, seat, seed));
+            if !orders.is_empty() {
+                let orders = orders.clone();
+                commands.propose(TableCommand(Command::BotOrders {
+                    seat,
+                    decision,
+                    orders,
+                }));
+            }
+        }
+        let signed = decided
+            .signs
             .get(&seat)
             .copied()
             .unwrap_or(0)
-            .max(seated.decision);
-        let Some(decision) = due_decision(&bot, seat, seed, before, clock) else {
-            continue;
-        };
-        decided.bots.insert(seat, decision);
-        if present_game.is_none() {
-            present_game = present(&table.0, &stamp);
-        }
-        let orders = present_game
-            .as_ref()
-            .map(|game| bot.orders(game, seat, seed));
-        let orders = orders.unwrap_or_default();
+            .max(seated.seen);
         if !orders.is_empty() {
-            commands.propose(TableCommand(Command::BotOrders {
-                seat,
-                decision,
-                orders,
-            }));
+            decided.signs.insert(seat, stamp.get());
+        } else if stamp.get() >= signed + SIGN_EVERY {
+            decided.signs.insert(seat, stamp.get());
+            commands.propose(TableCommand(Command::BotAlive { seat }));
         }
     }
 }
@@ -179,8 +211,43 @@ fn is_far(trip: Duration, was: bool) -> bool {
     if was { trip > near } else { trip >= far }
 }
 
-/// At the leader: gives the bots of members that have vanished to others.
+/// Adopts bots without a sign: the leader first, then the other members in turn, in case that its app
+/// does not run.
 fn adopt_bots(
+    status: Res<RaftStatus>,
+    log: Res<AppliedLog>,
+    table: Res<ReplicatedTable>,
+    stamp: Res<PresentStamp>,
+    mut decided: ResMut<Decided>,
+    mut commands: Commands,
+) {
+    let Some(view) = &status.view else {
+        return;
+    };
+    let own = view.status.id;
+    let is_witness = view.status.membership.member(own);
+    if is_witness.is_some_and(raftian_raft::Member::is_witness) {
+        return;
+    }
+    let members = log.roster.present().map(|(id, _)| id);
+    let before = members.filter(|id| *id <= own).count();
+    let turn = if status.leads() { 0 } else { before };
+    let turn = u64::try_from(turn).unwrap_or(u64::MAX);
+    let patience = BOT_SILENCE + ADOPT_IN_TURN.saturating_mul(turn);
+    let now = stamp.get();
+    for (seat, bot) in table.0.bots().filter(|(_, bot)| bot.member != own.0) {
+        let proposed = decided.adoptions.get(&seat).copied();
+        let is_proposed = proposed.is_some_and(|at| now < at + BOT_SILENCE);
+        if now >= bot.seen.saturating_add(patience) && !is_proposed {
+            decided.adoptions.insert(seat, now);
+            tracing::info!(seat, "this member runs the bot from now on");
+            commands.propose(TableCommand(Command::AdoptBot { seat }));
+        }
+    }
+}
+
+/// At the leader: notes players as absent whose members are silent.
+fn note_absences(
     status: Res<RaftStatus>,
     log: Res<AppliedLog>,
     table: Res<ReplicatedTable>,
@@ -191,45 +258,21 @@ fn adopt_bots(
     let Some(view) = status.view.as_ref().filter(|_| status.leads()) else {
         return;
     };
-    let is_live = |member: NodeId| {
-        let peer = view.status.peers.iter().find(|peer| peer.id == member);
-        let is_heard = peer.is_some_and(|peer| peer.silent_for < VANISHED);
-        log.roster.is_present(member) && (member == view.status.id || is_heard)
-    };
-    let is_witness = |member: NodeId| {
-        let standing = view.status.membership.member(member);
-        standing.is_some_and(raftian_raft::Member::is_witness)
-    };
     let now = stamp.get();
-    let mut counts: BTreeMap<u64, usize> = log
-        .roster
-        .present()
-        .map(|(id, _)| id)
-        .filter(|id| is_live(*id) && !is_witness(*id))
-        .map(|id| (id.0, 0))
-        .collect();
-    for (_, bot) in table.0.bots() {
-        if let Some(count) = counts.get_mut(&bot.member) {
-            *count += 1;
-        }
-    }
-    for (seat, bot) in table.0.bots() {
-        let is_proposed = decided
-            .adoptions
-            .get(&seat)
-            .is_some_and(|at| now < *at + 1_000);
-        if counts.contains_key(&bot.member) || is_proposed {
+    for (seat, player) in table.0.players().filter(|(_, player)| player.is_present) {
+        let members = log.roster.present().map(|(id, _)| id);
+        let mut own = members.filter(|id| player_of(&log, *id) == player.id);
+        let Some(member) = own.next().filter(|member| *member != view.status.id) else {
             continue;
-        }
-        let fewest = counts.iter_mut().min_by_key(|(_, count)| **count);
-        let Some((member, count)) = fewest else {
-            return;
         };
-        *count += 1;
-        decided.adoptions.insert(seat, now);
-        let member = *member;
-        tracing::info!(seat, member, "another member runs the bot from now on");
-        commands.propose(TableCommand(Command::AdoptBot { seat, member }));
+        let peer = view.status.peers.iter().find(|peer| peer.id == member);
+        let is_silent = peer.is_some_and(|peer| peer.silent_for >= ABSENT);
+        let proposed = decided.absences.get(&seat).copied();
+        let is_proposed = proposed.is_some_and(|at| now < at + 1_000);
+        if is_silent && now >= player.seen.saturating_add(PLAYER_SILENCE) && !is_proposed {
+            decided.absences.insert(seat, now);
+            commands.propose(TableCommand(Command::NoteAbsent { seat }));
+        }
     }
 }
 
@@ -246,14 +289,15 @@ fn run_stewards(
     };
     for seat in table.0.stewarded() {
         let before = decided.stewards.get(&seat).copied();
-        if before.is_some_and(|before| clock < before + STEWARD_EVERY) {
+        if before.is_some_and(|before| clock < before + STEWARD_PAUSE) {
             continue;
         }
         decided.stewards.insert(seat, clock);
         let Some(game) = present(&table.0, &stamp) else {
             return;
         };
-        for order in steward(&game, seat) {
+        // One at a time, as the table allows them.
+        if let Some(order) = steward(&game, seat).into_iter().next() {
             commands.propose(TableCommand(Command::StewardOrder { seat, order }));
         }
     }

@@ -38,6 +38,9 @@ const SECOND: u64 = 1_000;
 /// Latest stamp at which a match begins, so that no time of it exceeds 64 bits.
 const LATEST_START: u64 = 1 << 62;
 
+/// Largest fair window in milliseconds of the match.
+const MAX_WINDOW: u64 = 20 * SECOND;
+
 /// Largest production of a seat in percent.
 const MAX_PRODUCTION: u64 = 400;
 
@@ -227,12 +230,12 @@ impl Crowns {
         Ok(game)
     }
 
-    /// Makes orders wait for the end of the window of this many milliseconds in which they came;
-    /// those of one window are performed in an order that does not depend on whose came first. For
+    /// Makes orders wait for the end of the window of this many milliseconds in which they came; the
+    /// order of the seats in a window does not depend on whose orders came first. For
     /// players whose machines are far from the leader's. Called before the first order.
     #[must_use]
     pub fn with_fair_window(mut self, window: u64) -> Self {
-        self.window = window.min(SECOND);
+        self.window = window.min(MAX_WINDOW);
         self
     }
 
@@ -263,6 +266,12 @@ impl Crowns {
     /// [`MAX_REPORTS`](super::MAX_REPORTS).
     pub fn reports_since(&self, from: u64) -> impl Iterator<Item = (u64, &Report)> + '_ {
         self.feed.since(from)
+    }
+
+    /// Gives crowns to a seat, for tests of what a victory changes.
+    #[cfg(test)]
+    pub(crate) fn give_crowns(&mut self, seat: u8, crowns: u64) {
+        self.seat_mut(seat).crowns += crowns;
     }
 
     /// Its numbers.
@@ -484,13 +493,26 @@ impl Crowns {
             return None;
         }
         let number = self.new_number();
-        let mut hash = Sha256::new();
-        for part in [self.seed, due, number] {
-            hash.update(part.to_be_bytes());
-        }
-        let place = first_bytes(&hash.finalize());
+        let place = self.place(due, &number.to_be_bytes());
         self.schedule.insert((due, place, number), event);
         Some((due, place, number))
+    }
+
+    /// Plans an event of a seat so that those which are due at once keep their order, and the order
+    /// of the seats follows from the seed alone.
+    fn plan_in_order(&mut self, due: u64, seat: u8, event: Event) {
+        let number = self.new_number();
+        let place = self.place(due, &[seat]);
+        self.schedule.insert((due, place, number), event);
+    }
+
+    /// Place among the events that are due at once.
+    fn place(&self, due: u64, what: &[u8]) -> u64 {
+        let mut hash = Sha256::new();
+        hash.update(self.seed.to_be_bytes());
+        hash.update(due.to_be_bytes());
+        hash.update(what);
+        first_bytes(&hash.finalize())
     }
 }
 

@@ -63,7 +63,7 @@ pub enum PactOrder {
 pub enum Order {
     /// Raises a building by one level: at once, or after the present site.
     Build(Building),
-    /// Gives up the waiting building, or else the present site; the cost is returned.
+    /// Gives up the waiting building, or else the present site; most of the cost is returned.
     CancelBuild,
     /// Trains units.
     Train(UnitKind, u32),

@@ -188,6 +188,9 @@ pub struct StoreRules {
 pub struct BuildingRules {
     /// Building time in seconds, times the level to be reached.
     pub seconds_per_level: u64,
+    /// Share of the cost that is returned for a building that is given up, in percent: less than all,
+    /// so that no building hides a stock from raiders for nothing.
+    pub refund_percent: u64,
 }
 
 /// Market: `give` of one resource become `receive` of another.
@@ -517,6 +520,10 @@ impl Rules {
             self.wall.defence_percent,
             self.store.hidden,
             self.building.seconds_per_level,
+            self.building.refund_percent,
+            self.pact.notice,
+            self.pact.void_percent,
+            self.caravan.tile,
             self.market.give,
             self.market.receive,
             self.battle.militia,

@@ -49,6 +49,9 @@ impl Table {
         {
             return Err(ImpossibleTable::Handicap);
         }
+        if playing.is_some_and(|playing| playing.began > super::MAX_CLOCK) {
+            return Err(ImpossibleTable::Seats);
+        }
         if playing.is_some_and(|playing| *playing.game.rules() != Rules::of_this_build()) {
             return Err(ImpossibleTable::Rules);
         }

@@ -1,20 +1,73 @@
 //! What a command changes.
 
 use super::{
-    Archetype, Chair, Command, HANDICAPS, Level, MAX_BOT_ORDERS, Occupant, Origin, PlayerId,
-    Playing, Refusal, SeatedBot, SeatedPlayer, Setup, Table,
+    Archetype, BOT_SILENCE, Chair, Command, HANDICAPS, Level, MAX_BOT_ORDERS, Occupant, Origin,
+    PLAYER_SILENCE, PlayerId, Playing, Refusal, SHORTEST_DECISION, STEWARD_BATCH, STEWARD_PAUSE,
+    SeatedBot, SeatedPlayer, Setup, Table,
 };
-use crate::crowns::{Crowns, Order, Rules, UnitKind};
+use crate::crowns::{Crowns, Order, PactOrder, Place, Rules, Seat, UnitKind};
+
+impl Command {
+    /// Whether the program of a member sends it, and not the player.
+    pub fn is_of_member(&self) -> bool {
+        match self {
+            Command::BotOrders { .. }
+            | Command::BotAlive { .. }
+            | Command::AdoptBot { .. }
+            | Command::NoteAbsent { .. }
+            | Command::StewardOrder { .. }
+            | Command::Distance(_) => true,
+            Command::Sit
+            | Command::Stand
+            | Command::Ready(_)
+            | Command::Configure(_)
+            | Command::Handicap { .. }
+            | Command::AddBot { .. }
+            | Command::RemoveBot { .. }
+            | Command::Start
+            | Command::Order(_)
+            | Command::Abandon
+            | Command::Steward(_)
+            | Command::Rematch(_) => false,
+        }
+    }
+}
+
+/// Whether a bot may give this order: it gives nothing away, and does not talk.
+fn is_for_bots(order: &Order) -> bool {
+    match order {
+        Order::Give { .. }
+        | Order::Concede
+        | Order::Say(_)
+        | Order::Ping(_)
+        | Order::Pact {
+            order: PactOrder::Offer,
+            ..
+        } => false,
+        Order::Build(_)
+        | Order::CancelBuild
+        | Order::Train(..)
+        | Order::March { .. }
+        | Order::TurnBack { .. }
+        | Order::CallHome(_)
+        | Order::Swap { .. }
+        | Order::Repair(_)
+        | Order::Pact { .. } => true,
+    }
+}
 
 impl Table {
     /// Performs what is due up to the stamp of the command, then the command.
     ///
     /// # Errors
-    /// [`Refusal`]; the command changes nothing then.
+    /// [`Refusal`]; the command then changes nothing but when its sender was seen last.
     pub fn apply(&mut self, command: &Command, origin: &Origin) -> Result<(), Refusal> {
         self.advance(origin.stamp);
+        if !command.is_of_member() {
+            self.note_sign(origin.player, origin.stamp);
+        }
         match command {
-            Command::Sit => self.sit(origin.player),
+            Command::Sit => self.sit(origin),
             Command::Stand => self.stand(origin.player),
             Command::Ready(is_ready) => self.ready(origin.player, *is_ready),
             Command::Configure(setup) => self.configure(origin.player, *setup),
@@ -31,7 +84,10 @@ impl Table {
                 decision,
                 orders,
             } => self.bot_orders(origin, *seat, *decision, orders),
-            Command::AdoptBot { seat, member } => self.adopt_bot(*seat, *member),
+            Command::BotAlive { seat } => self.bot_alive(origin, *seat),
+            Command::AdoptBot { seat } => self.adopt_bot(origin, *seat),
+            Command::NoteAbsent { seat } => self.note_absent(*seat, origin.stamp),
+            Command::Abandon => self.abandon(),
             Command::Steward(is_allowed) => self.allow_steward(origin.player, *is_allowed),
             Command::StewardOrder { seat, order } => self.steward_order(origin, *seat, order),
             Command::Distance(is_far) => {
@@ -92,7 +148,8 @@ impl Table {
         Ok(())
     }
 
-    fn sit(&mut self, player: PlayerId) -> Result<(), Refusal> {
+    fn sit(&mut self, origin: &Origin) -> Result<(), Refusal> {
+        let player = origin.player;
         self.check_lobby()?;
         if self.seat_of(player).is_some() {
             return Err(Refusal::HasSeat);
@@ -101,6 +158,8 @@ impl Table {
             id: player,
             is_ready: false,
             is_present: true,
+            seen: origin.stamp,
+            steward_at: None,
             has_steward: true,
             wants_rematch: false,
         }))?;
@@ -111,7 +170,8 @@ impl Table {
     fn stand(&mut self, player: PlayerId) -> Result<(), Refusal> {
         self.check_lobby()?;
         let seat = self.seat_of(player).ok_or(Refusal::NoSeat)?;
-        self.chairs[usize::from(seat)].occupant = Occupant::Open;
+        self.chairs[usize::from(seat)] = Chair::OPEN;
+        self.reset_votes();
         Ok(())
     }
 
@@ -126,6 +186,7 @@ impl Table {
         if !Self::is_possible(&setup) {
             return Err(Refusal::Setup);
         }
+        self.free_absent();
         let seats = usize::from(setup.seats);
         let taken = self
             .chairs
@@ -154,7 +215,7 @@ impl Table {
             return Err(Refusal::Handicap);
         }
         let chair = self.chairs.get_mut(usize::from(seat));
-        chair.ok_or(Refusal::NoSeat)?.handicap = percent;
+        chair.ok_or(Refusal::NoSuchSeat)?.handicap = percent;
         self.reset_votes();
         Ok(())
     }
@@ -171,6 +232,7 @@ impl Table {
             archetype,
             member: origin.member,
             decision: 0,
+            seen: origin.stamp,
         }))?;
         self.reset_votes();
         Ok(())
@@ -179,13 +241,24 @@ impl Table {
     fn remove_bot(&mut self, player: PlayerId, seat: u8) -> Result<(), Refusal> {
         self.check_may_decide(player)?;
         self.bot_mut(seat)?;
-        self.chairs[usize::from(seat)].occupant = Occupant::Open;
+        self.chairs[usize::from(seat)] = Chair::OPEN;
         self.reset_votes();
         Ok(())
     }
 
+    /// Frees the seats of players who are not there.
+    fn free_absent(&mut self) {
+        for chair in &mut self.chairs {
+            if let Occupant::Player(seated) = &chair.occupant
+                && !seated.is_present
+            {
+                *chair = Chair::OPEN;
+            }
+        }
+    }
+
     /// Players agree again after a change.
-    fn reset_votes(&mut self) {
+    pub(super) fn reset_votes(&mut self) {
         for chair in &mut self.chairs {
             if let Occupant::Player(seated) = &mut chair.occupant {
                 seated.is_ready = false;
@@ -196,6 +269,7 @@ impl Table {
 
     fn start(&mut self, origin: &Origin) -> Result<(), Refusal> {
         self.check_may_decide(origin.player)?;
+        self.free_absent();
         let is_waiting = |chair: &Chair| match &chair.occupant {
             Occupant::Player(seated) => seated.id != origin.player && !seated.is_ready,
             Occupant::Open | Occupant::Bot(_) => false,
@@ -222,12 +296,16 @@ impl Table {
         self.setup.seats = seats;
         let handicaps = (0..seats).zip(&self.chairs);
         let game = handicaps.fold(
-            game.with_fair_window(self.window()),
+            game.with_fair_window(self.window().saturating_mul(self.setup.speed)),
             |game, (seat, chair)| game.with_production(seat, chair.handicap),
         );
         for chair in &mut self.chairs {
             if let Occupant::Bot(bot) = &mut chair.occupant {
                 bot.decision = 0;
+                bot.seen = origin.stamp;
+            }
+            if let Occupant::Player(seated) = &mut chair.occupant {
+                seated.steward_at = None;
             }
         }
         self.reset_votes();
@@ -260,6 +338,25 @@ impl Table {
         decision: u64,
         orders: &[Order],
     ) -> Result<(), Refusal> {
+        self.bot_alive(origin, seat)?;
+        let clock = self.clock(origin.stamp).ok_or(Refusal::NotPlaying)?;
+        if orders.len() > MAX_BOT_ORDERS || !orders.iter().all(is_for_bots) {
+            return Err(Refusal::NotForBots);
+        }
+        let bot = self.bot_mut(seat)?;
+        if decision <= bot.decision || decision > clock / SHORTEST_DECISION + 1 {
+            return Err(Refusal::OldDecision);
+        }
+        bot.decision = decision;
+        // The match has moved on since the decision, so some orders may be refused. The others count.
+        for order in orders {
+            let _may_be_refused = self.order(seat, order, origin.stamp);
+        }
+        Ok(())
+    }
+
+    /// Notes a sign of a bot from the member that runs it.
+    fn bot_alive(&mut self, origin: &Origin, seat: u8) -> Result<(), Refusal> {
         if !self.is_playing() {
             return Err(Refusal::NotPlaying);
         }
@@ -267,22 +364,52 @@ impl Table {
         if bot.member != origin.member {
             return Err(Refusal::NotYourBot);
         }
-        if decision <= bot.decision || orders.len() > MAX_BOT_ORDERS {
-            return Err(Refusal::OldDecision);
-        }
-        bot.decision = decision;
-        // The match has moved on since the decision, so some orders may be refused. The others
-        // count.
-        for order in orders {
-            let _may_be_refused = self.order(seat, order, origin.stamp);
-        }
+        bot.seen = origin.stamp;
         Ok(())
     }
 
-    /// Any member may give a bot away: it plays the same on every one, and the leader alone knows
-    /// who has vanished.
-    fn adopt_bot(&mut self, seat: u8, member: u64) -> Result<(), Refusal> {
-        self.bot_mut(seat)?.member = member;
+    /// Gives a bot without a sign to the sender. A member cannot take a bot from one that runs it.
+    fn adopt_bot(&mut self, origin: &Origin, seat: u8) -> Result<(), Refusal> {
+        let is_playing = self.is_playing();
+        let bot = self.bot_mut(seat)?;
+        if is_playing && origin.stamp < bot.seen.saturating_add(BOT_SILENCE) {
+            return Err(Refusal::BotAlive);
+        }
+        bot.member = origin.member;
+        bot.seen = origin.stamp;
+        Ok(())
+    }
+
+    fn note_absent(&mut self, seat: u8, stamp: u64) -> Result<(), Refusal> {
+        let chair = self.chairs.get_mut(usize::from(seat));
+        let Some(Occupant::Player(seated)) = chair.map(|chair| &mut chair.occupant) else {
+            return Err(Refusal::NoSuchSeat);
+        };
+        if stamp < seated.seen.saturating_add(PLAYER_SILENCE) {
+            return Err(Refusal::PlayerPresent);
+        }
+        seated.is_present = false;
+        Ok(())
+    }
+
+    fn abandon(&mut self) -> Result<(), Refusal> {
+        let playing = self
+            .playing
+            .as_ref()
+            .filter(|playing| playing.game.end().is_none());
+        let game = &playing.ok_or(Refusal::NotPlaying)?.game;
+        let stands = |seat: u8| {
+            game.seats()
+                .get(usize::from(seat))
+                .is_some_and(Seat::stands)
+        };
+        if self
+            .players()
+            .any(|(seat, player)| player.is_present && stands(seat))
+        {
+            return Err(Refusal::PlayersLeft);
+        }
+        self.playing = None;
         Ok(())
     }
 
@@ -295,17 +422,32 @@ impl Table {
         if !self.stewarded().any(|stewarded| stewarded == seat) {
             return Err(Refusal::NoSteward);
         }
-        let is_allowed = matches!(
-            order,
-            Order::Train(UnitKind::Spear, _)
-                | Order::CallHome(_)
-                | Order::TurnBack { .. }
-                | Order::Repair(true)
-        );
-        if !is_allowed {
+        let clock = self.clock(origin.stamp).ok_or(Refusal::NotPlaying)?;
+        let game = self.game().ok_or(Refusal::NotPlaying)?;
+        let is_attacked = game.marches().any(|(_, march)| {
+            march.place == Place::City(seat) && march.seat != seat && !march.returns
+        });
+        let is_allowed = match order {
+            Order::Train(UnitKind::Spear, 1..=STEWARD_BATCH) | Order::CallHome(_) => is_attacked,
+            Order::Repair(true) => true,
+            _ => false,
+        };
+        let chair = self.chairs.get_mut(usize::from(seat));
+        let Some(Occupant::Player(seated)) = chair.map(|chair| &mut chair.occupant) else {
+            return Err(Refusal::NoSteward);
+        };
+        let rests = seated
+            .steward_at
+            .is_some_and(|at| clock < at.saturating_add(STEWARD_PAUSE));
+        if !is_allowed || rests {
             return Err(Refusal::NotForStewards);
         }
-        self.order(seat, order, origin.stamp)
+        self.order(seat, order, origin.stamp)?;
+        let chair = &mut self.chairs[usize::from(seat)];
+        if let Occupant::Player(seated) = &mut chair.occupant {
+            seated.steward_at = Some(clock);
+        }
+        Ok(())
     }
 
     /// Votes for another match. With the votes of more than half of the present players it begins,

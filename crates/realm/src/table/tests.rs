@@ -33,7 +33,7 @@ const CAPTAIN: Command = Command::AddBot {
 fn playing() -> Table {
     let mut table = Table::default();
     for player in [ADA, BO, CY] {
-        table.set_present(player, true);
+        table.set_present(player, true, 5_000);
     }
     for (player, command) in [
         (ADA, Command::Sit),
@@ -110,7 +110,7 @@ fn setup_is_bounded_and_keeps_the_seated() {
     );
     assert_eq!(
         apply(&mut table, ADA, handicap(3, 100)),
-        Err(Refusal::NoSeat)
+        Err(Refusal::NoSuchSeat)
     );
     assert_eq!(apply(&mut table, ADA, handicap(1, 150)), Ok(()));
     for player in [BO, CY] {
@@ -194,83 +194,265 @@ fn player_orders_for_the_own_seat_only() {
     assert_eq!(early, Err(Refusal::NotPlaying));
 }
 
-#[test]
-fn decision_of_a_bot_counts_once_and_from_its_member() {
-    let mut table = playing();
-    let decide = |seat, decision, orders| Command::BotOrders {
+fn decide(seat: u8, decision: u64, orders: Vec<Order>) -> Command {
+    Command::BotOrders {
         seat,
         decision,
         orders,
-    };
+    }
+}
+
+#[test]
+fn decision_of_a_bot_counts_once_and_from_its_member() {
+    let mut table = playing();
     let twice = vec![wall(), Order::CallHome(Place::Throne), wall()];
+    // A decision a second at most: number 4 is due from the third second on.
+    let mut at_third = |player, command: &Command| table.apply(command, &at(player, 8_000));
     assert_eq!(
-        apply(&mut table, BO, decide(2, 1, twice.clone())),
+        at_third(BO, &decide(2, 1, twice.clone())),
         Err(Refusal::NotYourBot)
     );
     assert_eq!(
-        apply(&mut table, ADA, decide(1, 1, twice.clone())),
+        at_third(ADA, &decide(1, 1, twice.clone())),
         Err(Refusal::NoBot)
     );
-    assert_eq!(apply(&mut table, ADA, decide(2, 4, twice.clone())), Ok(()));
-    let sites = |table: &Table| table.game().unwrap().seats()[2].sites();
+    assert_eq!(
+        at_third(ADA, &decide(2, 5, twice.clone())),
+        Err(Refusal::OldDecision)
+    );
+    assert_eq!(
+        at_third(ADA, &decide(2, u64::MAX, vec![])),
+        Err(Refusal::OldDecision)
+    );
+    assert_eq!(at_third(ADA, &decide(2, 4, twice)), Ok(()));
+    let again = decide(2, 4, vec![Order::CancelBuild]);
+    assert_eq!(at_third(ADA, &again), Err(Refusal::OldDecision));
+    let sites = table.game().unwrap().seats()[2].sites();
     assert!(
-        sites(&table).0.is_some() && sites(&table).1.is_some(),
+        sites.0.is_some() && sites.1.is_some(),
         "a refused order is skipped"
     );
-    assert_eq!(
-        apply(&mut table, ADA, decide(2, 4, vec![Order::CancelBuild])),
-        Err(Refusal::OldDecision)
-    );
+}
+
+#[test]
+fn bot_gives_nothing_away() {
+    let mut table = playing();
+    let give = Order::Give {
+        to: 0,
+        goods: [1; 3],
+    };
+    let offer = Order::Pact {
+        with: 0,
+        order: crowns::PactOrder::Offer,
+    };
+    let hello = Order::Say(crowns::Words::Phrase(crowns::Phrase::Hello));
+    for order in [give, offer, hello, Order::Concede] {
+        let decision = decide(2, 1, vec![wall(), order]);
+        assert_eq!(apply(&mut table, ADA, decision), Err(Refusal::NotForBots));
+    }
     let many = vec![Order::Repair(false); MAX_BOT_ORDERS + 1];
     assert_eq!(
-        apply(&mut table, ADA, decide(2, 5, many)),
-        Err(Refusal::OldDecision)
+        apply(&mut table, ADA, decide(2, 1, many)),
+        Err(Refusal::NotForBots)
     );
+    assert_eq!(apply(&mut table, ADA, decide(2, 1, vec![wall()])), Ok(()));
+}
 
-    let adopt = Command::AdoptBot {
-        seat: 2,
-        member: member(BO),
-    };
-    assert_eq!(apply(&mut table, BO, adopt), Ok(()));
-    let cancel = vec![Order::CancelBuild];
+/// A member takes a bot over only after its own member has given no sign of it.
+#[test]
+fn bot_is_adopted_after_silence_only() {
+    let mut table = playing();
+    let adopt = Command::AdoptBot { seat: 2 };
+    let alive = Command::BotAlive { seat: 2 };
+    assert_eq!(table.apply(&adopt, &at(BO, 6_999)), Err(Refusal::BotAlive));
     assert_eq!(
-        apply(&mut table, ADA, decide(2, 6, cancel.clone())),
+        table.apply(&alive, &at(BO, 6_999)),
         Err(Refusal::NotYourBot)
     );
-    assert_eq!(apply(&mut table, BO, decide(2, 6, cancel)), Ok(()));
-    assert!(sites(&table).1.is_none());
+    assert_eq!(table.apply(&alive, &at(ADA, 6_999)), Ok(()));
+    assert_eq!(table.apply(&adopt, &at(BO, 8_998)), Err(Refusal::BotAlive));
+    assert_eq!(table.apply(&adopt, &at(BO, 8_999)), Ok(()));
+    let decision = decide(2, 2, vec![wall()]);
+    assert_eq!(
+        table.apply(&decision, &at(ADA, 9_000)),
+        Err(Refusal::NotYourBot)
+    );
+    assert_eq!(table.apply(&decision, &at(BO, 9_000)), Ok(()));
+    assert_eq!(
+        table.apply(&adopt, &at(ADA, 10_999)),
+        Err(Refusal::BotAlive)
+    );
+}
+
+/// Sends an army against the city of the seat 1.
+fn attack(table: &mut Table, stamp: u64) {
+    let march = Order::March {
+        army: crowns::Army::new([4, 0, 0, 0]),
+        to: Place::City(1),
+        attack: crowns::Attack::Assault,
+    };
+    let done = table.apply(&Command::Order(march), &at(ADA, stamp));
+    assert_eq!(done, Ok(()));
 }
 
 #[test]
 fn steward_keeps_the_city_of_an_absent_player_only() {
     let mut table = playing();
-    let train = |kind| Command::StewardOrder {
-        seat: 1,
-        order: Order::Train(kind, 2),
-    };
+    let steward = |order| Command::StewardOrder { seat: 1, order };
+    let train = |kind, count| steward(Order::Train(kind, count));
+    let spears = train(UnitKind::Spear, 2);
+    attack(&mut table, 5_000);
     assert_eq!(
-        apply(&mut table, ADA, train(UnitKind::Spear)),
+        apply(&mut table, ADA, spears.clone()),
         Err(Refusal::NoSteward)
     );
-    table.set_present(BO, false);
+    table.set_present(BO, false, 5_000);
     assert_eq!(table.stewarded().collect::<Vec<_>>(), [1]);
-    assert_eq!(apply(&mut table, ADA, train(UnitKind::Spear)), Ok(()));
+    for wrong in [
+        train(UnitKind::Axe, 2),
+        train(UnitKind::Spear, 6),
+        steward(Order::TurnBack { march: 1 }),
+        steward(Order::Concede),
+    ] {
+        assert_eq!(apply(&mut table, ADA, wrong), Err(Refusal::NotForStewards));
+    }
+    assert_eq!(apply(&mut table, ADA, spears.clone()), Ok(()));
     assert_eq!(
-        apply(&mut table, ADA, train(UnitKind::Axe)),
-        Err(Refusal::NotForStewards)
+        table.apply(&spears, &at(ADA, 6_999)),
+        Err(Refusal::NotForStewards),
+        "two seconds"
     );
-    table.set_present(BO, true);
+    assert_eq!(table.apply(&spears, &at(ADA, 7_000)), Ok(()));
+    table.set_present(BO, true, 7_000);
     assert_eq!(table.seat_of(BO), Some(1), "the seat waited");
     assert_eq!(
-        apply(&mut table, ADA, train(UnitKind::Spear)),
+        table.apply(&spears, &at(ADA, 9_000)),
         Err(Refusal::NoSteward)
     );
-    assert_eq!(apply(&mut table, BO, Command::Steward(false)), Ok(()));
-    table.set_present(BO, false);
     assert_eq!(
-        apply(&mut table, ADA, train(UnitKind::Spear)),
+        table.apply(&Command::Steward(false), &at(BO, 9_000)),
+        Ok(())
+    );
+    table.set_present(BO, false, 9_000);
+    assert_eq!(
+        table.apply(&spears, &at(ADA, 11_000)),
         Err(Refusal::NoSteward)
     );
+}
+
+/// Soldiers are called home, and trained, for a reason only.
+#[test]
+fn steward_in_peace_only_repairs() {
+    let mut table = playing();
+    table.set_present(BO, false, 5_000);
+    let steward = |order| Command::StewardOrder { seat: 1, order };
+    let spears = steward(Order::Train(UnitKind::Spear, 5));
+    assert_eq!(apply(&mut table, ADA, spears), Err(Refusal::NotForStewards));
+    assert_eq!(apply(&mut table, ADA, steward(Order::Repair(true))), Ok(()));
+}
+
+#[test]
+fn silent_player_is_noted_as_absent_until_the_next_command() {
+    let mut table = playing();
+    let absent = Command::NoteAbsent { seat: 1 };
+    assert_eq!(
+        table.apply(&absent, &at(ADA, 14_999)),
+        Err(Refusal::PlayerPresent)
+    );
+    assert_eq!(table.apply(&absent, &at(ADA, 15_000)), Ok(()));
+    assert_eq!(table.stewarded().collect::<Vec<_>>(), [1]);
+    let order = Command::Order(wall());
+    assert_eq!(table.apply(&order, &at(BO, 16_000)), Ok(()));
+    assert_eq!(table.stewarded().count(), 0);
+    assert_eq!(
+        table.apply(&absent, &at(ADA, 16_500)),
+        Err(Refusal::PlayerPresent)
+    );
+    let bot = Command::NoteAbsent { seat: 2 };
+    assert_eq!(
+        table.apply(&bot, &at(ADA, 90_000)),
+        Err(Refusal::NoSuchSeat)
+    );
+}
+
+/// A player who is away does not hold up the next match.
+#[test]
+fn absent_player_loses_the_seat_before_the_next_match() {
+    let mut table = playing();
+    assert_eq!(
+        apply(&mut table, ADA, Command::Order(Order::Concede)),
+        Ok(())
+    );
+    let end = 5_000 + 1_200_000;
+    table.advance(end);
+    assert!(!table.is_playing());
+    assert_eq!(
+        table.apply(&Command::Start, &at(ADA, end + 1)),
+        Err(Refusal::NotReady)
+    );
+    let absent = Command::NoteAbsent { seat: 1 };
+    assert_eq!(table.apply(&absent, &at(ADA, end + 2)), Ok(()));
+    assert_eq!(table.apply(&Command::Start, &at(ADA, end + 3)), Ok(()));
+    assert_eq!(
+        (table.seat_of(BO), table.game().unwrap().seats().len()),
+        (None, 2)
+    );
+}
+
+#[test]
+fn match_of_bots_is_abandoned_but_not_one_of_players() {
+    let mut table = playing();
+    assert_eq!(
+        apply(&mut table, CY, Command::Abandon),
+        Err(Refusal::PlayersLeft)
+    );
+    for player in [ADA, BO] {
+        assert_eq!(
+            apply(&mut table, CY, Command::Abandon),
+            Err(Refusal::PlayersLeft)
+        );
+        let concede = Command::Order(Order::Concede);
+        assert_eq!(apply(&mut table, player, concede), Ok(()));
+    }
+    assert_eq!(
+        apply(&mut table, CY, Command::Abandon),
+        Err(Refusal::NotPlaying),
+        "it has ended"
+    );
+    let mut table = Table::default();
+    for command in [CAPTAIN, CAPTAIN, Command::Start] {
+        assert_eq!(apply(&mut table, ADA, command), Ok(()));
+    }
+    assert_eq!(apply(&mut table, BO, Command::Sit), Err(Refusal::Playing));
+    assert_eq!(apply(&mut table, BO, Command::Abandon), Ok(()));
+    assert!(table.game().is_none());
+}
+
+/// 200 ms of the log, whatever the speed of the match.
+#[test]
+fn fair_window_is_measured_in_stamps() {
+    let mut table = Table::default();
+    let setup = Setup {
+        seats: 2,
+        window: Some(200),
+        speed: 2,
+    };
+    let begin = [
+        Command::Sit,
+        Command::Configure(setup),
+        CAPTAIN,
+        Command::Start,
+    ];
+    for command in begin {
+        assert_eq!(apply(&mut table, ADA, command), Ok(()));
+    }
+    let order = Command::Order(wall());
+    assert_eq!(table.apply(&order, &at(ADA, 5_050)), Ok(()));
+    let site = |table: &Table| table.game().unwrap().seats()[0].sites().0;
+    table.advance(5_199);
+    assert_eq!(site(&table), None);
+    table.advance(5_200);
+    assert!(site(&table).is_some());
 }
 
 #[test]
@@ -286,12 +468,9 @@ fn rematch_begins_by_majority_with_the_next_seats() {
         apply(&mut table, ADA, Command::Order(Order::Concede)),
         Ok(())
     );
-    let give_up = Command::BotOrders {
-        seat: 2,
-        decision: 1,
-        orders: vec![Order::Concede],
-    };
-    assert_eq!(apply(&mut table, ADA, give_up), Ok(()));
+    // Bo has taken the most from the keeps of the others when the time is over.
+    table.playing.as_mut().unwrap().game.give_crowns(1, 50);
+    table.advance(5_000 + 1_200_000);
     assert_eq!(table.game().unwrap().end().unwrap().winner, Some(1));
     assert_eq!((table.wins(ADA), table.wins(BO)), (0, 1));
     assert_eq!(apply(&mut table, CY, rematch.clone()), Err(Refusal::NoSeat));
@@ -300,7 +479,7 @@ fn rematch_begins_by_majority_with_the_next_seats() {
     assert_eq!(apply(&mut table, ADA, Command::Rematch(false)), Ok(()));
     assert_eq!(apply(&mut table, BO, rematch.clone()), Ok(()));
     assert!(!table.is_playing());
-    let vote = table.apply(&rematch, &at(ADA, 900_000));
+    let vote = table.apply(&rematch, &at(ADA, 1_900_000));
     assert_eq!(vote, Ok(()));
     assert!(table.is_playing());
     assert_eq!(table.rounds(), 2);
@@ -313,7 +492,7 @@ fn rematch_begins_by_majority_with_the_next_seats() {
 fn only_player_left_waits_for_others_after_a_vote() {
     let mut table = Table::default();
     for player in [ADA, BO] {
-        table.set_present(player, true);
+        table.set_present(player, true, 5_000);
         assert_eq!(apply(&mut table, player, Command::Sit), Ok(()));
     }
     assert_eq!(apply(&mut table, BO, Command::Ready(true)), Ok(()));
@@ -322,7 +501,7 @@ fn only_player_left_waits_for_others_after_a_vote() {
         apply(&mut table, BO, Command::Order(Order::Concede)),
         Ok(())
     );
-    table.set_present(BO, false);
+    table.set_present(BO, false, 5_000);
     assert_eq!(apply(&mut table, ADA, Command::Rematch(true)), Ok(()));
     assert!(table.game().is_none());
     assert_eq!(apply(&mut table, CY, Command::Sit), Ok(()));

@@ -126,14 +126,19 @@ impl Game {
                 }]
             }
             Occupant::Bot(_) => {
-                let member = member.0;
-                vec![Command::AdoptBot { seat, member }]
+                let alive = Command::BotAlive { seat };
+                vec![Command::AdoptBot { seat }, alive]
             }
             Occupant::Player(_) | Occupant::Open => {
                 let own = table.seat_of(player(client)).unwrap_or(seat);
                 let mut orders = bot.orders(game, own, seed);
                 if rng.random_bool(0.1) {
                     orders.push(nonsense(rng));
+                }
+                if rng.random_bool(0.2) {
+                    let order = crowns::Order::Train(crowns::UnitKind::Spear, 3);
+                    let steward = Command::StewardOrder { seat, order };
+                    return vec![Command::NoteAbsent { seat }, steward, Command::Abandon];
                 }
                 orders.truncate(MOST_ORDERS);
                 orders.into_iter().map(Command::Order).collect()

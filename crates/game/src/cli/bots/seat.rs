@@ -163,12 +163,14 @@ pub(in crate::cli) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let config = args.member.config()?;
     let stop = watch_signals()?;
     let bot = Bot::new(Level::from(args.level), Archetype::from(args.archetype));
-    let pause = Duration::from_millis(period(bot.level));
     let is_interrupted = || stop.is_made();
     let Some((mut seen, seat)) = wait_for_match(&config, is_interrupted)? else {
         return Ok(stop.exit());
     };
-    while seen.table.is_playing() {
+    let round = seen.table.rounds();
+    let speed = seen.table.setup().speed.max(1);
+    let pause = Duration::from_millis(period(bot.level) / speed);
+    while seen.table.is_playing() && seen.table.rounds() == round {
         if stop.is_made() {
             return Ok(stop.exit());
         }
@@ -213,7 +215,8 @@ fn serve_member(args: &ServeArgs, program: &mut Program) -> Result<Exit, Failure
     };
     let speed = seen.table.setup().speed.max(1);
     let every = Duration::from_millis(args.every / speed);
-    while let Some(game) = seen.table.game() {
+    let round = seen.table.rounds();
+    while let Some(game) = seen.table.game().filter(|_| seen.table.rounds() == round) {
         let began = Instant::now();
         let has_ended = game.end().is_some();
         let mut present = game.clone();
@@ -291,7 +294,7 @@ impl Program {
         })?;
         self.refused.clear();
         let mut orders = Vec::new();
-        for _ in 0..MAX_LINES {
+        loop {
             let Some(line) = self.lines.next() else {
                 return Ok(None);
             };
@@ -300,6 +303,13 @@ impl Program {
             })?;
             if line.trim().is_empty() {
                 break;
+            }
+            if orders.len() >= MAX_LINES {
+                self.note(
+                    line,
+                    Some(format!("a state is answered by {MAX_LINES} orders at most")),
+                );
+                continue;
             }
             match OrderLine::try_parse_from(line.split_whitespace()) {
                 Ok(parsed) => match parsed.order.order() {
@@ -316,7 +326,11 @@ impl Program {
         Ok(Some(orders))
     }
 
+    /// Keeps a refusal for the next state.
     fn note(&mut self, order: String, refusal: Option<String>) {
+        if self.refused.len() >= MAX_LINES {
+            return;
+        }
         let refused = refusal.map(|reason| RefusedLine { order, reason });
         self.refused.extend(refused);
     }

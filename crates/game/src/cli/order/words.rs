@@ -172,6 +172,8 @@ pub(in crate::cli) enum TableOrder {
     },
     /// Begin the match.
     Start,
+    /// End a match in which only bots play.
+    Abandon,
     /// Want another match after this one.
     Rematch {
         /// Do not want it any longer.
@@ -340,6 +342,7 @@ impl TableOrder {
             },
             TableOrder::RemoveBot { seat } => Command::RemoveBot { seat },
             TableOrder::Start => Command::Start,
+            TableOrder::Abandon => Command::Abandon,
             TableOrder::Rematch { cancel } => Command::Rematch(!cancel),
             TableOrder::Steward { on } => Command::Steward(on),
         }

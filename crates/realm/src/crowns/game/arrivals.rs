@@ -235,6 +235,8 @@ impl Crowns {
         let own_marches = self.marches.extract_if(.., |_, march| march.seat == seat);
         let loot: Vec<_> = own_marches.map(|(_, march)| march.loot).collect();
         loot.into_iter().for_each(|loot| self.tally.lose(loot));
+        // A seat that gives up does not leave the Throne to a friend.
+        self.throne.is_guarded |= by.is_none() && self.throne.holding.holder == Some(seat);
         let places: Vec<_> = self.places().collect();
         for place in places {
             if self

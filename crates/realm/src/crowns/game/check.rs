@@ -5,7 +5,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::events::Event;
-use super::{Crowns, Due, LATEST_START, MAX_PRODUCTION, SECOND};
+use super::{Crowns, Due, LATEST_START, MAX_PRODUCTION, MAX_WINDOW};
 use crate::crowns::map::Map;
 use crate::crowns::order::{MAX_BATCH, MAX_BATCHES, Place};
 use crate::crowns::rules::RulesError;
@@ -18,7 +18,12 @@ const MAX: u64 = 1 << 56;
 const MAX_UNITS: u32 = 1 << 20;
 
 /// Largest number of marches, caravans, waiting orders or events in a stored match.
-const MAX_ITEMS: usize = 4_096;
+/// An event that is void stays until it is due, some minutes at most.
+const MAX_ITEMS: usize = 1 << 16;
+
+/// Largest amount of goods that a stored match has in one place, so that its parts do not exceed their
+/// type.
+const MAX_GOODS: u64 = 1 << 36;
 
 /// Reason why stored data is not a match.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -53,7 +58,7 @@ impl Crowns {
 
     fn check_numbers(&self) -> Result<(), ImpossibleGame> {
         let is_clock = self.began <= LATEST_START && self.now >= self.began && self.now < 1 << 63;
-        if !is_clock || self.window > SECOND || self.throne.settled > self.now {
+        if !is_clock || self.window > MAX_WINDOW || self.throne.settled > self.now {
             return Err(ImpossibleGame::Number("the clock"));
         }
         let lengths = [
@@ -83,8 +88,16 @@ impl Crowns {
             self.tally.made,
             self.tally.lost,
         ];
-        let mut all = goods.chain(carried).chain(given).chain(numbers);
-        if all.any(|number| number > MAX) || self.tally.lost > self.tally.made {
+        let sites = self.seats.iter().filter_map(|own| own.site);
+        let waiting = self.seats.iter().filter_map(|own| own.waiting);
+        let paid = sites
+            .map(|site| site.cost)
+            .chain(waiting.map(|waiting| waiting.cost));
+        let mut all_goods = goods.chain(carried).chain(given).chain(paid.flatten());
+        if all_goods.any(|amount| amount > MAX_GOODS) {
+            return Err(ImpossibleGame::Number("an amount of goods"));
+        }
+        if numbers.iter().any(|number| *number > MAX) || self.tally.lost > self.tally.made {
             return Err(ImpossibleGame::Number("an amount"));
         }
         Ok(())
@@ -123,6 +136,11 @@ impl Crowns {
         Ok(())
     }
 
+    /// Whether a journey has begun and ends some day.
+    fn is_timed(&self, leaves: u64, arrives: u64) -> bool {
+        (leaves..=self.now.saturating_add(MAX)).contains(&arrives) && leaves <= self.now
+    }
+
     fn check_places(&self) -> Result<(), ImpossibleGame> {
         let is_seat = |seat: u8| usize::from(seat) < self.seats.len();
         let is_place = |place: Place| self.map.tile(place).is_some();
@@ -134,14 +152,14 @@ impl Crowns {
             }
         }
         for march in self.marches.values() {
-            let is_timed = march.leaves <= self.now && march.arrives >= march.leaves;
+            let is_timed = self.is_timed(march.leaves, march.arrives);
             if !is_seat(march.seat) || !is_place(march.place) || march.army.is_empty() || !is_timed
             {
                 return Err(ImpossibleGame::Missing("march"));
             }
         }
         for caravan in self.caravans.values() {
-            let is_timed = caravan.leaves <= self.now && caravan.arrives >= caravan.leaves;
+            let is_timed = self.is_timed(caravan.leaves, caravan.arrives);
             if !is_seat(caravan.from) || !is_seat(caravan.to) || !is_timed {
                 return Err(ImpossibleGame::Missing("caravan"));
             }

@@ -61,7 +61,7 @@ impl Crowns {
         let number = self.new_number();
         self.waiting.insert(number, (seat, order));
         let due = self.now + (self.window - passed);
-        self.plan(due, Event::WindowEnded { number });
+        self.plan_in_order(due, seat, Event::WindowEnded { number });
         Ok(())
     }
 
@@ -142,10 +142,13 @@ impl Crowns {
 
     fn cancel_build(&mut self, seat: u8) -> Result<(), Refusal> {
         let capacity = self.capacity(seat);
+        let percent = self.rules.building.refund_percent;
         let own = self.seat_mut(seat);
         let waiting = own.waiting.take().map(|waiting| waiting.cost);
         let cost = waiting.or_else(|| own.site.take().map(|site| site.cost));
-        own.stock.gain(cost.ok_or(Refusal::NothingBuilt)?, capacity);
+        let cost = cost.ok_or(Refusal::NothingBuilt)?;
+        own.stock
+            .gain(cost.map(|cost| cost * percent / 100), capacity);
         Ok(())
     }
 

@@ -227,24 +227,24 @@ fn messages_are_heard_from_the_fallen_and_after_the_end() {
     assert!(many.into_iter().any(|said| said == Err(Refusal::TooFast)));
 }
 
-/// Two seats order the last march to the same oasis in one window: the seed of the match decides,
-/// not who was first at the leader.
+/// Which seat is first in a window follows from the seed alone, and each seat's own orders keep their
+/// order.
 #[test]
 fn orders_of_one_window_do_not_depend_on_whose_came_first() {
-    let winners = (0..40).map(|seed| {
+    let first_seat = |seed: u64, sequence: [u8; 2]| {
         let rules = Rules::of_tests();
         let mut game = Crowns::new(2, seed, rules, BEGAN)
             .unwrap()
             .with_fair_window(200);
         let before = stock(&game, 0);
-        assert_eq!(
-            game.order(0, &Order::Build(Building::Wall), BEGAN + 10),
-            Ok(())
-        );
-        assert_eq!(
-            game.order(1, &Order::Build(Building::Wall), BEGAN + 20),
-            Ok(())
-        );
+        for seat in sequence {
+            for _ in 0..2 {
+                let wall = Order::Build(Building::Wall);
+                assert_eq!(game.order(seat, &wall, BEGAN + 10), Ok(()));
+            }
+            let cancel = Order::CancelBuild;
+            assert_eq!(game.order(seat, &cancel, BEGAN + 20), Ok(()));
+        }
         game.advance(BEGAN + 199);
         assert_eq!(
             stock(&game, 0),
@@ -252,13 +252,52 @@ fn orders_of_one_window_do_not_depend_on_whose_came_first() {
             "performed at the end of the window"
         );
         game.advance(BEGAN + 200);
-        let numbers: Vec<_> = (0..2)
-            .map(|one| seat(&game, one).sites().0.unwrap().number)
-            .collect();
-        numbers[0] < numbers[1]
-    });
-    let first: Vec<bool> = winners.collect();
+        let refused = game.reports_since(0);
+        let refused = refused.filter(|(_, report)| matches!(report, Report::Refused { .. }));
+        assert_eq!(
+            refused.count(),
+            0,
+            "a building is given up after it was begun"
+        );
+        let sites = [0, 1].map(|one| seat(&game, one).sites());
+        assert!(sites.iter().all(|(_, waiting)| waiting.is_none()));
+        sites[0].0.unwrap().number < sites[1].0.unwrap().number
+    };
+    let first: Vec<bool> = (0..40)
+        .map(|seed| {
+            let first = first_seat(seed, [0, 1]);
+            assert_eq!(first_seat(seed, [1, 0]), first, "seed {seed}");
+            first
+        })
+        .collect();
     assert!(first.contains(&true) && first.contains(&false));
+}
+
+/// Who concedes does not leave the Throne to a friend: its guard returns.
+#[test]
+fn conceded_throne_is_guarded_again() {
+    let mut game = new_match(3);
+    give_army(&mut game, 0, [0, 60, 0, 0]);
+    let march = assault([0, 60, 0, 0], Place::Throne);
+    assert_eq!(game.order(0, &march, second(300)), Ok(()));
+    game.advance(second(400));
+    assert_eq!(game.holding(Place::Throne).unwrap().holder, Some(0));
+    assert!(!game.is_throne_guarded());
+    assert_eq!(game.order(0, &Order::Concede, second(400)), Ok(()));
+    assert!(game.is_throne_guarded());
+}
+
+#[test]
+fn building_that_is_given_up_returns_a_share() {
+    let rules = Rules::of_this_build();
+    assert_eq!(rules.building.refund_percent, 80);
+    let mut game = Crowns::new(2, 7, rules, BEGAN).unwrap();
+    let wall = Order::Build(Building::Wall);
+    let before = stock(&game, 0);
+    assert_eq!(game.order(0, &wall, second(0)), Ok(()));
+    assert_eq!(game.order(0, &Order::CancelBuild, second(0)), Ok(()));
+    // 56 wood and 24 iron were paid.
+    assert_eq!(stock(&game, 0), [before[0] - 12, before[1] - 5, before[2]]);
 }
 
 #[test]

@@ -26,6 +26,8 @@ fn busy() -> Crowns {
         (1, pact(0)),
         (1, give),
         (1, Order::Build(Building::Wall)),
+        (2, Order::Build(Building::Barracks)),
+        (2, Order::Build(Building::Wall)),
     ] {
         assert_eq!(game.order(seat, &order, second(1)), Ok(()));
     }
@@ -64,7 +66,7 @@ fn every_impossible_match_is_refused() {
         ("a seat", |game| game.seats.truncate(2)),
         ("began", |game| game.began = game.now + 1),
         ("now", |game| game.now = 1 << 63),
-        ("the window", |game| game.window = SECOND + 1),
+        ("the window", |game| game.window = MAX_WINDOW + 1),
         ("settled", |game| game.throne.settled = game.now + 1),
         ("next", |game| game.next = u64::MAX),
         ("the goal", |game| game.throne.goal = u64::MAX),
@@ -113,6 +115,19 @@ fn every_impossible_match_is_refused() {
         ("a caravan's receiver", |game| first_caravan(game).to = 3),
         ("a caravan's arrival", |game| {
             first_caravan(game).arrives = 0
+        }),
+        ("a site's cost", |game| {
+            game.seats[2].site.as_mut().unwrap().cost[0] = 1 << 40;
+        }),
+        ("a march's end", |game| first_march(game).arrives = u64::MAX),
+        ("a march's large loot", |game| {
+            first_march(game).loot[0] = 1 << 40
+        }),
+        ("a caravan's end", |game| {
+            first_caravan(game).arrives = u64::MAX
+        }),
+        ("a caravan's large goods", |game| {
+            first_caravan(game).goods[0] = 1 << 40
         }),
         ("a caravan's goods", |game| {
             first_caravan(game).goods[2] = u64::MAX

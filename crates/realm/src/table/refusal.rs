@@ -1,0 +1,83 @@
+//! Reasons why a command of the table is refused.
+
+use serde::{Deserialize, Serialize};
+
+use super::{HANDICAPS, MAX_SPEED, MAX_WINDOW};
+use crate::crowns::{self, SEATS};
+
+/// Why a command is refused. It changes nothing then.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, thiserror::Error, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The player has a seat already.
+    #[error("you have a seat already")]
+    HasSeat,
+    /// The player has no seat.
+    #[error("you have no seat; take one before a match with `raftian table sit`")]
+    NoSeat,
+    /// There is no such seat.
+    #[error("the table has no such seat; see `raftian status`")]
+    NoSuchSeat,
+    /// All seats are taken.
+    #[error("all seats are taken; change their number with `raftian table setup --seats`")]
+    Full,
+    /// A match is played.
+    #[error("a match is played; wait for its end, or end one of bots with `raftian table abandon`")]
+    Playing,
+    /// No match is played.
+    #[error("no match is played")]
+    NotPlaying,
+    /// The setup is out of bounds.
+    #[error(
+        "a match has {} to {} seats, a fair window of up to {MAX_WINDOW} ms and a speed of 1 to {MAX_SPEED}",
+        SEATS.start(), SEATS.end()
+    )]
+    Setup,
+    /// There are more players and bots than seats would be left.
+    #[error("more seats are taken than that; remove bots first")]
+    TooFewSeats,
+    /// The handicap is out of bounds.
+    #[error("a handicap is {} to {} percent", HANDICAPS.start(), HANDICAPS.end())]
+    Handicap,
+    /// There is no bot at this seat.
+    #[error("there is no bot at this seat")]
+    NoBot,
+    /// Fewer than two seats are taken.
+    #[error("a match needs two players or bots")]
+    Alone,
+    /// A player is not ready.
+    #[error("not all players are ready; see `raftian status`")]
+    NotReady,
+    /// Another member runs the bot.
+    #[error("another member runs this bot")]
+    NotYourBot,
+    /// The decision was made before, or is not due.
+    #[error("this decision of the bot was made already, or is not due")]
+    OldDecision,
+    /// A bot may not give such an order, or so many.
+    #[error(
+        "a bot builds, trains, marches and trades; it gives no gifts, messages and concessions"
+    )]
+    NotForBots,
+    /// The bot was alive a moment ago.
+    #[error("the member that runs this bot gave a sign of it a moment ago")]
+    BotAlive,
+    /// The player was there a moment ago.
+    #[error("the player was there a moment ago")]
+    PlayerPresent,
+    /// A player is still in the match.
+    #[error("a player is still in the match; concede, or wait for its end")]
+    PlayersLeft,
+    /// The seat has no steward, or its player is present.
+    #[error("this seat needs no steward")]
+    NoSteward,
+    /// A steward may not give this order.
+    #[error("a steward trains a few spears and calls armies home before an attack, and repairs")]
+    NotForStewards,
+    /// The match was not played to its end.
+    #[error("the match has not ended")]
+    NotEnded,
+    /// The order is refused.
+    #[error(transparent)]
+    Order(#[from] crowns::Refusal),
+}
