@@ -66,7 +66,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) home: Army,
     /// Strength of the strongest army that a foe could send.
     pub(crate) threat: u64,
-    /// What strength of others looks like, in percent.
+    /// Factor of the estimated strength of others, in percent.
     pub(crate) noise: u64,
     /// How much each unit is wanted at this moment, in percent.
     pub(crate) taste: [u64; 4],

@@ -6,7 +6,7 @@
 //!
 //! * [`Level`]: three strengths. A Recruit follows a list and often attacks at random; a Captain
 //!   follows priorities; a Warlord tries its orders on a copy of the match first.
-//! * [`Style`]: what a bot values: six archetypes, which a tournament compares.
+//! * [`Style`]: a way to play in numbers; six archetypes, which a tournament compares.
 //! * [`story`]: such a match in words.
 //! * [`tournament`]: many of them, to measure the balance of the rules.
 //! * [`play`]: matches between bots without a log, as fast as the machine allows.
@@ -47,7 +47,7 @@ pub fn period(level: Level) -> u64 {
 pub struct Bot {
     /// Its strength.
     pub level: Level,
-    /// What it values.
+    /// Its way to play.
     pub style: Style,
 }
 

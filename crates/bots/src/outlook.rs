@@ -1,4 +1,4 @@
-//! What a bot sees before it decides.
+//! The match as one seat sees it.
 
 use raftian_realm::crowns::{
     Army, Attack, Battle, Crowns, March, Place, Resources, Seat, UnitKind,

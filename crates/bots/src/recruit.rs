@@ -6,7 +6,7 @@ use rand::rngs::ChaCha8Rng;
 
 use crate::outlook::{Outlook, only};
 
-/// What is built, one after the other.
+/// Buildings, in order.
 const LIST: [(Building, u8); 10] = [
     (Building::Field(Resource::Grain), 2),
     (Building::Field(Resource::Wood), 2),

@@ -14,7 +14,7 @@ const NAMES: [&str; 8] = ["Asta", "Brand", "Cleo", "Dag", "Edda", "Finn", "Gro",
 /// Game clock between two looks at everyone, in milliseconds.
 const LOOK: u64 = 300_000;
 
-/// Skirmishes in which fewer resources than this are lost are counted, not told.
+/// Fights that cost fewer resources than this are only counted; for oases, twice as many.
 const LEAST_LOSS: u64 = 250;
 
 /// Writes the story of a match while it is played.
@@ -88,7 +88,7 @@ impl Story {
             .unwrap_or("Another seat")
     }
 
-    /// Tells how everyone stands.
+    /// Adds a line about the standing of each seat.
     fn look(&mut self, game: &Crowns) {
         let at = self.next_look;
         self.next_look += LOOK;
@@ -188,7 +188,11 @@ impl Story {
         let lost = battle.result.attacker_lost.value(rules);
         let killed = battle.result.defender_lost.value(rules);
         let looted: u64 = battle.loot.iter().sum();
-        if battle.hit == 0 && lost + killed < LEAST_LOSS && looted < LEAST_LOSS {
+        let least = match battle.place {
+            Place::Oasis(_) => 2 * LEAST_LOSS,
+            Place::City(_) | Place::Throne => LEAST_LOSS,
+        };
+        if battle.hit == 0 && lost + killed < least && looted < LEAST_LOSS {
             *self.skirmishes.entry(battle.attacker).or_default() += 1;
             return None;
         }

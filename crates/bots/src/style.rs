@@ -1,4 +1,4 @@
-//! What a bot values.
+//! Ways to play, in numbers.
 
 use raftian_realm::table::Archetype;
 use serde::{Deserialize, Serialize};

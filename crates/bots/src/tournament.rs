@@ -52,7 +52,7 @@ impl Default for Settings {
     }
 }
 
-/// What is kept of a match.
+/// Result of a match.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 struct Outcome {
     /// The winner; `None` for a draw.

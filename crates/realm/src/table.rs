@@ -138,7 +138,7 @@ impl Archetype {
     }
 }
 
-/// What a table agrees on before a match.
+/// Settings of a match, on which the table agrees before it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Setup {
     /// Number of seats.
@@ -237,7 +237,7 @@ pub enum Command {
     Rematch(bool),
 }
 
-/// What is at a seat.
+/// A seat of the table.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Chair {
     /// Who plays it.

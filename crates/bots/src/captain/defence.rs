@@ -1,4 +1,4 @@
-//! What a Captain does about attacks that are under way.
+//! Reactions of a Captain to attacks that are under way.
 
 use raftian_realm::crowns::{Army, Attack, Order, Place, UnitKind};
 

@@ -1,4 +1,4 @@
-//! What a Captain builds.
+//! Buildings of a Captain.
 
 use raftian_realm::crowns::{Building, Order, Resource, Resources};
 

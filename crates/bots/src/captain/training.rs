@@ -1,4 +1,4 @@
-//! What a Captain trains.
+//! Training of a Captain.
 
 use raftian_realm::crowns::{Army, Order, Resource, UnitKind};
 

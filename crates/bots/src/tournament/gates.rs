@@ -55,7 +55,7 @@ impl Bounds {
 /// A bound that a result must keep.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Gate {
-    /// What is measured.
+    /// The measure.
     pub name: String,
     /// Its value.
     pub value: f64,

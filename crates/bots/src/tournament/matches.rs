@@ -7,7 +7,7 @@ use rand::seq::SliceRandom;
 use super::{KINDS, Settings};
 use crate::{Archetype, Bot, Level, rng_of};
 
-/// What a match is played for.
+/// Purpose of a match.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Group {
     /// Two archetypes, by their places in [`Archetype::ALL`].
@@ -23,7 +23,7 @@ pub enum Group {
 /// A match to be played.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Match {
-    /// What it is played for.
+    /// Its purpose.
     pub group: Group,
     /// The bots, by seat.
     pub bots: Vec<Bot>,

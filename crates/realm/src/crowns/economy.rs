@@ -17,7 +17,8 @@ pub struct Stock {
     parts: Resources,
     /// Game clock of `parts`.
     settled: u64,
-    /// Parts that came into the match here, and that left it: what moves between seats is neither.
+    /// Parts that came into the match here, and parts that left it. A transfer between seats counts as
+    /// neither.
     gained: Resources,
     spent: Resources,
 }

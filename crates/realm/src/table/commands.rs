@@ -1,4 +1,4 @@
-//! What a command changes.
+//! Effects of the commands.
 
 use super::{
     Archetype, BOT_SILENCE, Chair, Command, HANDICAPS, Level, MAX_BOT_ORDERS, Occupant, Origin,

@@ -1,4 +1,4 @@
-//! What happens where a march arrives.
+//! Arrivals of marches.
 
 use super::events::Event;
 use super::{Crowns, March, SECOND};

@@ -1,4 +1,4 @@
-//! What an order changes.
+//! Effects of the orders.
 
 use super::events::Event;
 use super::{Crowns, March, SECOND, Waiting};
