@@ -127,7 +127,7 @@ fn players_sit_agree_and_order_each_for_the_own_seat() {
     let text = ada.succeed(&["status"]);
     for part in [
         "seat       1 player Ada: 0 crowns, keep 100",
-        "1 marches, the Throne is free",
+        "1 march, the Throne is free",
     ] {
         assert!(text.contains(part), "{part:?} in\n{text}");
     }

@@ -371,9 +371,12 @@ impl GameDocument {
                     .throne
                     .map_or("free".to_owned(), |seat| format!("held by seat {seat}"));
                 let clock = minutes(self.clock_ms);
-                let marches = self.marches.len();
+                let marches = match self.marches.len() {
+                    1 => "1 march".to_owned(),
+                    count => format!("{count} marches"),
+                };
                 format!(
-                    "{clock}, {marches} marches, the Throne is {throne}, goal {}",
+                    "{clock}, {marches}, the Throne is {throne}, goal {}",
                     self.goal
                 )
             }

@@ -97,6 +97,7 @@ fn setup_is_bounded_and_keeps_the_seated() {
     }
     assert_eq!(apply(&mut table, ADA, setup(2, 200, 2)), Ok(()));
     assert_eq!((table.seat_of(ADA), table.seat_of(CY)), (Some(0), Some(1)));
+    assert_eq!((table.setup().speed, table.window()), (2, 200));
     assert_eq!(apply(&mut table, ADA, setup(3, 0, 1)), Ok(()));
     assert_eq!(apply(&mut table, BO, Command::Sit), Ok(()));
     assert_eq!(
