@@ -184,6 +184,20 @@ fn gift_for_a_fallen_city_comes_back() {
 }
 
 #[test]
+fn goods_that_reach_no_city_are_lost() {
+    let mut game = new_match(4);
+    let give = |goods| Order::Give { to: 1, goods };
+    assert_eq!(game.order(0, &give([50, 0, 7]), second(0)), Ok(()));
+    assert_eq!(game.order(0, &give([20, 3, 0]), second(1)), Ok(()));
+    for seat in [1, 0] {
+        assert_eq!(game.order(seat, &Order::Concede, second(5)), Ok(()));
+    }
+    game.advance(second(200));
+    assert_eq!(game.caravans().len(), 0);
+    assert_eq!(game.tally().lost_goods, [70, 3, 7]);
+}
+
+#[test]
 fn every_wrong_gift_is_refused() {
     let mut game = new_match(3);
     let mut give = |to, goods| game.order(0, &Order::Give { to, goods }, second(1));
