@@ -322,5 +322,7 @@ mod tests {
         assert_eq!(stamps(0)[0], 200 - 128);
         assert_eq!(stamps(200), [0; 0]);
         assert_eq!(stamps(u64::MAX), [0; 0]);
+        feed.clear();
+        assert_eq!((feed.since(0).count(), feed.next()), (0, 200));
     }
 }
