@@ -109,7 +109,7 @@
 //! [`ReadExt::read`] reports when the state contains everything that was committed before.
 //! [`RaftPlugin::with_ticks`] makes the leader append [`Tick`]s, so that the world goes on without
 //! orders and stands still without a quorum; with [`RaftPlugin::with_ticks_on_demand`] it does so
-//! only when the game says that something is due. [`CommittedEntry::rng`] is a generator of random
+//! only when an event of the game is due. [`CommittedEntry::rng`] is a generator of random
 //! numbers that is the same on every machine.
 //!
 //! # Snapshots

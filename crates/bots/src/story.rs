@@ -30,7 +30,7 @@ pub struct Story {
 }
 
 impl Story {
-    /// Begins a story. `kinds` says how each seat plays.
+    /// Creates an empty story. `kinds` are the archetypes of the seats, in order.
     pub fn new(kinds: &[&str]) -> Self {
         let names = NAMES.iter().zip(kinds);
         let titles: Vec<_> = names

@@ -1,8 +1,8 @@
 //! A table: who sits where, the match of Crowns that is played, and the next one.
 //!
 //! [`Table::apply`] performs the commands of players and of the members that run bots. A command
-//! comes with its [`Origin`], which the log knows: nobody orders for the seat of another player,
-//! and a bot is run by one member at a time.
+//! comes with its [`Origin`], which the log knows: no player can give orders for the seat of
+//! another, and a bot is run by one member at a time.
 //!
 //! The game clock of a match begins at 0 and runs with the stamps of the log, times the speed of
 //! the match.
@@ -38,7 +38,8 @@ pub const HANDICAPS: std::ops::RangeInclusive<u64> = 50..=200;
 /// Milliseconds of stamps without a sign of a bot after which another member may run it.
 pub const BOT_SILENCE: u64 = 2_000;
 
-/// Milliseconds of stamps without an entry of a player after which the player may be noted as absent.
+/// Milliseconds of stamps without an entry of a player after which the player may be noted as
+/// absent.
 pub const PLAYER_SILENCE: u64 = 10_000;
 
 /// Milliseconds of the match between two orders of a steward.
@@ -214,8 +215,8 @@ pub enum Command {
         /// Its seat.
         seat: u8,
     },
-    /// Notes that a player is absent who has given no sign for [`PLAYER_SILENCE`]. The next command of
-    /// the player ends the absence.
+    /// Notes that a player is absent who has given no sign for [`PLAYER_SILENCE`]. The next command
+    /// of the player ends the absence.
     NoteAbsent {
         /// The seat.
         seat: u8,

@@ -34,7 +34,7 @@ impl Plan<'_> {
         self.leave_lost_throne();
     }
 
-    /// Turns marches round that would lose, whatever they were sent for.
+    /// Turns back every march that would lose its battle.
     fn turn_back_from_defeat(&mut self) {
         let game = self.look.game;
         let marches = self.look.own_marches();

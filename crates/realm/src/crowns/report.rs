@@ -86,7 +86,7 @@ pub enum Report {
         /// What found room.
         goods: Resources,
     },
-    /// A seat said something.
+    /// A seat sent a chat message.
     Said {
         /// The seat.
         seat: u8,

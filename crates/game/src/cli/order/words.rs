@@ -84,7 +84,7 @@ pub(in crate::cli) enum CrownsOrder {
         #[arg(long, default_value_t = 0)]
         grain: u64,
     },
-    /// Say something to all players.
+    /// Send a chat message to all players.
     Say {
         /// Your words, up to 120 characters.
         #[arg(required = true)]

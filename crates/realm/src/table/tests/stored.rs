@@ -1,0 +1,98 @@
+//! Stored tables.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn restored(table: &Table) -> Result<Table, postcard::Error> {
+    postcard::from_bytes(&postcard::to_stdvec(table).unwrap())
+}
+
+/// A match with marches, caravans, pacts, garrisons and messages.
+fn busy() -> Table {
+    let mut table = playing();
+    let march = |to| Order::March {
+        army: crowns::Army::new([1, 0, 0, 0]),
+        to,
+        attack: crowns::Attack::Raid,
+    };
+    let give = Order::Give {
+        to: 0,
+        goods: [5, 0, 5],
+    };
+    let offer = |with| Order::Pact {
+        with,
+        order: crowns::PactOrder::Offer,
+    };
+    for (player, order) in [
+        (ADA, march(Place::City(1))),
+        (ADA, march(Place::Oasis(0))),
+        (BO, give),
+        (BO, wall()),
+        (BO, wall()),
+        (ADA, Order::Train(UnitKind::Spear, 3)),
+        (ADA, Order::Repair(true)),
+        (ADA, offer(1)),
+        (BO, offer(0)),
+        (ADA, offer(2)),
+        (
+            ADA,
+            Order::Say(crowns::Words::Phrase(crowns::Phrase::Hello)),
+        ),
+    ] {
+        assert_eq!(apply(&mut table, player, Command::Order(order)), Ok(()));
+    }
+    table
+}
+
+#[test]
+fn stored_table_is_restored_equal_or_refused() {
+    let table = busy();
+    assert_eq!(restored(&table).unwrap(), table);
+    assert_eq!(restored(&Table::default()).unwrap(), Table::default());
+    let tampers: [fn(&mut Table); 6] = [
+        |table| table.chairs[0].handicap = 10_000,
+        |table| table.setup.speed = 0,
+        |table| table.setup.seats = 4,
+        |table| table.chairs[1] = table.chairs[0].clone(),
+        |table| table.chairs.push(Chair::OPEN),
+        |table| table.playing.as_mut().unwrap().speed = 0,
+    ];
+    for (number, tamper) in tampers.into_iter().enumerate() {
+        let mut wrong = table.clone();
+        tamper(&mut wrong);
+        assert!(restored(&wrong).is_err(), "tamper {number}");
+    }
+}
+
+proptest! {
+    /// A damaged table is refused, or plays on without a panic.
+    #[test]
+    fn damaged_table_is_refused_or_plays_on(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let mut bytes = postcard::to_stdvec(&busy()).unwrap();
+        for (place, byte) in changes {
+            let place = place.index(bytes.len());
+            bytes[place] = byte;
+        }
+        if let Ok(mut table) = postcard::from_bytes::<Table>(&bytes) {
+            for player in [ADA, BO] {
+                let march = Order::March {
+                    army: crowns::Army::new([1, 0, 0, 0]),
+                    to: Place::City(2),
+                    attack: crowns::Attack::Assault,
+                };
+                for order in [march, wall(), Order::Train(UnitKind::Axe, 3)] {
+                    let _may_be_refused = apply(&mut table, player, Command::Order(order));
+                }
+            }
+            for stamp in (0..1_300_000).step_by(10_000) {
+                table.advance(stamp);
+                for seat in 0..9 {
+                    table.game().map(|game| (game.stock(seat), game.army_of(seat), game.crowns(seat)));
+                }
+            }
+        }
+    }
+}
