@@ -13,9 +13,7 @@ use bevy_raft::prelude::*;
 use raftian_bots::{Bot, steward};
 use raftian_raft::{Index, NodeId};
 use raftian_realm::crowns::Crowns;
-use raftian_realm::table::{
-    BOT_SILENCE, Command, Occupant, PLAYER_SILENCE, STEWARD_PAUSE, SeatedBot, Table,
-};
+use raftian_realm::table::{BOT_SILENCE, Command, Occupant, STEWARD_PAUSE, SeatedBot, Table};
 
 use super::{PresentStamp, ReplicatedTable, TableCommand, player_of};
 
@@ -70,11 +68,11 @@ pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Decided>();
     app.add_systems(
         Update,
-        measure_distance.run_if(resource_exists::<ReplicatedTable>),
+        (measure_distance, note_absences).run_if(resource_exists::<ReplicatedTable>),
     );
     app.add_systems(
         Update,
-        (run_bots, adopt_bots, note_absences, run_stewards)
+        (run_bots, adopt_bots, run_stewards)
             .chain()
             .run_if(resource_exists::<ReplicatedTable>.and_then(is_current))
             .run_if(not(is_paused)),
@@ -246,7 +244,8 @@ fn adopt_bots(
     }
 }
 
-/// At the leader: notes players as absent whose members are silent.
+/// At the leader: notes players as absent whose members are silent, also between two matches, which
+/// they would hold up.
 fn note_absences(
     status: Res<RaftStatus>,
     log: Res<AppliedLog>,
@@ -255,7 +254,11 @@ fn note_absences(
     mut decided: ResMut<Decided>,
     mut commands: Commands,
 ) {
-    let Some(view) = status.view.as_ref().filter(|_| status.leads()) else {
+    let Some(view) = status
+        .view
+        .as_ref()
+        .filter(|_| status.leads() && log.is_current())
+    else {
         return;
     };
     let now = stamp.get();
@@ -269,7 +272,7 @@ fn note_absences(
         let is_silent = peer.is_some_and(|peer| peer.silent_for >= ABSENT);
         let proposed = decided.absences.get(&seat).copied();
         let is_proposed = proposed.is_some_and(|at| now < at + 1_000);
-        if is_silent && now >= player.seen.saturating_add(PLAYER_SILENCE) && !is_proposed {
+        if is_silent && !is_proposed {
             decided.absences.insert(seat, now);
             commands.propose(TableCommand(Command::NoteAbsent { seat }));
         }

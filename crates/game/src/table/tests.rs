@@ -267,6 +267,26 @@ fn silent_player_has_a_steward_until_the_return() {
     cluster.run_until(|apps| apps.iter().all(|app| !is_absent(app)));
 }
 
+/// A player whose machine is silent does not hold up the others before a match.
+#[test]
+fn silent_player_is_absent_before_a_match_too() {
+    let mut cluster = cluster();
+    let leader = cluster.elect();
+    let away = leader % 3 + 1;
+    command(&mut cluster, away, Command::Sit);
+    command(&mut cluster, leader, Command::Sit);
+    cluster.network().isolate(NodeId(away));
+    cluster.run_until(|apps| {
+        let mut players = table_of(&apps[leader as usize - 1]).players();
+        players.any(|(_, player)| !player.is_present)
+    });
+    for one in [bot(Level::Captain, Archetype::Boom), Command::Start] {
+        let app = cluster.app(leader);
+        app.world_mut().propose(TableCommand(one));
+    }
+    cluster.run_until(|apps| table_of(&apps[leader as usize - 1]).is_playing());
+}
+
 /// A machine that was away receives the match in a snapshot and shows it.
 #[test]
 fn entities_follow_a_match_that_comes_in_a_snapshot() {
