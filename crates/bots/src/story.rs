@@ -17,6 +17,9 @@ const LOOK: u64 = 300_000;
 /// Fights that cost fewer resources than this are only counted; for oases, twice as many.
 const LEAST_LOSS: u64 = 250;
 
+/// Changes of the Throne's holder with nothing else between them that are told in one line.
+const QUARREL: usize = 4;
+
 /// Writes the story of a match while it is played.
 #[derive(Clone, Debug)]
 pub struct Story {
@@ -27,6 +30,38 @@ pub struct Story {
     /// Small fights of each seat since the last look.
     skirmishes: BTreeMap<u8, u64>,
     throne: Option<u8>,
+    /// A won fight for the Throne; whether the winner sits on it is the next report.
+    won: Option<Fight>,
+    /// Changes of the Throne's holder since the last line about anything else.
+    changes: Vec<Change>,
+    leader: Option<Lead>,
+}
+
+/// A fight for the Throne.
+#[derive(Clone, Debug)]
+struct Fight {
+    at: u64,
+    seat: u8,
+    sentence: String,
+    with: String,
+    cost: String,
+    dead: u64,
+}
+
+/// A new holder of the Throne.
+#[derive(Clone, Debug)]
+struct Change {
+    at: u64,
+    seat: u8,
+    sentence: String,
+    dead: u64,
+}
+
+/// The seat with the most crowns.
+#[derive(Clone, Copy, Debug)]
+struct Lead {
+    seat: u8,
+    since: u64,
 }
 
 impl Story {
@@ -49,6 +84,9 @@ impl Story {
             next_look: LOOK,
             skirmishes: BTreeMap::new(),
             throne: None,
+            won: None,
+            changes: Vec::new(),
+            leader: None,
         }
     }
 
@@ -59,22 +97,99 @@ impl Story {
             while at >= self.next_look {
                 self.look(game);
             }
-            if let Some(sentence) = self.sentence(game, report) {
-                self.add(at, &sentence);
-            }
+            self.hear(game, at, report);
         }
         self.next_report = game.next_report();
+        self.follow(game);
         while game.now() >= self.next_look && game.end().is_none() {
             self.look(game);
         }
     }
 
-    /// The story so far.
+    /// The story so far. News of the Throne are added with the next other event, since several
+    /// of them may become one line.
     pub fn text(&self) -> &str {
         &self.text
     }
 
+    fn hear(&mut self, game: &Crowns, at: u64, report: &Report) {
+        if let Report::Taken {
+            seat,
+            place: Place::Throne,
+        } = report
+        {
+            let won = self.won.take_if(|fight| fight.seat == *seat);
+            self.add_won();
+            self.taken(*seat, at, won);
+            return;
+        }
+        self.add_won();
+        if let Report::Battle(battle) = report {
+            self.battle(game, at, battle);
+        } else if let Some(sentence) = self.sentence(game, report) {
+            self.add(at, &sentence);
+        }
+    }
+
+    /// Keeps who leads by crowns. With equal crowns the lead stays where it was.
+    fn follow(&mut self, game: &Crowns) {
+        let most = (0..)
+            .zip(game.seats())
+            .map(|(seat, _)| (game.crowns(seat), std::cmp::Reverse(seat)))
+            .max();
+        let Some((crowns, std::cmp::Reverse(seat))) = most else {
+            return;
+        };
+        let leads = self
+            .leader
+            .is_some_and(|lead| game.crowns(lead.seat) == crowns);
+        if crowns > 0 && !leads {
+            let since = game.now();
+            self.leader = Some(Lead { seat, since });
+        }
+    }
+
+    /// Adds a won fight for the Throne after which its winner does not hold it.
+    fn add_won(&mut self) {
+        if let Some(fight) = self.won.take() {
+            self.add(fight.at, &fight.sentence);
+        }
+    }
+
+    /// Adds the changes of the Throne's holder that are not told yet.
+    fn add_changes(&mut self) {
+        let changes = std::mem::take(&mut self.changes);
+        let (Some(first), Some(last)) = (changes.first(), changes.last()) else {
+            return;
+        };
+        if changes.len() < QUARREL {
+            for change in &changes {
+                self.write(change.at, &change.sentence);
+            }
+            return;
+        }
+        let holders: Vec<_> = changes.iter().map(|one| self.name(one.seat)).collect();
+        let dead: u64 = changes.iter().map(|one| one.dead).sum();
+        let cost = match dead {
+            0 => String::new(),
+            1 => ", for one life".to_owned(),
+            dead => format!(", for {dead} lives"),
+        };
+        let line = format!(
+            "The Throne changes hands {} times until {}{cost}: {}.",
+            changes.len(),
+            clock(last.at / 1_000),
+            holders.join(", "),
+        );
+        self.write(first.at, &line);
+    }
+
     fn add(&mut self, at: u64, sentence: &str) {
+        self.add_changes();
+        self.write(at, sentence);
+    }
+
+    fn write(&mut self, at: u64, sentence: &str) {
         let seconds = at / 1_000;
         // Writing to a string cannot fail.
         let _ = writeln!(self.text, "{:>5}  {sentence}", clock(seconds));
@@ -124,8 +239,6 @@ impl Story {
 
     fn sentence(&mut self, game: &Crowns, report: &Report) -> Option<String> {
         match report {
-            Report::Battle(battle) => self.battle(game, battle),
-            Report::Taken { seat, place } => self.taken(*seat, *place),
             Report::Built {
                 seat,
                 building: Building::Barracks,
@@ -174,6 +287,8 @@ impl Story {
             }
             Report::Ended(end) => Some(self.ending(game, end)),
             Report::Built { .. }
+            | Report::Battle(_)
+            | Report::Taken { .. }
             | Report::Returned { .. }
             | Report::Starved { .. }
             | Report::Refused { .. }
@@ -183,7 +298,7 @@ impl Story {
         }
     }
 
-    fn battle(&mut self, game: &Crowns, battle: &BattleReport) -> Option<String> {
+    fn battle(&mut self, game: &Crowns, at: u64, battle: &BattleReport) {
         let rules = game.rules();
         let lost = battle.result.attacker_lost.value(rules);
         let killed = battle.result.defender_lost.value(rules);
@@ -194,7 +309,7 @@ impl Story {
         };
         if battle.hit == 0 && lost + killed < least && looted < LEAST_LOSS {
             *self.skirmishes.entry(battle.attacker).or_default() += 1;
-            return None;
+            return;
         }
         let attacker = self.name(battle.attacker);
         let with = army(&battle.attackers);
@@ -206,23 +321,27 @@ impl Story {
             (_, Place::Oasis(_)) => "attacks",
         };
         let mut text = format!("{attacker} {verb} {against} with {with}");
-        if battle.result.is_won {
-            let _ = match (battle.hit, looted) {
-                (0, 0) => write!(text, " and wins"),
-                (0, _) => write!(text, " and carries off {looted} goods"),
-                (hit, 0) => write!(text, " and takes {hit} from the keep"),
-                (hit, _) => write!(text, ", takes {hit} from the keep and {looted} goods"),
-            };
-        } else {
-            text += " and is beaten back";
-        }
+        text += &outcome(battle, looted);
         let own = deaths(battle.result.attacker_lost, "attacker");
         let others = deaths(battle.result.defender_lost, "defender");
         let dead: Vec<_> = [own, others].into_iter().flatten().collect();
-        if !dead.is_empty() {
-            let _ = write!(text, "; the fight costs {}", dead.join(" and "));
+        let cost = match dead.as_slice() {
+            [] => String::new(),
+            dead => format!("; the fight costs {}", dead.join(" and ")),
+        };
+        let sentence = format!("{text}{cost}.");
+        if battle.place == Place::Throne && battle.result.is_won {
+            self.won = Some(Fight {
+                at,
+                seat: battle.attacker,
+                sentence,
+                with,
+                cost,
+                dead: battle.result.attacker_lost.total() + battle.result.defender_lost.total(),
+            });
+        } else {
+            self.add(at, &sentence);
         }
-        Some(text + ".")
     }
 
     fn place(&self, place: Place, defender: Option<u8>) -> String {
@@ -235,17 +354,32 @@ impl Story {
         }
     }
 
-    fn taken(&mut self, seat: u8, place: Place) -> Option<String> {
-        if place != Place::Throne {
-            return None;
-        }
+    /// Adds a new holder of the Throne, after a fight that is worth telling or without one.
+    fn taken(&mut self, seat: u8, at: u64, won: Option<Fight>) {
         let before = self.throne.replace(seat);
         let name = self.name(seat);
-        Some(match before {
-            None => format!("{name} is the first to sit on the Throne."),
-            Some(before) if before == seat => format!("{name} sits on the Throne again."),
-            Some(before) => format!("{name} takes the Throne, which {} held.", self.name(before)),
-        })
+        let taken = match before {
+            None => format!("{name} is the first to sit on the Throne"),
+            Some(before) if before == seat => format!("{name} sits on the Throne again"),
+            Some(before) => format!("{name} takes the Throne from {}", self.name(before)),
+        };
+        let (sentence, dead) = match won {
+            Some(fight) => {
+                let Fight { with, cost, .. } = fight;
+                (format!("{taken} with {with}{cost}."), fight.dead)
+            }
+            None => (taken + ".", 0),
+        };
+        if before.is_none() {
+            self.add(at, &sentence);
+            return;
+        }
+        self.changes.push(Change {
+            at,
+            seat,
+            sentence,
+            dead,
+        });
     }
 
     fn ending(&self, game: &Crowns, end: &End) -> String {
@@ -267,11 +401,41 @@ impl Story {
             .get(usize::from(winner))
             .map_or("", String::as_str);
         let own = crowns(winner);
+        let lead = match self.leader {
+            Some(lead) if lead.seat == winner => {
+                format!(", ahead since {}", clock(lead.since / 1_000))
+            }
+            _ => String::new(),
+        };
         match end.reason {
-            EndReason::Crowns => format!("{title} wins with {own} crowns. The others: {others}."),
+            EndReason::Crowns => {
+                format!("{title} wins with {own} crowns{lead}. The others: {others}.")
+            }
             EndReason::LastKeep => format!("{title} wins: the last keep that stands. {others}."),
             EndReason::Time => format!("Time is up. {title} wins with {own} crowns; {others}."),
         }
+    }
+}
+
+/// Result of a fight in words, after the one who attacked.
+fn outcome(battle: &BattleReport, looted: u64) -> String {
+    if !battle.result.is_won {
+        return " and is beaten back".to_owned();
+    }
+    let goods = match looted {
+        0 => None,
+        1 => Some("one good".to_owned()),
+        looted => Some(format!("{looted} goods")),
+    };
+    match (battle.hit, goods, battle.place, battle.attack) {
+        (0, None, Place::City(_), Attack::Assault) => " and wins, but the keep smokes".to_owned(),
+        (0, None, Place::City(_), Attack::Raid) => " and wins, but finds no goods".to_owned(),
+        (0, None, Place::Oasis(_), _) => " and wins".to_owned(),
+        // A winner with survivors takes it, which is another sentence.
+        (0, None, Place::Throne, _) => " and leaves it empty".to_owned(),
+        (0, Some(goods), ..) => format!(" and carries off {goods}"),
+        (hit, None, ..) => format!(" and takes {hit} from the keep"),
+        (hit, Some(goods), ..) => format!(", takes {hit} from the keep and {goods}"),
     }
 }
 
@@ -334,6 +498,45 @@ mod tests {
         assert!(last.contains(winner) && last.contains("wins"), "{text}");
         assert!(text.lines().count() > 10, "{text}");
         assert_eq!(tell().0, text);
+    }
+
+    #[test]
+    fn changes_of_the_throne_become_one_line_when_there_are_many() {
+        let mut story = Story::new(&["rush", "boom", "turtle"]);
+        for (second, seat) in [(1, 0), (2, 1), (3, 2)] {
+            story.taken(seat, second * 1_000, None);
+        }
+        story.add(60_000, "Something else happens.");
+        let few: Vec<_> = story.text().lines().skip(1).collect();
+        assert_eq!(
+            few,
+            [
+                " 0:01  Asta is the first to sit on the Throne.",
+                " 0:02  Brand takes the Throne from Asta.",
+                " 0:03  Cleo takes the Throne from Brand.",
+                " 1:00  Something else happens.",
+            ]
+        );
+        for (second, seat) in [(61, 0), (62, 1), (63, 0), (64, 2)] {
+            let fight = Fight {
+                at: second * 1_000,
+                seat,
+                sentence: String::new(),
+                with: "3 axes".to_owned(),
+                cost: "; the fight costs one attacker".to_owned(),
+                dead: 1,
+            };
+            story.taken(seat, second * 1_000, Some(fight));
+        }
+        story.add(70_000, "It ends.");
+        let many: Vec<_> = story.text().lines().skip(5).collect();
+        assert_eq!(
+            many,
+            [
+                " 1:01  The Throne changes hands 4 times until 1:04, for 4 lives: Asta, Brand, Asta, Cleo.",
+                " 1:10  It ends.",
+            ]
+        );
     }
 
     #[test]
