@@ -24,7 +24,7 @@ const LONGEST_PAUSE: u64 = 1_000;
 pub struct TableCommand(pub Command);
 
 impl ReplicatedCommand for TableCommand {
-    const NAME: &'static str = "raftian.command/1";
+    const NAME: &'static str = "raftian.command/2";
 }
 
 /// The table of the match this machine takes part in.
@@ -32,7 +32,7 @@ impl ReplicatedCommand for TableCommand {
 pub struct ReplicatedTable(pub Table);
 
 impl ReplicatedState for ReplicatedTable {
-    const NAME: &'static str = "raftian.table/1";
+    const NAME: &'static str = "raftian.table/2";
 }
 
 /// Result of the last command of the log, for observers of [`Committed<TableCommand>`], which are

@@ -20,6 +20,8 @@ pub struct TableDocument {
     pub speed: u64,
     /// Milliseconds of the fair window of the next match; 0 for none.
     pub window_ms: u64,
+    /// Whether all members are one player.
+    pub sandbox: bool,
     /// The seats.
     pub seats: Vec<SeatDocument>,
     /// The match; none before the first one.
@@ -166,6 +168,7 @@ pub fn of(table: &Table, log: &AppliedLog) -> TableDocument {
         round: table.rounds(),
         speed: setup.speed,
         window_ms: table.window(),
+        sandbox: setup.is_sandbox,
         seats: seats
             .map(|(seat, chair)| seat_document(seat, chair, table, log))
             .collect(),

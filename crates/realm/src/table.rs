@@ -58,6 +58,11 @@ pub const MAX_BOT_ORDERS: usize = 8;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct PlayerId(pub [u8; 16]);
 
+impl PlayerId {
+    /// The one player of a [sandbox](Setup::is_sandbox).
+    pub const SANDBOX: PlayerId = PlayerId([0; 16]);
+}
+
 /// Where a command comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Origin {
@@ -149,6 +154,9 @@ pub struct Setup {
     pub window: Option<u64>,
     /// Speed of the game clock.
     pub speed: u64,
+    /// All members are one player, [`PlayerId::SANDBOX`]: for a person who runs all of them on one
+    /// machine and orders through any. Changes only while no player has a seat.
+    pub is_sandbox: bool,
 }
 
 impl Default for Setup {
@@ -157,6 +165,7 @@ impl Default for Setup {
             seats: 4,
             window: None,
             speed: 1,
+            is_sandbox: false,
         }
     }
 }
@@ -403,12 +412,22 @@ impl Table {
 
     /// The seat of a player.
     pub fn seat_of(&self, player: PlayerId) -> Option<u8> {
+        let player = self.seated_as(player);
         let chairs = (0..).zip(&self.chairs);
         let mut own = chairs.filter(|(_, chair)| match &chair.occupant {
             Occupant::Player(seated) => seated.id == player,
             Occupant::Open | Occupant::Bot(_) => false,
         });
         own.next().map(|(seat, _)| seat)
+    }
+
+    /// The player as whom a player sits here: in a sandbox, all are the same.
+    fn seated_as(&self, player: PlayerId) -> PlayerId {
+        if self.setup.is_sandbox {
+            PlayerId::SANDBOX
+        } else {
+            player
+        }
     }
 
     /// The players with their seats.
@@ -477,6 +496,11 @@ impl Table {
     /// Notes that a player has joined or has left, with the stamp of the entry.
     pub fn set_present(&mut self, player: PlayerId, is_present: bool, stamp: u64) {
         self.advance(stamp);
+        if self.setup.is_sandbox && !is_present {
+            // Its player orders through the other members.
+            return;
+        }
+        let player = self.seated_as(player);
         let is_playing = self.is_playing();
         for chair in &mut self.chairs {
             if let Occupant::Player(seated) = &mut chair.occupant

@@ -63,6 +63,10 @@ impl Table {
     /// [`Refusal`]; the command then changes nothing but when its sender was seen last.
     pub fn apply(&mut self, command: &Command, origin: &Origin) -> Result<(), Refusal> {
         self.advance(origin.stamp);
+        let origin = &Origin {
+            player: self.seated_as(origin.player),
+            ..*origin
+        };
         if !command.is_of_member() {
             self.note_sign(origin.player, origin.stamp);
         }
@@ -185,6 +189,9 @@ impl Table {
         self.check_may_decide(player)?;
         if !Self::is_possible(&setup) {
             return Err(Refusal::Setup);
+        }
+        if setup.is_sandbox != self.setup.is_sandbox && self.players().next().is_some() {
+            return Err(Refusal::Sandbox);
         }
         self.free_absent();
         let seats = usize::from(setup.seats);

@@ -90,6 +90,7 @@ fn setup_is_bounded_and_keeps_the_seated() {
             seats,
             window: Some(window),
             speed,
+            ..Setup::default()
         })
     };
     for (seats, window, speed) in [(1, 0, 1), (9, 0, 1), (4, 1_001, 1), (4, 0, 0), (4, 0, 21)] {
@@ -196,6 +197,35 @@ fn player_orders_for_the_own_seat_only() {
     assert_eq!(early, Err(Refusal::NotPlaying));
 }
 
+/// One person runs all members of a sandbox and orders through any of them.
+#[test]
+fn members_of_a_sandbox_are_one_player() {
+    let mut table = Table::default();
+    let sandbox = |is_sandbox| {
+        Command::Configure(Setup {
+            is_sandbox,
+            ..Setup::default()
+        })
+    };
+    assert_eq!(apply(&mut table, ADA, Command::Sit), Ok(()));
+    let late = apply(&mut table, ADA, sandbox(true));
+    assert_eq!(late, Err(Refusal::Sandbox));
+    assert_eq!(apply(&mut table, ADA, Command::Stand), Ok(()));
+    assert_eq!(apply(&mut table, ADA, sandbox(true)), Ok(()));
+    assert_eq!(apply(&mut table, ADA, Command::Sit), Ok(()));
+    assert_eq!(apply(&mut table, BO, Command::Sit), Err(Refusal::HasSeat));
+    assert_eq!(apply(&mut table, BO, sandbox(false)), Err(Refusal::Sandbox));
+    assert_eq!(apply(&mut table, BO, CAPTAIN), Ok(()));
+    assert_eq!(apply(&mut table, CY, Command::Start), Ok(()));
+    table.set_present(ADA, false, 1_000);
+    for player in [ADA, BO, CY] {
+        assert_eq!(table.seat_of(player), Some(0));
+        let spear = Order::Train(UnitKind::Spear, 1);
+        assert_eq!(apply(&mut table, player, Command::Order(spear)), Ok(()));
+    }
+    assert!(table.players().all(|(_, player)| player.is_present));
+}
+
 /// 200 ms of the log, whatever the speed of the match.
 #[test]
 fn fair_window_is_measured_in_stamps() {
@@ -204,6 +234,7 @@ fn fair_window_is_measured_in_stamps() {
         seats: 2,
         window: Some(200),
         speed: 2,
+        ..Setup::default()
     };
     let begin = [
         Command::Sit,
@@ -289,6 +320,7 @@ fn distance_of_the_members_opens_a_fair_window() {
             seats: 2,
             window,
             speed: 1,
+            ..Setup::default()
         };
         for command in [
             Command::Sit,
@@ -316,6 +348,7 @@ fn game_clock_runs_with_the_stamps_times_the_speed() {
         seats: 2,
         window: None,
         speed: 2,
+        ..Setup::default()
     };
     assert_eq!(apply(&mut table, ADA, Command::Configure(fast)), Ok(()));
     assert_eq!(apply(&mut table, ADA, Command::Start), Ok(()));

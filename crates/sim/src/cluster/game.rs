@@ -155,6 +155,7 @@ fn draw_lobby(rng: &mut ChaCha8Rng) -> Vec<Command> {
             .random_bool(0.5)
             .then_some(if rng.random_bool(0.6) { 200 } else { 0 }),
         speed: MAX_SPEED,
+        ..Setup::default()
     };
     let kind = Archetype::ALL[rng.random_range(0..Archetype::ALL.len())];
     let bot = Command::AddBot {

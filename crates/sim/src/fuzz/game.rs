@@ -109,6 +109,7 @@ fn lobby() -> Vec<Step> {
         seats: 3,
         window: Some(200),
         speed: 1,
+        ..Setup::default()
     };
     let handicap = Command::Handicap {
         seat: 1,

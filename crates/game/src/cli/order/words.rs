@@ -147,6 +147,9 @@ pub(in crate::cli) enum TableOrder {
         /// for none; the default is 200 if the members are far apart.
         #[arg(long, value_name = "MS")]
         fair_window: Option<u64>,
+        /// Take all members for one player, who orders through any of them.
+        #[arg(long)]
+        sandbox: bool,
     },
     /// Change the production of a seat.
     Handicap {
@@ -330,10 +333,12 @@ impl TableOrder {
                 seats,
                 speed,
                 fair_window,
+                sandbox,
             } => Command::Configure(Setup {
                 seats,
                 window: fair_window,
                 speed,
+                is_sandbox: sandbox,
             }),
             TableOrder::Handicap { seat, percent } => Command::Handicap { seat, percent },
             TableOrder::AddBot { level, archetype } => Command::AddBot {
