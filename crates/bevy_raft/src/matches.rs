@@ -105,6 +105,10 @@ pub trait MatchExt {
     /// by this node file.
     fn open_node_file(&mut self, file: impl Into<PathBuf>);
 
+    /// Attaches a node that the app started itself, as one of a new match: the replicated state is
+    /// the initial one.
+    fn attach_node(&mut self, node: impl Replica + 'static);
+
     /// Leaves the match: the others agree to that, and leadership is transferred first. A node that
     /// the app attached itself, or that a node file describes, only stops.
     ///
@@ -131,6 +135,10 @@ impl MatchExt for Commands<'_, '_> {
     fn open_node_file(&mut self, file: impl Into<PathBuf>) {
         let file = file.into();
         self.queue(move |world: &mut World| world.open_node_file(file));
+    }
+
+    fn attach_node(&mut self, node: impl Replica + 'static) {
+        self.queue(move |world: &mut World| world.attach_node(node));
     }
 
     fn leave_match(&mut self) {
@@ -189,6 +197,10 @@ impl MatchExt for World {
                 None,
             ))
         });
+    }
+
+    fn attach_node(&mut self, node: impl Replica + 'static) {
+        session::attach_own(self, RaftNode::new(node));
     }
 
     fn leave_match(&mut self) {

@@ -326,6 +326,18 @@ fn attach(world: &mut World, (node, member): Opened, leaves: bool) {
     }
 }
 
+/// Begins to take part through a node that the app started itself.
+pub(super) fn attach_own(world: &mut World, node: RaftNode) {
+    if world.resource::<Session>().is_active() {
+        let reason = "the app takes part in a match already; leave that one first";
+        return world.trigger(MatchFailed::new(FailureKind::TakesPart, reason));
+    }
+    reset::end(world, "another match begins");
+    world.resource_mut::<Session>().phase = Phase::attached(Origin::App);
+    *world.resource_mut::<CurrentMatch>() = CurrentMatch::default();
+    reset::begin(world, node);
+}
+
 fn fail(world: &mut World, failed: MatchFailed) {
     tracing::error!(reason = failed.reason, "the match has failed");
     detach(world, Phase::Failed, &failed.reason);
