@@ -8,8 +8,8 @@ use raftian_realm::crowns::{
     UnitKind,
 };
 
-/// Names of the seats in stories.
-const NAMES: [&str; 8] = ["Asta", "Brand", "Cleo", "Dag", "Edda", "Finn", "Gro", "Hal"];
+/// Names of the seats in stories, and of bots on the map.
+pub const NAMES: [&str; 8] = ["Asta", "Brand", "Cleo", "Dag", "Edda", "Finn", "Gro", "Hal"];
 
 /// Game clock between two looks at everyone, in milliseconds.
 const LOOK: u64 = 300_000;

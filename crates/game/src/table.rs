@@ -11,7 +11,7 @@ use bevy_raft::prelude::*;
 use bevy_raft::rand::Rng;
 use bevy_raft::{AppliedLog, CATCHING_UP, StateRestored, TickDemand};
 use raftian_raft::{Index, Moment, NodeId, Stamp};
-use raftian_realm::crowns::Report;
+use raftian_realm::crowns::{Crowns, Report};
 use raftian_realm::table::{Command, Origin, PlayerId, Refusal, Table};
 use serde::{Deserialize, Serialize};
 
@@ -157,6 +157,13 @@ pub fn player_of(log: &AppliedLog, member: NodeId) -> PlayerId {
         None => id[8..].copy_from_slice(&member.0.to_be_bytes()),
     }
     PlayerId(id)
+}
+
+/// The match brought up to the present of the game clock, without its reports.
+pub(crate) fn present_game(table: &Table, stamp: &PresentStamp) -> Option<Crowns> {
+    let mut game = table.game()?.without_reports();
+    game.advance(table.clock(stamp.get())?);
+    Some(game)
 }
 
 fn note_present(status: Res<RaftStatus>, last: Res<LastStamp>, mut present: ResMut<PresentStamp>) {

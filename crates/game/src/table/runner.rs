@@ -12,10 +12,9 @@ use bevy_raft::AppliedLog;
 use bevy_raft::prelude::*;
 use raftian_bots::{Bot, steward};
 use raftian_raft::{Index, NodeId};
-use raftian_realm::crowns::Crowns;
-use raftian_realm::table::{BOT_SILENCE, Command, Occupant, STEWARD_PAUSE, SeatedBot, Table};
+use raftian_realm::table::{BOT_SILENCE, Command, Occupant, STEWARD_PAUSE, SeatedBot};
 
-use super::{PresentStamp, ReplicatedTable, TableCommand, player_of};
+use super::{PresentStamp, ReplicatedTable, TableCommand, player_of, present_game};
 
 /// Milliseconds of stamps after which a member gives a sign of a bot that has nothing to order.
 const SIGN_EVERY: u64 = 700;
@@ -88,13 +87,6 @@ fn own_id(status: &RaftStatus) -> Option<NodeId> {
     status.view.as_ref().map(|view| view.status.id)
 }
 
-/// The match at the present of the game clock.
-fn present(table: &Table, stamp: &PresentStamp) -> Option<Crowns> {
-    let mut game = table.game()?.without_reports();
-    game.advance(table.clock(stamp.get())?);
-    Some(game)
-}
-
 fn run_bots(
     status: Res<RaftStatus>,
     table: Res<ReplicatedTable>,
@@ -125,7 +117,7 @@ fn run_bots(
         let mut orders = Vec::new();
         if let Some(decision) = due_decision(&bot, seat, seed, before, clock) {
             decided.bots.insert(seat, decision);
-            present_game = present_game.or_else(|| present(&table.0, &stamp));
+            present_game = present_game.or_else(|| present_game(&table.0, &stamp));
             orders = present_game
                 .as_ref()
                 .map_or_else(Vec::new, |game| bot.orders(game, seat, seed));
@@ -296,7 +288,7 @@ fn run_stewards(
             continue;
         }
         decided.stewards.insert(seat, clock);
-        let Some(game) = present(&table.0, &stamp) else {
+        let Some(game) = present_game(&table.0, &stamp) else {
             return;
         };
         // One at a time, as the table allows them.
