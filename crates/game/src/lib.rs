@@ -26,6 +26,7 @@ pub use raftian_realm::classic as realm;
 #[cfg(feature = "client")]
 mod remote;
 pub mod replication;
+pub mod report_words;
 pub mod seat;
 pub mod status_document;
 pub mod table;
