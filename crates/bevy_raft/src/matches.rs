@@ -17,11 +17,12 @@ use raftian_node::match_request::{Part, Refusal};
 use raftian_node::player::{self, Ended, Player, PlayerError};
 use raftian_node::quic::{AskError, QuicOptions};
 use raftian_node::ticket::MatchId;
-use raftian_node::{NodeHandle, NodeOptions, StartError};
+use raftian_node::{NodeHandle, NodeOptions, Replica, StartError};
 use raftian_raft::NodeId;
 
 use self::session::open;
 use crate::command::CommandRegistry;
+use crate::node::RaftNode;
 use crate::state::{LAYOUT, StateRegistry};
 use crate::ticks::Ticker;
 

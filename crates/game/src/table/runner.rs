@@ -109,7 +109,7 @@ fn run_bots(
     let Some(clock) = table.0.clock(stamp.get()) else {
         return;
     };
-    let mut present_game = None;
+    let mut present = None;
     for (seat, seated) in table.0.bots().filter(|(_, bot)| bot.member == own.0) {
         let bot = bot_of(&seated);
         let before = decided.bots.get(&seat).copied().unwrap_or(0);
@@ -117,8 +117,8 @@ fn run_bots(
         let mut orders = Vec::new();
         if let Some(decision) = due_decision(&bot, seat, seed, before, clock) {
             decided.bots.insert(seat, decision);
-            present_game = present_game.or_else(|| present_game(&table.0, &stamp));
-            orders = present_game
+            present = present.or_else(|| present_game(&table.0, &stamp));
+            orders = present
                 .as_ref()
                 .map_or_else(Vec::new, |game| bot.orders(game, seat, seed));
             if !orders.is_empty() {
