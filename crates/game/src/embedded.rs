@@ -253,8 +253,18 @@ pub fn plugin(app: &mut App) {
     app.init_resource::<ClusterView>()
         .init_resource::<FaultQueue>()
         .add_observer(|fault: On<Fault>, mut queue: ResMut<FaultQueue>| queue.0.push(*fault))
-        .add_systems(First, (carry_out_faults, leave_a_dead_seat).chain())
-        .add_systems(PreUpdate, show_members.after(bevy_raft::RaftSystems::Apply));
+        .add_systems(
+            First,
+            (carry_out_faults, leave_a_dead_seat)
+                .chain()
+                .run_if(resource_exists::<Embedded>),
+        )
+        .add_systems(
+            PreUpdate,
+            show_members
+                .after(bevy_raft::RaftSystems::Apply)
+                .run_if(resource_exists::<Embedded>),
+        );
 }
 
 /// Faults triggered in this frame, carried out at the start of the next.

@@ -11,6 +11,8 @@ pub mod classic_layout;
 pub mod cli;
 pub mod cluster_view;
 #[cfg(feature = "client")]
+mod crowns;
+#[cfg(feature = "client")]
 pub mod display;
 pub mod embedded;
 pub mod frame_cap;
@@ -27,11 +29,15 @@ pub use raftian_realm::classic as realm;
 mod remote;
 pub mod replication;
 pub mod report_words;
+#[cfg(feature = "client")]
+pub mod screens;
 pub mod seat;
 pub mod status_document;
 pub mod table;
 pub mod table_document;
 pub mod terminal;
+#[cfg(feature = "client")]
+mod ui;
 #[cfg(feature = "client")]
 pub mod view;
 pub mod wake;

@@ -8,17 +8,21 @@ use bevy::diagnostic::FrameCount;
 use bevy::log::LogPlugin;
 use bevy::prelude::*;
 use bevy::render::renderer::RenderAdapterInfo;
-use bevy::window::WindowCloseRequested;
+use bevy::window::{
+    MonitorSelection, PrimaryWindow, WindowCloseRequested, WindowMode, WindowResolution,
+};
 use bevy_raft::RaftPlugin;
 use raftian_node::NodeHandle;
 use wgpu_types::DeviceType;
 
 use crate::admin::{self, AdminService};
 use crate::embedded::{self, Embedded};
+use crate::screens::practice::MatchFiles;
+use crate::screens::{self, Screen};
 use crate::status_document::OwnMember;
 use crate::terminal::{note, release_libraries};
 use crate::view::screenshot::ScreenshotPlan;
-use crate::{frame_cap, overlay, play, remote, replication, view};
+use crate::{crowns, frame_cap, overlay, play, remote, replication, ui, view};
 
 /// Command-line options of the window.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +33,8 @@ pub struct WindowOptions {
     pub frame_cap: Option<u32>,
     /// Show the overlay from the start.
     pub overlay: bool,
+    /// The screen to begin with.
+    pub screen: Screen,
     /// Whether a system decides what closing the window does.
     pub is_closed_by_system: bool,
     /// Set when the window must close.
@@ -64,20 +70,30 @@ fn note_software_renderer(adapter: Option<Res<RenderAdapterInfo>>) {
     }
 }
 
-/// Plays an embedded match.
-pub fn play_embedded(embedded: Embedded, node: NodeHandle, options: &WindowOptions) -> AppExit {
+/// Opens the main menu, or the screen of `options` with a match of this process. `files` receives
+/// the directory of the present match.
+pub fn open(
+    first: Option<(Embedded, NodeHandle)>,
+    files: MatchFiles,
+    options: &WindowOptions,
+) -> AppExit {
+    let (embedded, node) = first.unzip();
     let title = embedded
-        .seat_config()
+        .as_ref()
+        .and_then(Embedded::seat_config)
         .map_or("raftian".to_owned(), |config| config.name.clone());
     let mut app = base(&title, node, options);
-    app.insert_resource(embedded).add_plugins(embedded::plugin);
+    app.insert_resource(files).add_plugins(embedded::plugin);
+    if let Some(embedded) = embedded {
+        app.insert_resource(embedded);
+    }
     app.run()
 }
 
 /// Plays as one member of a cluster whose other members run elsewhere.
 pub fn play_member(mut node: NodeHandle, member: OwnMember, options: &WindowOptions) -> AppExit {
     let service = node.take_requests().map(AdminService::new);
-    let mut app = base(&member.config.name, node, options);
+    let mut app = base(&member.config.name, Some(node), options);
     app.insert_resource(member)
         .add_plugins((remote::plugin, admin::plugin));
     if let Some(service) = service {
@@ -109,7 +125,7 @@ pub fn play_player(
         }),
         ..options.clone()
     };
-    let mut app = base(&member.config.name, node, &options);
+    let mut app = base(&member.config.name, Some(node), &options);
     app.insert_resource(member)
         .add_plugins((remote::plugin, admin::plugin));
     if let Some(service) = service {
@@ -129,26 +145,63 @@ pub fn play_player(
     app.run()
 }
 
-fn base(title: &str, node: NodeHandle, options: &WindowOptions) -> App {
+/// F11 switches between a window and the full screen.
+fn switch_full_screen(
+    keys: Res<ButtonInput<KeyCode>>,
+    mut windows: Query<&mut Window, With<PrimaryWindow>>,
+) {
+    if !keys.just_pressed(KeyCode::F11) {
+        return;
+    }
+    for mut window in &mut windows {
+        window.mode = match window.mode {
+            WindowMode::Windowed => WindowMode::BorderlessFullscreen(MonitorSelection::Current),
+            _ => WindowMode::Windowed,
+        };
+    }
+}
+
+/// The window in the shape that the first screen needs.
+fn first_window(title: &str, screen: Screen) -> Window {
+    match screen {
+        Screen::Classic => view::window(title),
+        Screen::Menu | Screen::Match => Window {
+            resolution: WindowResolution::new(1280, 800),
+            resize_constraints: WindowResizeConstraints {
+                min_width: 640.0,
+                min_height: 400.0,
+                ..default()
+            },
+            ..view::window(title)
+        },
+    }
+}
+
+fn base(title: &str, node: Option<NodeHandle>, options: &WindowOptions) -> App {
     let mut app = App::new();
     let window = WindowPlugin {
-        primary_window: Some(view::window(title)),
+        primary_window: Some(first_window(title, options.screen)),
         close_when_requested: !options.is_closed_by_system,
         ..default()
     };
+    let raft = node.map_or_else(RaftPlugin::default, RaftPlugin::new);
     // The command line has already set up the log.
     app.add_plugins(DefaultPlugins.set(window).disable::<LogPlugin>())
         // A failure to draw something must not end a match.
         .set_error_handler(bevy::ecs::error::warn)
         .add_plugins((
-            replication::with_ticks(RaftPlugin::new(node)),
+            replication::with_ticks(raft),
             replication::plugin,
             view::plugin,
             overlay::plugin,
             play::plugin,
+            ui::plugin,
+            crowns::plugin,
         ));
+    screens::plugin(&mut app, options.screen);
     report_first_frame(&mut app);
-    app.add_systems(Startup, note_software_renderer);
+    app.add_systems(Startup, note_software_renderer)
+        .add_systems(Update, switch_full_screen);
     let end = Arc::clone(&options.end);
     app.add_systems(Update, move |mut exit: MessageWriter<AppExit>| {
         if end.load(Ordering::Acquire) {

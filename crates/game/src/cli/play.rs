@@ -19,6 +19,8 @@ use super::window_loss::WindowGuard;
 use super::{Exit, Failure, node};
 use crate::display::{self, NoDisplay};
 use crate::embedded::Embedded;
+use crate::screens::Screen;
+use crate::screens::practice::{MEMBERS, MatchFiles};
 use crate::status_document::OwnMember;
 use crate::terminal::hold_back_libraries;
 use crate::view::screenshot::ScreenshotPlan;
@@ -46,20 +48,48 @@ pub(super) struct WindowFlags {
     /// Open the debug overlay at the start, as the first press of F3 does.
     #[arg(long)]
     overlay: bool,
+    /// Screen to begin with. The default is the menu, for a match that players join Crowns, and for
+    /// a cluster from files classic.
+    #[arg(long, value_name = "SCREEN", value_enum)]
+    screen: Option<FirstScreen>,
 }
 
-/// Number of nodes in an embedded match: five, as in the original.
-const EMBEDDED_NODES: usize = 5;
+/// A screen to begin with.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum FirstScreen {
+    /// The main menu.
+    Menu,
+    /// Classic mode: click a city to attack it.
+    Classic,
+    /// A match of Crowns.
+    Crowns,
+}
+
+impl From<FirstScreen> for Screen {
+    fn from(first: FirstScreen) -> Self {
+        match first {
+            FirstScreen::Menu => Screen::Menu,
+            FirstScreen::Classic => Screen::Classic,
+            FirstScreen::Crowns => Screen::Match,
+        }
+    }
+}
 
 pub(super) fn run_embedded(flags: &WindowFlags, log_level: &str) -> Result<Exit, Failure> {
     display::check()?;
     hold_back(log_level);
     let stop_request = watch_signals()?;
-    let (embedded, node) = Embedded::start(EMBEDDED_NODES)?;
-    let _guard = WindowGuard::of_match(embedded.directory(), &stop_request);
-    in_window(&stop_request, || {
-        window::play_embedded(embedded, node, &flags.options(&stop_request))
-    })
+    let options = flags.options(Screen::Menu, &stop_request);
+    let files = MatchFiles::default();
+    let first = match options.screen {
+        Screen::Menu => None,
+        Screen::Classic | Screen::Match => Some(Embedded::start(MEMBERS)?),
+    };
+    if let Some((embedded, _)) = &first {
+        files.set(Some(embedded.directory().to_owned()));
+    }
+    let _guard = WindowGuard::of_match(files.clone(), &stop_request);
+    in_window(&stop_request, || window::open(first, files, &options))
 }
 
 pub(super) fn run_member(args: &PlayArgs, log_level: &str) -> Result<Exit, Failure> {
@@ -73,7 +103,7 @@ pub(super) fn run_member(args: &PlayArgs, log_level: &str) -> Result<Exit, Failu
     hold_back(log_level);
     let file = ["--config".into(), config.clone().into()];
     let guard = WindowGuard::of_member(member.control.clone(), file, log_level, &stop_request);
-    let options = args.window.options(&stop_request);
+    let options = args.window.options(Screen::Classic, &stop_request);
     guarded(guard, &options, &stop_request, || {
         window::play_member(node, member, &options)
     })
@@ -93,7 +123,7 @@ pub(super) fn run_player(
     hold_back(log_level);
     let control = member.control.clone();
     let guard = WindowGuard::of_member(control, arguments, log_level, stop_request);
-    let options = flags.options(stop_request);
+    let options = flags.options(Screen::Match, stop_request);
     guarded(guard, &options, stop_request, || {
         window::play_player(node, member, &options, may_end)
     })
@@ -118,7 +148,7 @@ fn guarded(
 }
 
 impl WindowFlags {
-    fn options(&self, stop_request: &StopRequest) -> WindowOptions {
+    fn options(&self, usual: Screen, stop_request: &StopRequest) -> WindowOptions {
         let screenshot = self.screenshot.as_ref().map(|file| ScreenshotPlan {
             file: file.clone(),
             after: Duration::from_secs_f64(self.after.unwrap_or(1.0)),
@@ -129,6 +159,7 @@ impl WindowFlags {
             screenshot,
             frame_cap: self.fps,
             overlay: self.overlay,
+            screen: self.screen.map_or(usual, Screen::from),
             end: Arc::clone(&stop_request.to_end),
         }
     }

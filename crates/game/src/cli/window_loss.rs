@@ -9,7 +9,7 @@
 //! A match of five nodes in one process ends with its window.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,7 @@ use raftian_node::NodeControl;
 
 use super::Exit;
 use super::signals::StopRequest;
+use crate::screens::practice::MatchFiles;
 use crate::terminal::{flush, note, release_libraries};
 
 /// Longest wait for a node to transfer leadership and close.
@@ -34,8 +35,8 @@ struct Guarded {
 
 enum Behind {
     Member(Member),
-    /// A whole match, with the directory of its nodes.
-    Match(PathBuf),
+    /// A whole match, with the directory of its nodes, or none.
+    Match(MatchFiles),
 }
 
 struct Member {
@@ -68,9 +69,9 @@ impl WindowGuard {
         )
     }
 
-    /// From now on `directory` is removed if a library ends the process.
-    pub(super) fn of_match(directory: &Path, stop_request: &StopRequest) -> Self {
-        Self::new(Behind::Match(directory.to_owned()), stop_request)
+    /// From now on the directory of the present match is removed if a library ends the process.
+    pub(super) fn of_match(files: MatchFiles, stop_request: &StopRequest) -> Self {
+        Self::new(Behind::Match(files), stop_request)
     }
 
     fn new(behind: Behind, stop_request: &StopRequest) -> Self {
@@ -120,13 +121,15 @@ impl Guarded {
         release_libraries(true);
         match self.behind {
             Behind::Member(member) => member.go_on(reason, &self.stop_request),
-            Behind::Match(directory) => {
+            Behind::Match(files) => {
                 if !self.stop_request.is_made() {
                     note(&format!(
                         "raftian: the window is lost ({reason}), and its match with it"
                     ));
                 }
-                let _left_for_the_next_start = std::fs::remove_dir_all(directory).is_err();
+                if let Some(directory) = files.get() {
+                    let _left_for_the_next_start = std::fs::remove_dir_all(directory).is_err();
+                }
                 if self.stop_request.is_made() {
                     self.stop_request.exit()
                 } else {

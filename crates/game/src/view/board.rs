@@ -10,6 +10,7 @@ use crate::classic_layout::{
 };
 use crate::projection::{City, Health};
 use crate::realm::CityId;
+use crate::screens::Screen;
 use bevy::prelude::*;
 
 /// Distance from a city's lower edge to the middle of its label.
@@ -36,7 +37,7 @@ pub(super) fn plugin(app: &mut App) {
     app.add_systems(Startup, lay_out).add_systems(
         Update,
         (
-            draw_grid.run_if(resource_changed::<Canvas>),
+            draw_grid.run_if(resource_changed::<Canvas>.or_else(state_changed::<Screen>)),
             (decorate_cities, (paint_cities, write_labels)).chain(),
         )
             .in_set(ViewSystems::Draw),

@@ -90,16 +90,25 @@ impl Canvas {
     }
 }
 
+/// The system in `PreUpdate` that aims the camera at the canvas.
+#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct AimSystems;
+
+/// Colour of the window around the canvas.
+pub(crate) fn ground() -> Color {
+    rgb(FRAME)
+}
+
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Canvas>()
-        .insert_resource(ClearColor(rgb(FRAME)))
+        .insert_resource(ClearColor(ground()))
         .add_systems(Startup, spawn_camera)
         .add_systems(
             PreUpdate,
             (
                 fit_window_to_monitor.run_if(run_once_with_a_monitor),
                 fit_canvas,
-                aim_camera,
+                aim_camera.in_set(AimSystems),
             )
                 .chain(),
         );
@@ -152,15 +161,22 @@ fn fit_canvas(mut canvas: ResMut<Canvas>, window: Single<&Window, With<PrimaryWi
 
 fn aim_camera(
     canvas: Res<Canvas>,
-    camera: Single<(Ref<Camera2d>, &mut Projection, &mut Transform)>,
+    camera: Single<(&mut Projection, &mut Transform), With<Camera2d>>,
 ) {
-    let (camera, mut projection, mut transform) = camera.into_inner();
-    if !canvas.is_changed() && !camera.is_added() {
+    let (projection, mut transform) = camera.into_inner();
+    transform.set_if_neq(Transform::from_translation(canvas.camera()));
+    set_scale(projection, canvas.units_per_logical_pixel());
+}
+
+/// Sets the units of the world per logical pixel.
+pub(crate) fn set_scale(mut projection: Mut<'_, Projection>, scale: f32) {
+    let Projection::Orthographic(now) = &*projection else {
         return;
-    }
-    transform.translation = canvas.camera();
-    if let Projection::Orthographic(orthographic) = &mut *projection {
-        orthographic.scale = canvas.units_per_logical_pixel();
+    };
+    if now.scale != scale
+        && let Projection::Orthographic(orthographic) = &mut *projection
+    {
+        orthographic.scale = scale;
     }
 }
 

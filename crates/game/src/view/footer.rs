@@ -6,6 +6,7 @@ use super::fonts::Typeface;
 use super::shapes::Shapes;
 use super::text::{Align, CanvasText, shortened, write};
 use crate::classic_layout::{BLACK, BOTTOM_TEXT, FOOTER, Rgb};
+use crate::screens::Screen;
 use bevy::prelude::*;
 
 const SIZE: f32 = 24.0;
@@ -69,7 +70,7 @@ pub(super) fn plugin(app: &mut App) {
         .add_systems(
             Update,
             write_footer
-                .run_if(resource_changed::<FooterFacts>)
+                .run_if(resource_changed::<FooterFacts>.or_else(state_changed::<Screen>))
                 .in_set(ViewSystems::Draw),
         );
 }

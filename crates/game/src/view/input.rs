@@ -81,7 +81,7 @@ impl Map<'_, '_> {
 }
 
 /// Returns whether a panel covers this position of the window.
-fn is_covered(context: &egui::Context, place: Vec2) -> bool {
+pub(crate) fn is_covered(context: &egui::Context, place: Vec2) -> bool {
     // egui measures in points, which its zoom scales.
     let zoom = context.zoom_factor();
     let layer = context.layer_id_at(egui::pos2(place.x / zoom, place.y / zoom));

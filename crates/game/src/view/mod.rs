@@ -11,7 +11,7 @@
 mod banner;
 mod board;
 pub mod canvas;
-mod fonts;
+pub(crate) mod fonts;
 pub mod footer;
 pub mod header;
 mod hover;
@@ -24,6 +24,7 @@ mod sparks;
 mod text;
 
 use crate::classic_layout::{HEIGHT, WIDTH};
+use crate::screens::Screen;
 use bevy::prelude::*;
 use bevy::window::WindowResolution;
 
@@ -36,25 +37,32 @@ pub enum ViewSystems {
     Draw,
 }
 
-/// Draws classic mode and reads the player's input. Requires `DefaultPlugins` and
+/// Draws classic mode on its [`Screen`], and reads the player's input. Requires `DefaultPlugins` and
 /// [`projection::plugin`](crate::projection::plugin).
 pub fn plugin(app: &mut App) {
-    app.configure_sets(Update, (ViewSystems::Input, ViewSystems::Draw).chain())
-        .add_plugins((
-            canvas::plugin,
-            fonts::plugin,
-            shapes::plugin,
-            text::plugin,
-            board::plugin,
-            header::plugin,
-            footer::plugin,
-            banner::plugin,
-            input::plugin,
-            hover::plugin,
-            pending::plugin,
-            sparks::plugin,
-            screenshot::plugin,
-        ));
+    let is_shown = in_state(Screen::Classic);
+    app.configure_sets(
+        Update,
+        (ViewSystems::Input, ViewSystems::Draw)
+            .chain()
+            .run_if(is_shown.clone()),
+    )
+    .configure_sets(PreUpdate, canvas::AimSystems.run_if(is_shown))
+    .add_plugins((
+        canvas::plugin,
+        fonts::plugin,
+        shapes::plugin,
+        text::plugin,
+        board::plugin,
+        header::plugin,
+        footer::plugin,
+        banner::plugin,
+        input::plugin,
+        hover::plugin,
+        pending::plugin,
+        sparks::plugin,
+        screenshot::plugin,
+    ));
 }
 
 /// The window of classic mode: 1000×1200 logical pixels, resizable, reduced at start to fit a

@@ -1,0 +1,377 @@
+//! What the player can do, by a button or a key, and whether it is possible at present.
+
+use bevy::input_focus::{InputFocus, InputFocusVisible};
+use bevy::prelude::*;
+use bevy::time::Real;
+use bevy::ui::InteractionDisabled;
+use bevy::ui_widgets::Activate;
+use raftian_realm::crowns::{Attack, Building, Crowns, Order, Resource, Resources, UnitKind};
+use raftian_realm::table::{Archetype, Command, Level, Occupant, Table};
+
+use super::CrownsSystems;
+use super::composer::Composer;
+use super::orders::{Give, Notice, PendingOrders};
+use super::pause::IsPaused;
+use super::perspective::Perspective;
+use crate::screens::Screen;
+use crate::status_document::OwnMember;
+use crate::table::ReplicatedTable;
+
+/// Units that one press trains with Shift.
+const MANY: u32 = 5;
+
+/// Amount that one press swaps at the market.
+const SWAPPED: u64 = 60;
+
+/// Something the player can do.
+#[derive(Component, Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Action {
+    Build(Building),
+    CancelBuild,
+    Train(UnitKind),
+    Repair,
+    /// Swaps one resource for another.
+    Swap(Resource, Resource),
+    /// Turns round the march in this row of the list.
+    TurnBack(usize),
+    /// Opens the composer, or turns to its next target.
+    Attack,
+    PreviousTarget,
+    More(UnitKind),
+    Fewer(UnitKind),
+    All(UnitKind),
+    SwitchAttack,
+    Send,
+    CallHome,
+    Close,
+    Rematch,
+    /// Opens or closes the menu over the match.
+    Pause,
+    Menu,
+    Sit,
+    Stand,
+    Ready,
+    AddBot(Level),
+    RemoveBot,
+    Start,
+}
+
+impl Action {
+    /// Whether it needs no city: the table itself refuses what is impossible.
+    fn is_of_table(self) -> bool {
+        matches!(
+            self,
+            Action::Menu
+                | Action::Pause
+                | Action::Close
+                | Action::Sit
+                | Action::Stand
+                | Action::Ready
+                | Action::AddBot(_)
+                | Action::RemoveBot
+                | Action::Start
+        )
+    }
+}
+
+/// The player does something, several times at once if `is_many`.
+#[derive(Event, Clone, Copy, Debug)]
+pub(super) struct Perform {
+    pub(super) action: Action,
+    pub(super) is_many: bool,
+}
+
+pub(super) fn plugin(app: &mut App) {
+    app.add_observer(press)
+        .add_observer(perform)
+        .add_systems(Update, disable_impossible.in_set(CrownsSystems::Draw));
+}
+
+fn press(
+    activated: On<Activate>,
+    actions: Query<&Action>,
+    keys: Res<ButtonInput<KeyCode>>,
+    visible: Res<InputFocusVisible>,
+    mut focus: ResMut<InputFocus>,
+    mut commands: Commands,
+) {
+    let Ok(&action) = actions.get(activated.entity) else {
+        return;
+    };
+    // A button that was clicked must not receive the next Enter.
+    if !visible.0 {
+        focus.clear();
+    }
+    let is_many = keys.any_pressed([KeyCode::ShiftLeft, KeyCode::ShiftRight]);
+    commands.trigger(Perform { action, is_many });
+}
+
+fn perform(
+    perform: On<Perform>,
+    perspective: Res<Perspective>,
+    table: Res<ReplicatedTable>,
+    member: Option<Res<OwnMember>>,
+    time: Res<Time<Real>>,
+    mut composer: ResMut<Composer>,
+    mut paused: ResMut<IsPaused>,
+    mut notice: ResMut<Notice>,
+    mut next: ResMut<NextState<Screen>>,
+    mut commands: Commands,
+) {
+    let Perform { action, is_many } = *perform;
+    match action {
+        Action::Pause => paused.0 = !paused.0,
+        // A member leaves its match when its window is closed.
+        Action::Menu if member.is_some() => {}
+        Action::Menu => next.set(Screen::Menu),
+        Action::Rematch
+        | Action::Sit
+        | Action::Stand
+        | Action::Ready
+        | Action::AddBot(_)
+        | Action::RemoveBot
+        | Action::Start => {
+            if let Some(command) = table_command(action, &table.0, perspective.own) {
+                commands.trigger(Give(command));
+            }
+        }
+        Action::Close => composer.close(),
+        Action::Attack => composer.next_target(&perspective),
+        Action::PreviousTarget => composer.previous_target(&perspective),
+        Action::More(kind) => composer.change(&perspective, kind, if is_many { 5 } else { 1 }),
+        Action::Fewer(kind) => composer.change(&perspective, kind, if is_many { -5 } else { -1 }),
+        Action::All(kind) => composer.take_all(&perspective, kind),
+        Action::SwitchAttack => composer.switch_attack(),
+        Action::Build(_)
+        | Action::CancelBuild
+        | Action::Train(_)
+        | Action::Repair
+        | Action::Swap(..)
+        | Action::TurnBack(_)
+        | Action::Send
+        | Action::CallHome => {
+            if let Err(reason) = check(action, &perspective, &composer) {
+                notice.show(reason, time.elapsed());
+            } else if let Some(order) = order_of(action, is_many, &perspective, &composer) {
+                if matches!(action, Action::Send | Action::CallHome) {
+                    composer.close();
+                }
+                commands.trigger(Give(Command::Order(order)));
+            }
+        }
+    }
+}
+
+/// The command of an action at the table, outside a match.
+fn table_command(action: Action, table: &Table, own: Option<u8>) -> Option<Command> {
+    let chair = own.and_then(|own| table.chairs().get(usize::from(own)));
+    match action {
+        Action::Rematch => Some(Command::Rematch(true)),
+        Action::Sit => Some(Command::Sit),
+        Action::Stand => Some(Command::Stand),
+        Action::Ready => match chair.map(|chair| &chair.occupant) {
+            Some(Occupant::Player(player)) => Some(Command::Ready(!player.is_ready)),
+            Some(Occupant::Bot(_) | Occupant::Open) | None => Some(Command::Ready(true)),
+        },
+        Action::AddBot(level) => {
+            // Neighbours play differently.
+            let archetype = Archetype::ALL[(table.bots().count() * 5 + 5) % Archetype::ALL.len()];
+            Some(Command::AddBot { level, archetype })
+        }
+        Action::RemoveBot => {
+            let (seat, _) = table.bots().last()?;
+            Some(Command::RemoveBot { seat })
+        }
+        Action::Start => Some(Command::Start),
+        _ => None,
+    }
+}
+
+/// The order of an action; `None` for one that has no order at present.
+fn order_of(
+    action: Action,
+    is_many: bool,
+    perspective: &Perspective,
+    composer: &Composer,
+) -> Option<Order> {
+    let (own, game, city) = perspective.city()?;
+    match action {
+        Action::Build(building) => Some(Order::Build(building)),
+        Action::CancelBuild => Some(Order::CancelBuild),
+        Action::Train(kind) => Some(Order::Train(kind, if is_many { MANY } else { 1 })),
+        Action::Repair => Some(Order::Repair(!city.is_repaired())),
+        Action::Swap(give, receive) => Some(Order::Swap {
+            give,
+            amount: SWAPPED,
+            receive,
+        }),
+        Action::TurnBack(row) => {
+            let march = own_marches(game, own).nth(row)?;
+            Some(Order::TurnBack { march: march.0 })
+        }
+        Action::Send => Some(Order::March {
+            army: composer.army(),
+            to: composer.target?,
+            attack: composer.attack,
+        }),
+        Action::CallHome => Some(Order::CallHome(composer.target?)),
+        Action::Attack
+        | Action::PreviousTarget
+        | Action::More(_)
+        | Action::Fewer(_)
+        | Action::All(_)
+        | Action::SwitchAttack
+        | Action::Close
+        | Action::Rematch
+        | Action::Pause
+        | Action::Menu
+        | Action::Sit
+        | Action::Stand
+        | Action::Ready
+        | Action::AddBot(_)
+        | Action::RemoveBot
+        | Action::Start => None,
+    }
+}
+
+/// The marches of a seat that have not turned round yet.
+pub(super) fn own_marches(
+    game: &Crowns,
+    seat: u8,
+) -> impl Iterator<Item = (u64, &raftian_realm::crowns::March)> + '_ {
+    game.marches()
+        .filter(move |(_, march)| march.seat == seat && !march.returns)
+}
+
+/// Checks whether an action is possible at present.
+///
+/// # Errors
+/// A sentence with the reason.
+pub(super) fn check(
+    action: Action,
+    perspective: &Perspective,
+    composer: &Composer,
+) -> Result<(), String> {
+    if action.is_of_table() {
+        return Ok(());
+    }
+    if action == Action::Rematch {
+        let has_ended = perspective
+            .game
+            .as_ref()
+            .is_some_and(|game| game.end().is_some());
+        return is_so(has_ended, "The match is not over.");
+    }
+    let Some((own, game, city)) = perspective.city() else {
+        return Err("Your city has fallen, or you have none.".to_owned());
+    };
+    match action {
+        Action::Build(building) => {
+            is_so(city.sites().1.is_none(), "Another building waits already.")?;
+            let cost = game.building_cost(own, building);
+            let cost = cost.ok_or("It has its highest level.")?;
+            affords(game, own, cost)
+        }
+        Action::CancelBuild => is_so(city.sites().0.is_some(), "Nothing is built."),
+        Action::Train(kind) => {
+            let least = least_barracks(game, kind);
+            if city.levels().barracks < least {
+                return Err(format!("The barracks must have level {least}."));
+            }
+            affords(game, own, game.rules().unit(kind).cost)
+        }
+        Action::Repair => {
+            let is_hurt = city.keep() < game.rules().start.keep || city.is_repaired();
+            is_so(is_hurt, "The keep is whole.")?;
+            is_so(!game.is_sudden_death(), "Keeps are no longer repaired.")
+        }
+        Action::Swap(give, receive) => {
+            let amounts = game.stock(own).map_or([0; 3], |stock| stock.amounts());
+            is_so(give != receive, "Choose another resource.")?;
+            let has_enough = amounts[give as usize] >= SWAPPED;
+            is_so(has_enough, "There is too little of it.")
+        }
+        Action::TurnBack(row) => {
+            let has_march = own_marches(game, own).nth(row).is_some();
+            is_so(has_march, "There is no such march.")
+        }
+        Action::Send => composer.check(game, own, city),
+        Action::CallHome => {
+            let holding = composer.target.and_then(|place| game.holding(place));
+            let is_own = holding.is_some_and(|holding| holding.holder == Some(own));
+            is_so(is_own, "You have no garrison there.")
+        }
+        Action::SwitchAttack => is_so(composer.attacks_city(), "Only a city can be raided."),
+        Action::Attack | Action::PreviousTarget => Ok(()),
+        Action::More(kind) | Action::All(kind) => is_so(
+            city.home().count(kind) > composer.count(kind),
+            "No more of them are at home.",
+        ),
+        Action::Fewer(kind) => is_so(composer.count(kind) > 0, "None of them goes."),
+        _ => Ok(()),
+    }
+}
+
+/// Level of the barracks from which a unit is trained.
+pub(super) fn least_barracks(game: &Crowns, kind: UnitKind) -> u8 {
+    let rules = &game.rules().barracks;
+    match kind {
+        UnitKind::Spear | UnitKind::Axe => 1,
+        UnitKind::Rider => rules.riders_from,
+        UnitKind::Ram => rules.rams_from,
+    }
+}
+
+fn is_so(is_so: bool, otherwise: &str) -> Result<(), String> {
+    if is_so {
+        return Ok(());
+    }
+    Err(otherwise.to_owned())
+}
+
+/// Checks that a seat has the resources for a cost.
+fn affords(game: &Crowns, seat: u8, cost: Resources) -> Result<(), String> {
+    let amounts = game.stock(seat).map_or([0; 3], |stock| stock.amounts());
+    for resource in Resource::ALL {
+        let [cost, has] = [cost, amounts].map(|amounts| amounts[resource as usize]);
+        if has < cost {
+            return Err(format!(
+                "{} more {} is needed.",
+                cost - has,
+                resource.name()
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Marks buttons whose action is impossible at present.
+fn disable_impossible(
+    perspective: Res<Perspective>,
+    composer: Res<Composer>,
+    pending: Res<PendingOrders>,
+    buttons: Query<(Entity, &Action, Has<InteractionDisabled>)>,
+    mut commands: Commands,
+) {
+    for (button, action, is_disabled) in &buttons {
+        let repeats = *action == Action::Rematch && pending.contains(&Command::Rematch(true));
+        let is_impossible = repeats || check(*action, &perspective, &composer).is_err();
+        match (is_impossible, is_disabled) {
+            (true, false) => {
+                commands.entity(button).insert(InteractionDisabled);
+            }
+            (false, true) => {
+                commands.entity(button).remove::<InteractionDisabled>();
+            }
+            (true, true) | (false, false) => {}
+        }
+    }
+}
+
+/// The name of a way to attack.
+pub(super) fn attack_name(attack: Attack) -> &'static str {
+    match attack {
+        Attack::Raid => "Raid: take goods",
+        Attack::Assault => "Assault: hit the keep",
+    }
+}

@@ -1,0 +1,174 @@
+//! Short signs of what happened, where it happened: battles, losses, new holders.
+
+use std::time::Duration;
+
+use bevy::prelude::*;
+use bevy::time::Real;
+use raftian_realm::crowns::{BattleReport, Place, Report};
+
+use super::CrownsSystems;
+use super::art::Art;
+use super::icons::Icon;
+use super::layout::MapLayout;
+use super::map::{depth, icon, label};
+use super::perspective::Perspective;
+use crate::screens::Screen;
+use crate::table::Reported;
+use crate::ui::theme::colour;
+use crate::view::fonts::Typeface;
+
+/// Something that fades at a place.
+#[derive(Component, Clone, Copy, Debug)]
+struct Effect {
+    place: Place,
+    born: Duration,
+    lifetime: Duration,
+    motion: Motion,
+    colour: Color,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Motion {
+    /// Grows as a ring.
+    Spread,
+    /// Rises as a text, from this many lines above the place.
+    Rise(u8),
+}
+
+/// Most effects at once. More would hide the map.
+const MOST: usize = 40;
+
+pub(super) fn plugin(app: &mut App) {
+    app.add_observer(show)
+        .add_systems(Update, fade.in_set(CrownsSystems::Draw));
+}
+
+fn show(
+    reported: On<Reported>,
+    screen: Res<State<Screen>>,
+    time: Res<Time<Real>>,
+    art: Res<Art>,
+    font: Res<Typeface>,
+    perspective: Res<Perspective>,
+    present: Query<(), With<Effect>>,
+    mut commands: Commands,
+) {
+    if reported.replayed || *screen.get() != Screen::Match || present.iter().count() >= MOST {
+        return;
+    }
+    let born = time.elapsed();
+    let mut texts = Vec::new();
+    // Below what a battle at the same place shows.
+    let mut first_line = 3;
+    let place = match &reported.report {
+        Report::Battle(battle) => {
+            texts = battle_texts(battle, &perspective);
+            first_line = 0;
+            battle.place
+        }
+        Report::Taken { place, seat } => {
+            texts.push((format!("{}!", perspective.name(*seat)), colour::GOLD));
+            *place
+        }
+        Report::Fell { seat, .. } => {
+            texts.push(("fallen".to_owned(), colour::BAD));
+            Place::City(*seat)
+        }
+        _ => return,
+    };
+    let ring = match &reported.report {
+        Report::Battle(battle) => colour::seat(battle.attacker),
+        _ => colour::GOLD,
+    };
+    let effect = |motion, colour, lifetime| Effect {
+        place,
+        born,
+        lifetime: Duration::from_millis(lifetime),
+        motion,
+        colour,
+    };
+    commands.spawn((
+        effect(Motion::Spread, ring, 900),
+        DespawnOnExit(Screen::Match),
+        icon(&art, Icon::Ring, ring, 1.0, Vec3::ZERO),
+    ));
+    for (line, (words, tint)) in (first_line..).zip(texts) {
+        let lettering = label(&font, 18.0, tint);
+        let mut text = commands.spawn((
+            effect(Motion::Rise(line), tint, 2_600),
+            DespawnOnExit(Screen::Match),
+            lettering,
+        ));
+        text.insert(Text2d::new(words));
+    }
+}
+
+/// What a battle did to the two sides.
+fn battle_texts(battle: &BattleReport, perspective: &Perspective) -> Vec<(String, Color)> {
+    let own = perspective.own;
+    let is_defender = own.is_some() && own == battle.defender;
+    let result = match (battle.result.is_won, is_defender) {
+        (true, false) => ("won", colour::GOOD),
+        (true, true) => ("lost", colour::BAD),
+        (false, false) => ("beaten back", colour::BAD),
+        (false, true) => ("held", colour::GOOD),
+    };
+    let mut texts = vec![(result.0.to_owned(), result.1)];
+    let dead = battle.result.attacker_lost.total() + battle.result.defender_lost.total();
+    match dead {
+        0 => {}
+        1 => texts.push(("-1 unit".to_owned(), colour::TEXT)),
+        dead => texts.push((format!("-{dead} units"), colour::TEXT)),
+    }
+    if battle.hit > 0 {
+        texts.push((format!("keep -{}", battle.hit), colour::BAD));
+    }
+    texts
+}
+
+fn fade(
+    mut commands: Commands,
+    time: Res<Time<Real>>,
+    layout: Res<MapLayout>,
+    perspective: Res<Perspective>,
+    mut effects: Query<(
+        Entity,
+        &Effect,
+        &mut Transform,
+        Option<&mut Sprite>,
+        Option<&mut TextColor>,
+    )>,
+) {
+    let Some(game) = &perspective.game else {
+        return;
+    };
+    for (entity, effect, mut transform, sprite, ink) in &mut effects {
+        let age = time.elapsed().saturating_sub(effect.born);
+        let part = age.as_secs_f32() / effect.lifetime.as_secs_f32();
+        let tile = game.map().tile(effect.place).filter(|_| part < 1.0);
+        let Some(tile) = tile else {
+            commands.entity(entity).despawn();
+            continue;
+        };
+        let at = layout.at(tile);
+        let opacity = 1.0 - part * part;
+        match effect.motion {
+            Motion::Spread => {
+                let side = layout.tile * (0.9 + 1.5 * part);
+                transform.translation = at.extend(depth::EFFECT);
+                transform.scale = Vec3::new(side, side, 1.0);
+            }
+            Motion::Rise(line) => {
+                let height = layout.tile * (0.75 + 0.5 * part) - f32::from(line) * 19.0;
+                let place = (at + Vec2::new(0.0, height + 38.0)).round();
+                transform.translation = place.extend(depth::EFFECT + 0.5);
+            }
+        }
+        if let Some(mut sprite) = sprite {
+            sprite.color = effect.colour.with_alpha(opacity);
+        }
+        if let Some(mut ink) = ink {
+            ink.0 = effect.colour.with_alpha(opacity);
+        }
+    }
+}

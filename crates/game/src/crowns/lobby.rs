@@ -1,0 +1,233 @@
+//! The lobby: who sits at the table before a match.
+
+use bevy::input_focus::tab_navigation::TabGroup;
+use bevy::prelude::*;
+use raftian_realm::table::{Chair, Level, Occupant};
+
+use super::CrownsSystems;
+use super::control::Action;
+use super::layout::{BOTTOM, TOP};
+use super::perspective::Perspective;
+use crate::embedded::Embedded;
+use crate::screens::Screen;
+use crate::table::ReplicatedTable;
+use crate::ui::focus::FocusedFirst;
+use crate::ui::theme::{colour, size, space};
+use crate::ui::widgets::{button, column, panel, row, text, unbroken, write};
+use crate::view::fonts::Typeface;
+
+/// The whole lobby.
+#[derive(Component)]
+struct Lobby;
+
+/// A text of the lobby.
+#[derive(Component, Clone, Copy, PartialEq, Eq, Debug)]
+enum LobbyText {
+    Heading,
+    Seat(u8),
+    Advice,
+}
+
+/// Most seats of a table.
+const SEATS: u8 = 8;
+
+pub(super) fn plugin(app: &mut App) {
+    app.add_systems(
+        Update,
+        (show, write_texts).chain().in_set(CrownsSystems::Draw),
+    );
+}
+
+/// Shows the lobby while no match was begun.
+fn show(
+    mut commands: Commands,
+    font: Res<Typeface>,
+    table: Res<ReplicatedTable>,
+    embedded: Option<Res<Embedded>>,
+    lobbies: Query<Entity, With<Lobby>>,
+) {
+    let is_wanted = table.0.game().is_none();
+    if is_wanted != lobbies.is_empty() {
+        return;
+    }
+    for lobby in &lobbies {
+        commands.entity(lobby).despawn();
+    }
+    if !is_wanted {
+        return;
+    }
+    let is_embedded = embedded.is_some();
+    commands
+        .spawn((
+            Name::new("Lobby"),
+            Lobby,
+            DespawnOnExit(Screen::Match),
+            TabGroup::new(0),
+            GlobalZIndex(15),
+            Node {
+                position_type: PositionType::Absolute,
+                top: px(TOP),
+                bottom: px(BOTTOM),
+                width: percent(100),
+                justify_content: JustifyContent::Center,
+                align_items: AlignItems::Center,
+                ..default()
+            },
+            BackgroundColor(colour::GROUND),
+        ))
+        .with_children(|screen| {
+            screen
+                .spawn(panel(Node {
+                    width: px(640),
+                    ..column(space::NEAR)
+                }))
+                .with_children(|panel| fill(panel, &font, is_embedded));
+        });
+}
+
+fn fill(panel: &mut ChildSpawnerCommands, font: &Typeface, is_embedded: bool) {
+    panel.spawn((LobbyText::Heading, text(font, "", size::HUGE, colour::GOLD)));
+    if is_embedded {
+        panel.spawn(text(
+            font,
+            "Five machines elect a leader, and the table is laid.",
+            size::BODY,
+            colour::QUIET,
+        ));
+        return;
+    }
+    for seat in 0..SEATS {
+        panel.spawn((
+            LobbyText::Seat(seat),
+            unbroken(
+                font,
+                "",
+                size::BODY,
+                colour::seat(seat).mix(&colour::TEXT, 0.4),
+            ),
+        ));
+    }
+    panel.spawn(row(space::NEAR)).with_children(|line| {
+        line.spawn((Action::Sit, FocusedFirst, button(font, "Take a seat")));
+        line.spawn((Action::Stand, button(font, "Leave it")));
+        line.spawn((Action::Ready, button(font, "Ready")));
+        line.spawn((Action::Start, button(font, "Start")));
+    });
+    panel.spawn(row(space::NEAR)).with_children(|line| {
+        line.spawn(text(font, "Add a bot:", size::BODY, colour::QUIET));
+        for level in Level::ALL {
+            line.spawn((Action::AddBot(level), button(font, level_name(level))));
+        }
+        line.spawn((Action::RemoveBot, button(font, "Remove one")));
+    });
+    panel.spawn((LobbyText::Advice, text(font, "", size::BODY, colour::QUIET)));
+}
+
+/// Name of a level, as on buttons.
+fn level_name(level: Level) -> &'static str {
+    match level {
+        Level::Recruit => "Recruit",
+        Level::Captain => "Captain",
+        Level::Warlord => "Warlord",
+    }
+}
+
+fn write_texts(
+    table: Res<ReplicatedTable>,
+    perspective: Res<Perspective>,
+    mut texts: Query<(&LobbyText, &mut Text)>,
+) {
+    let chairs = table.0.chairs();
+    for (part, mut text) in &mut texts {
+        let words = match *part {
+            LobbyText::Heading => "The match begins soon".to_owned(),
+            LobbyText::Seat(seat) => chairs
+                .get(usize::from(seat))
+                .map_or_else(String::new, |chair| seat_text(chair, seat, &perspective)),
+            LobbyText::Advice => advice(chairs),
+        };
+        write(&mut text, words);
+    }
+}
+
+fn seat_text(chair: &Chair, seat: u8, perspective: &Perspective) -> String {
+    let number = seat + 1;
+    match &chair.occupant {
+        Occupant::Open => format!("{number}  open"),
+        Occupant::Bot(bot) => {
+            let [name, level] = [perspective.name(seat), level_name(bot.level).to_owned()];
+            format!("{number}  {name}: {level}, {}", bot.archetype.name())
+        }
+        Occupant::Player(player) => {
+            let name = perspective.name(seat);
+            let is_own = perspective.own == Some(seat);
+            let you = if is_own { " (you)" } else { "" };
+            let state = match (player.is_present, player.is_ready) {
+                (false, _) => "away",
+                (true, true) => "ready",
+                (true, false) => "not ready",
+            };
+            format!("{number}  {name}{you}: {state}")
+        }
+    }
+}
+
+/// The next step on the way to a match.
+fn advice(chairs: &[Chair]) -> String {
+    let taken = chairs
+        .iter()
+        .filter(|chair| chair.occupant != Occupant::Open)
+        .count();
+    let waiting = chairs
+        .iter()
+        .filter(|chair| match &chair.occupant {
+            Occupant::Player(player) => !player.is_ready,
+            Occupant::Bot(_) | Occupant::Open => false,
+        })
+        .count();
+    match (taken, waiting) {
+        (0, _) => "Take a seat, and add bots or wait for others.".to_owned(),
+        (1, _) => "Add a bot, or wait for others: a match needs two.".to_owned(),
+        (_, 0 | 1) => "Start when you like. Open seats go.".to_owned(),
+        (_, waiting) => format!("{waiting} players are not ready yet. Open seats go at the start."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use raftian_realm::table::{Archetype, Command, Origin, PlayerId, Table};
+
+    use super::*;
+
+    #[test]
+    fn lobby_names_the_next_step() {
+        let mut table = Table::default();
+        let origin = Origin {
+            player: PlayerId([1; 16]),
+            member: 1,
+            stamp: 0,
+            random: 1,
+        };
+        assert!(advice(table.chairs()).starts_with("Take a seat"));
+        assert_eq!(table.apply(&Command::Sit, &origin), Ok(()));
+        assert!(advice(table.chairs()).starts_with("Add a bot"));
+        let bot = Command::AddBot {
+            level: Level::Captain,
+            archetype: Archetype::Rush,
+        };
+        assert_eq!(table.apply(&bot, &origin), Ok(()));
+        assert!(advice(table.chairs()).starts_with("Start"));
+        let perspective = Perspective {
+            own: Some(0),
+            names: vec!["Ada".to_owned(), "Brand".to_owned()],
+            game: None,
+        };
+        let lines: Vec<_> = (0..)
+            .zip(table.chairs())
+            .map(|(seat, chair)| seat_text(chair, seat, &perspective))
+            .collect();
+        assert_eq!(lines[0], "1  Ada (you): not ready");
+        assert_eq!(lines[1], "2  Brand: Captain, rush");
+        assert_eq!(lines[2], "3  open");
+    }
+}

@@ -1,0 +1,118 @@
+//! The panel in which a march is planned.
+
+use bevy::prelude::*;
+use raftian_realm::crowns::UnitKind;
+
+use super::super::art::Art;
+use super::super::composer::{Composer, forecast};
+use super::super::control::{Action, attack_name};
+use super::super::icons::Icon;
+use super::super::perspective::Perspective;
+use super::image;
+use crate::ui::theme::{colour, size, space};
+use crate::ui::widgets::{button, column, row, small_button, text, unbroken, write as write_text};
+use crate::view::fonts::Typeface;
+
+/// The panel.
+#[derive(Component)]
+pub(super) struct PlanPanel;
+
+/// A text of the panel.
+#[derive(Component, Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum PlanText {
+    Target,
+    Count(UnitKind),
+    Attack,
+    Forecast(usize),
+}
+
+/// Lines of the forecast.
+const LINES: usize = 4;
+
+pub(super) fn spawn(panel: &mut ChildSpawnerCommands, font: &Typeface, art: &Art) {
+    panel.spawn((PlanText::Target, text(font, "", size::LARGE, colour::GOLD)));
+    panel.spawn((
+        row(space::TIGHT),
+        children![
+            (Action::PreviousTarget, small_button(font, "Previous S")),
+            (Action::Attack, small_button(font, "Next A")),
+            (Action::Close, small_button(font, "Close Esc")),
+        ],
+    ));
+    panel.spawn(column(space::NEAR)).with_children(|units| {
+        for (kind, key) in UnitKind::ALL.into_iter().zip(1..) {
+            units.spawn(row(space::NEAR)).with_children(|line| {
+                line.spawn(text(font, key.to_string(), size::SMALL, colour::GOLD));
+                line.spawn(image(art, Icon::of_unit(kind), colour::TEXT, 30.0));
+                line.spawn((
+                    Node {
+                        width: px(110),
+                        ..default()
+                    },
+                    children![(
+                        PlanText::Count(kind),
+                        unbroken(font, "", size::LARGE, colour::TEXT)
+                    )],
+                ));
+                line.spawn((Action::Fewer(kind), small_button(font, "-")));
+                line.spawn((Action::More(kind), small_button(font, "+")));
+                line.spawn((Action::All(kind), small_button(font, "all")));
+            });
+        }
+    });
+    panel.spawn(row(space::NEAR)).with_children(|line| {
+        line.spawn((Action::SwitchAttack, small_button(font, "Switch Z")));
+        line.spawn((PlanText::Attack, text(font, "", size::BODY, colour::QUIET)));
+    });
+    panel.spawn(column(space::TIGHT)).with_children(|lines| {
+        for line in 0..LINES {
+            lines.spawn((
+                PlanText::Forecast(line),
+                text(font, "", size::BODY, colour::TEXT),
+            ));
+        }
+    });
+    panel.spawn((
+        row(space::NEAR),
+        children![
+            (Action::Send, button(font, "March Enter")),
+            (Action::CallHome, small_button(font, "Call home C")),
+        ],
+    ));
+}
+
+pub(super) fn write(
+    perspective: Res<Perspective>,
+    composer: Res<Composer>,
+    mut texts: Query<(&PlanText, &mut Text)>,
+) {
+    let Some(target) = composer.target else {
+        return;
+    };
+    let lines = forecast(&composer, &perspective);
+    let at_home = perspective.city().map(|(_, _, city)| *city.home());
+    for (part, mut text) in &mut texts {
+        let words = match *part {
+            PlanText::Target => format!("March to {}", perspective.place(target)),
+            PlanText::Count(kind) => {
+                let all = at_home.map_or(0, |home| home.count(kind));
+                format!("{} of {all}", composer.count(kind))
+            }
+            PlanText::Attack if composer.attacks_city() => attack_name(composer.attack).to_owned(),
+            PlanText::Attack => String::new(),
+            PlanText::Forecast(line) => lines.get(line).cloned().unwrap_or_default(),
+        };
+        write_text(&mut text, words);
+    }
+}
+
+pub(super) fn show(composer: Res<Composer>, mut panel: Single<&mut Node, With<PlanPanel>>) {
+    let display = if composer.target.is_some() {
+        Display::Flex
+    } else {
+        Display::None
+    };
+    if panel.display != display {
+        panel.display = display;
+    }
+}

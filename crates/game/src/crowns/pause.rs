@@ -1,0 +1,97 @@
+//! The menu over a match, which goes on meanwhile.
+
+use bevy::input_focus::tab_navigation::TabGroup;
+use bevy::prelude::*;
+
+use super::CrownsSystems;
+use super::control::Action;
+use crate::screens::Screen;
+use crate::status_document::OwnMember;
+use crate::ui::focus::FocusedFirst;
+use crate::ui::theme::{colour, size, space};
+use crate::ui::widgets::{button, column, panel, row, text};
+use crate::view::fonts::Typeface;
+
+/// Whether the menu is open.
+#[derive(Resource, Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct IsPaused(pub(super) bool);
+
+#[derive(Component)]
+struct PauseMenu;
+
+const KEYS: [&str; 4] = [
+    "Q W E R T Y build, X cancels, F repairs the keep",
+    "1 2 3 4 train, with Shift five at once",
+    "A plans a march; A and S turn to other targets, or click on the map",
+    "F3 shows the machines at work, F11 the full screen",
+];
+
+pub(super) fn plugin(app: &mut App) {
+    app.init_resource::<IsPaused>()
+        .add_systems(OnEnter(Screen::Match), resume)
+        .add_systems(Update, show.in_set(CrownsSystems::Draw));
+}
+
+fn resume(mut paused: ResMut<IsPaused>) {
+    paused.0 = false;
+}
+
+fn show(
+    mut commands: Commands,
+    font: Res<Typeface>,
+    paused: Res<IsPaused>,
+    member: Option<Res<OwnMember>>,
+    menus: Query<Entity, With<PauseMenu>>,
+) {
+    if paused.0 != menus.is_empty() {
+        return;
+    }
+    for menu in &menus {
+        commands.entity(menu).despawn();
+    }
+    if !paused.0 {
+        return;
+    }
+    let hint = match member {
+        Some(_) => "The match goes on. To leave it, close the window.",
+        None => "The match goes on meanwhile: its time belongs to all machines.",
+    };
+    let may_leave = member.is_none();
+    commands
+        .spawn((
+            Name::new("Pause menu"),
+            PauseMenu,
+            DespawnOnExit(Screen::Match),
+            TabGroup::modal(),
+            GlobalZIndex(30),
+            Node {
+                position_type: PositionType::Absolute,
+                width: percent(100),
+                height: percent(100),
+                justify_content: JustifyContent::Center,
+                align_items: AlignItems::Center,
+                ..default()
+            },
+            BackgroundColor(Color::BLACK.with_alpha(0.55)),
+        ))
+        .with_children(|screen| {
+            screen
+                .spawn(panel(Node {
+                    width: px(620),
+                    ..column(space::NEAR)
+                }))
+                .with_children(|panel| {
+                    panel.spawn(text(&font, "Menu", size::HUGE, colour::GOLD));
+                    panel.spawn(text(&font, hint, size::BODY, colour::TEXT));
+                    for keys in KEYS {
+                        panel.spawn(text(&font, keys, size::BODY, colour::QUIET));
+                    }
+                    panel.spawn(row(space::WIDE)).with_children(|line| {
+                        line.spawn((Action::Pause, FocusedFirst, button(&font, "Play on")));
+                        if may_leave {
+                            line.spawn((Action::Menu, button(&font, "End the match")));
+                        }
+                    });
+                });
+        });
+}

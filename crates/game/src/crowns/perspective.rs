@@ -1,0 +1,101 @@
+//! The match as this player sees it at present.
+
+use bevy::prelude::*;
+use bevy_raft::AppliedLog;
+use bevy_raft::prelude::*;
+use raftian_bots::story::NAMES;
+use raftian_realm::crowns::{Crowns, Place, Seat};
+use raftian_realm::table::{Occupant, Table};
+
+use super::CrownsSystems;
+use crate::table::{PresentStamp, ReplicatedTable, player_of, present_game};
+use crate::table_document::name_of;
+
+/// The match as this player sees it at present.
+#[derive(Resource, Default)]
+pub(super) struct Perspective {
+    /// The player's seat; `None` for a spectator.
+    pub(super) own: Option<u8>,
+    /// Names of the seats.
+    pub(super) names: Vec<String>,
+    /// The match brought up to the present of the game clock. Events that no entry of the log has
+    /// reached yet are shown as they will probably be.
+    pub(super) game: Option<Crowns>,
+}
+
+impl Perspective {
+    /// Name of a seat.
+    pub(super) fn name(&self, seat: u8) -> String {
+        let name = self.names.get(usize::from(seat)).cloned();
+        name.unwrap_or_else(|| format!("seat {}", u16::from(seat) + 1))
+    }
+
+    /// The player's own city, while it stands and the match is played.
+    pub(super) fn city(&self) -> Option<(u8, &Crowns, &Seat)> {
+        let own = self.own?;
+        let game = self.game.as_ref().filter(|game| game.end().is_none())?;
+        let seat = game.seats().get(usize::from(own))?;
+        seat.stands().then_some((own, game, seat))
+    }
+
+    /// Name of a place.
+    pub(super) fn place(&self, place: Place) -> String {
+        match place {
+            Place::City(seat) => self.name(seat),
+            Place::Oasis(number) => {
+                let oases = self.game.as_ref().map(|game| &game.map().oases);
+                let oasis = oases.and_then(|oases| oases.get(usize::from(number)));
+                let resource = oasis.map_or("", |oasis| oasis.resource.name());
+                format!("{resource} oasis {}", u16::from(number) + 1)
+            }
+            Place::Throne => "the Throne".to_owned(),
+        }
+    }
+}
+
+pub(super) fn plugin(app: &mut App) {
+    app.init_resource::<Perspective>()
+        .add_systems(Update, look.in_set(CrownsSystems::Look));
+}
+
+fn look(
+    table: Res<ReplicatedTable>,
+    log: Res<AppliedLog>,
+    stamp: Res<PresentStamp>,
+    status: Res<RaftStatus>,
+    mut perspective: ResMut<Perspective>,
+) {
+    perspective.game = present_game(&table.0, &stamp);
+    if !table.is_changed() && !perspective.names.is_empty() {
+        return;
+    }
+    let own = status.id().map(|id| player_of(&log, id));
+    perspective.own = own.and_then(|own| table.0.seat_of(own));
+    perspective.names = names(&table.0, &log);
+}
+
+/// Names of all seats: those of players, and for bots one of a list.
+fn names(table: &Table, log: &AppliedLog) -> Vec<String> {
+    let seats = table.chairs().iter().zip(NAMES.iter().cycle());
+    seats
+        .map(|(chair, name)| match &chair.occupant {
+            Occupant::Player(player) => name_of(player.id, log).unwrap_or_else(own_name),
+            Occupant::Bot(_) | Occupant::Open => (*name).to_owned(),
+        })
+        .collect()
+}
+
+/// Name of the user of this machine, for matches of one person.
+fn own_name() -> String {
+    let user = std::env::var("USER").or_else(|_| std::env::var("USERNAME"));
+    let mut letters = user
+        .unwrap_or_default()
+        .chars()
+        .take(16)
+        .collect::<String>();
+    letters.retain(|letter| !letter.is_control());
+    if letters.is_empty() {
+        return "Player".to_owned();
+    }
+    letters
+}

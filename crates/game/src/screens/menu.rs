@@ -1,0 +1,255 @@
+//! The main menu.
+
+use bevy::input_focus::tab_navigation::TabGroup;
+use bevy::prelude::*;
+use bevy::ui_widgets::Activate;
+use raftian_realm::table::Level;
+
+use super::Screen;
+use super::practice::{self, LastFailure, MOST_OPPONENTS, Opponents};
+use crate::crowns::{art, terrain};
+use crate::ui::focus::FocusedFirst;
+use crate::ui::theme::{colour, size, space};
+use crate::ui::widgets::{Caption, button, column, control, panel, row, text, unbroken, write};
+use crate::view::fonts::Typeface;
+
+/// What a control of the menu does.
+#[derive(Component, Clone, Copy, PartialEq, Eq, Debug)]
+enum Entry {
+    Play,
+    Opponents,
+    Level,
+    Speed,
+    Classic,
+    Quit,
+}
+
+/// A text of the menu that changes.
+#[derive(Component, Clone, Copy, PartialEq, Eq, Debug)]
+enum Line {
+    Opponents,
+    Level,
+    Speed,
+    Failure,
+}
+
+/// Seed of the landscape behind the menu.
+const BACKDROP: u64 = 4;
+
+const PITCH: &str = "A strategy game without a host. Whoever leaves, the rest play on.";
+
+/// How a match goes, in the order in which a player needs it.
+const ADVICE: [[&str; 2]; 5] = [
+    [
+        "Grow",
+        "Build fields with Q, W and E: they pay for all that follows.",
+    ],
+    [
+        "Train",
+        "1 spear, 2 axe, 3 rider, 4 ram. Spears stop riders, riders ride down axes, axes break spears.",
+    ],
+    [
+        "Take",
+        "Send an army to an oasis near your city with A, and leave it there: it produces.",
+    ],
+    [
+        "Rule",
+        "From 4:00 who holds the Throne in the middle gets a crown a second.",
+    ],
+    [
+        "Win",
+        "The first with enough crowns wins. Each point taken from a keep is a crown, too.",
+    ],
+];
+
+const KEYS: &str = "Arrows and Enter choose   F3 shows the five machines at work   F11 full screen";
+
+pub(super) fn plugin(app: &mut App) {
+    app.add_systems(OnEnter(Screen::Menu), spawn)
+        .add_systems(Update, write_lines.run_if(in_state(Screen::Menu)))
+        .add_observer(activate);
+}
+
+fn spawn(mut commands: Commands, font: Res<Typeface>, mut images: ResMut<Assets<Image>>) {
+    let pixels = terrain::pixels(BACKDROP, 9);
+    commands.spawn((
+        Name::new("Backdrop"),
+        DespawnOnExit(Screen::Menu),
+        Node {
+            position_type: PositionType::Absolute,
+            // The picture has round corners and lines at its edge, which are outside the window.
+            top: percent(-10),
+            left: percent(-10),
+            width: percent(120),
+            height: percent(120),
+            ..default()
+        },
+        ImageNode {
+            image: images.add(art::image(terrain::SIDE, pixels)),
+            color: Color::WHITE.with_alpha(0.2),
+            ..default()
+        },
+        GlobalZIndex(-1),
+    ));
+    commands
+        .spawn((
+            Name::new("Menu"),
+            DespawnOnExit(Screen::Menu),
+            TabGroup::new(0),
+            Node {
+                width: percent(100),
+                height: percent(100),
+                flex_direction: FlexDirection::Column,
+                justify_content: JustifyContent::Center,
+                align_items: AlignItems::Center,
+                row_gap: space::FAR,
+                ..default()
+            },
+        ))
+        .with_children(|screen| {
+            screen.spawn(column(space::TIGHT)).with_children(|title| {
+                title.spawn(text(&font, "RAFTIAN", size::TITLE, colour::GOLD));
+                title.spawn(text(&font, PITCH, size::LARGE, colour::QUIET));
+            });
+            screen
+                .spawn(Node {
+                    align_items: AlignItems::FlexStart,
+                    ..row(space::FAR)
+                })
+                .with_children(|blocks| {
+                    let list = Node {
+                        width: px(400),
+                        ..column(space::NEAR)
+                    };
+                    blocks.spawn(list).with_children(|entries| {
+                        spawn_entries(entries, &font);
+                    });
+                    blocks
+                        .spawn(panel(Node {
+                            width: px(560),
+                            ..column(space::NEAR)
+                        }))
+                        .with_children(|advice| spawn_advice(advice, &font));
+                });
+            screen.spawn((Line::Failure, text(&font, "", size::BODY, colour::BAD)));
+            screen.spawn(text(&font, KEYS, size::SMALL, colour::QUIET));
+        });
+}
+
+fn spawn_entries(entries: &mut ChildSpawnerCommands, font: &Typeface) {
+    entries.spawn((Entry::Play, FocusedFirst, button(font, "Play now")));
+    for (entry, line) in [
+        (Entry::Opponents, Line::Opponents),
+        (Entry::Level, Line::Level),
+        (Entry::Speed, Line::Speed),
+    ] {
+        entries.spawn((entry, choice(font, line)));
+    }
+    entries.spawn((Entry::Classic, button(font, "Classic: click to attack")));
+    entries.spawn((Entry::Quit, button(font, "Quit")));
+}
+
+/// A button whose caption is the present choice.
+fn choice(font: &Typeface, line: Line) -> impl Bundle {
+    (
+        control(Node {
+            padding: UiRect::axes(space::WIDE, space::NEAR),
+            ..default()
+        }),
+        children![(Caption, line, unbroken(font, "", size::BODY, colour::TEXT))],
+    )
+}
+
+fn spawn_advice(advice: &mut ChildSpawnerCommands, font: &Typeface) {
+    advice.spawn(text(font, "How a match goes", size::LARGE, colour::TEXT));
+    for [word, sentence] in ADVICE {
+        advice
+            .spawn(Node {
+                align_items: AlignItems::FlexStart,
+                ..row(space::WIDE)
+            })
+            .with_children(|line| {
+                line.spawn((
+                    Node {
+                        width: px(56),
+                        flex_shrink: 0.0,
+                        ..default()
+                    },
+                    children![text(font, word, size::BODY, colour::GOLD)],
+                ));
+                line.spawn((
+                    Node {
+                        flex_shrink: 1.0,
+                        ..default()
+                    },
+                    text(font, sentence, size::BODY, colour::QUIET),
+                ));
+            });
+    }
+}
+
+fn write_lines(
+    opponents: Res<Opponents>,
+    failure: Res<LastFailure>,
+    mut lines: Query<(&Line, &mut Text)>,
+) {
+    for (line, mut text) in &mut lines {
+        let words = match line {
+            Line::Opponents => match opponents.count {
+                1 => "Opponents: one bot".to_owned(),
+                count => format!("Opponents: {count} bots"),
+            },
+            Line::Level => match opponents.level {
+                Level::Recruit => "Level: Recruits, for a first match".to_owned(),
+                Level::Captain => "Level: Captains, who play well".to_owned(),
+                Level::Warlord => "Level: Warlords, who think ahead".to_owned(),
+            },
+            Line::Speed => match opponents.speed {
+                1 => "Speed: 10 to 20 minutes".to_owned(),
+                speed => format!("Speed: {speed} times as fast"),
+            },
+            Line::Failure => failure.0.clone().unwrap_or_default(),
+        };
+        write(&mut text, words);
+    }
+}
+
+fn activate(
+    activated: On<Activate>,
+    entries: Query<&Entry>,
+    mut opponents: ResMut<Opponents>,
+    mut commands: Commands,
+    mut exit: MessageWriter<AppExit>,
+) {
+    let Ok(entry) = entries.get(activated.entity) else {
+        return;
+    };
+    match entry {
+        Entry::Play => commands.queue(|world: &mut World| practice::begin(world, Screen::Match)),
+        Entry::Classic => {
+            commands.queue(|world: &mut World| practice::begin(world, Screen::Classic));
+        }
+        Entry::Opponents => opponents.count = opponents.count % MOST_OPPONENTS + 1,
+        Entry::Level => opponents.level = next_level(opponents.level),
+        Entry::Speed => opponents.speed = next_speed(opponents.speed),
+        Entry::Quit => {
+            exit.write(AppExit::Success);
+        }
+    }
+}
+
+fn next_speed(speed: u64) -> u64 {
+    match speed {
+        1 => 2,
+        2 => 4,
+        _ => 1,
+    }
+}
+
+fn next_level(level: Level) -> Level {
+    match level {
+        Level::Recruit => Level::Captain,
+        Level::Captain => Level::Warlord,
+        Level::Warlord => Level::Recruit,
+    }
+}

@@ -1,0 +1,200 @@
+//! Matches of one person: five members in this process, one of them behind the window, and bots.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bevy::prelude::*;
+use bevy_raft::prelude::*;
+use bevy_raft::{AppliedLog, RaftNode};
+use raftian_realm::table::{Archetype, Command, Level, Setup, Table};
+
+use super::Screen;
+use crate::cluster_view::ClusterView;
+use crate::embedded::{Embedded, EmbeddedError};
+use crate::projection::ReplicatedRealm;
+use crate::table::{ReplicatedTable, TableCommand, player_of};
+
+/// Members of such a match: five, as in the original.
+pub(crate) const MEMBERS: usize = 5;
+
+/// Most opponents: with the player they fill the largest table.
+pub(crate) const MOST_OPPONENTS: usize = 7;
+
+/// The bots against which the next match is played.
+#[derive(Resource, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Opponents {
+    pub(crate) count: usize,
+    pub(crate) level: Level,
+    pub(crate) speed: u64,
+}
+
+impl Default for Opponents {
+    fn default() -> Self {
+        Opponents {
+            count: 3,
+            level: Level::Recruit,
+            speed: 1,
+        }
+    }
+}
+
+/// Directory of the members' disks, for the code that removes it when the window is lost.
+#[derive(Resource, Clone, Default)]
+pub struct MatchFiles(Arc<Mutex<Option<PathBuf>>>);
+
+impl MatchFiles {
+    /// The directory of the present match.
+    pub fn get(&self) -> Option<PathBuf> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(crate) fn set(&self, directory: Option<PathBuf>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = directory;
+    }
+}
+
+/// Reason why the last match could not begin, for the menu.
+#[derive(Resource, Default)]
+pub(crate) struct LastFailure(pub(crate) Option<String>);
+
+/// The command of the table that this window has proposed and that is not applied yet.
+#[derive(Resource, Default)]
+struct Preparing(Option<ProposalId>);
+
+pub(super) fn plugin(app: &mut App) {
+    app.init_resource::<Opponents>()
+        .init_resource::<MatchFiles>()
+        .init_resource::<LastFailure>()
+        .init_resource::<Preparing>()
+        .add_observer(note_outcome)
+        .add_systems(OnEnter(Screen::Menu), end)
+        .add_systems(
+            Update,
+            prepare_table.run_if(in_state(Screen::Match).and_then(resource_exists::<Embedded>)),
+        );
+}
+
+/// Starts the members of a match, and shows it.
+pub(crate) fn begin(world: &mut World, screen: Screen) {
+    if let Err(error) = start(world) {
+        error!(%error, "a match failed to begin");
+        world.resource_mut::<LastFailure>().0 = Some(error.to_string());
+        return;
+    }
+    world.resource_mut::<LastFailure>().0 = None;
+    world.resource_mut::<NextState<Screen>>().set(screen);
+}
+
+fn start(world: &mut World) -> Result<(), EmbeddedError> {
+    let (embedded, node) = Embedded::start(MEMBERS)?;
+    let directory = embedded.directory().to_owned();
+    world.resource::<MatchFiles>().set(Some(directory));
+    world.attach_node(node);
+    world.insert_resource(embedded);
+    Ok(())
+}
+
+/// Ends the match of this process, if there is one.
+fn end(world: &mut World) {
+    if world.remove_resource::<Embedded>().is_none() {
+        return;
+    }
+    if world.contains_resource::<RaftNode>() {
+        world.leave_match();
+    }
+    world.resource::<MatchFiles>().set(None);
+    world.insert_resource(ReplicatedRealm::default());
+    world.insert_resource(ReplicatedTable::default());
+    world.insert_resource(ClusterView::default());
+}
+
+/// Seats the player and the bots, and begins. Each step is taken when the one before is applied.
+fn prepare_table(
+    status: Res<RaftStatus>,
+    log: Res<AppliedLog>,
+    table: Res<ReplicatedTable>,
+    opponents: Res<Opponents>,
+    mut preparing: ResMut<Preparing>,
+    mut commands: Commands,
+) {
+    let is_ready = status.leader().is_some() && log.is_current();
+    if preparing.0.is_some() || !is_ready || table.0.game().is_some() {
+        return;
+    }
+    let Some(own) = status.id() else { return };
+    let has_seat = table.0.seat_of(player_of(&log, own)).is_some();
+    let step = next_step(&table.0, has_seat, *opponents);
+    preparing.0 = Some(commands.propose(TableCommand(step)));
+}
+
+/// The next command on the way to a match against these opponents.
+fn next_step(table: &Table, has_seat: bool, opponents: Opponents) -> Command {
+    let seats = u8::try_from(opponents.count + 1).unwrap_or(u8::MAX);
+    let setup = table.setup();
+    if !setup.is_sandbox || setup.seats != seats {
+        return Command::Configure(Setup {
+            seats,
+            speed: opponents.speed,
+            is_sandbox: true,
+            ..Setup::default()
+        });
+    }
+    if !has_seat {
+        return Command::Sit;
+    }
+    let bots = table.bots().count();
+    if bots < opponents.count {
+        // Neighbours play differently.
+        let archetype = Archetype::ALL[(bots * 5 + 5) % Archetype::ALL.len()];
+        return Command::AddBot {
+            level: opponents.level,
+            archetype,
+        };
+    }
+    Command::Start
+}
+
+fn note_outcome(outcome: On<ProposalOutcome>, mut preparing: ResMut<Preparing>) {
+    if preparing.0 == Some(outcome.id) {
+        preparing.0 = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use raftian_realm::table::{Origin, PlayerId};
+
+    use super::*;
+
+    /// Whatever the numbers, the steps lead to a match of the player against that many bots.
+    #[test]
+    fn steps_lead_to_a_match() {
+        for count in 1..=MOST_OPPONENTS {
+            let level = Level::Captain;
+            let opponents = Opponents {
+                count,
+                level,
+                speed: 2,
+            };
+            let mut table = Table::default();
+            let origin = Origin {
+                player: PlayerId([7; 16]),
+                member: 1,
+                stamp: 0,
+                random: 5,
+            };
+            for _ in 0..count + 3 {
+                let has_seat = table.seat_of(origin.player).is_some();
+                let step = next_step(&table, has_seat, opponents);
+                assert_eq!(table.apply(&step, &origin), Ok(()), "{count}: {step:?}");
+            }
+            assert!(table.is_playing(), "{count}");
+            assert_eq!(table.chairs().len(), count + 1);
+            assert_eq!(table.setup().speed, 2);
+            assert_eq!(table.seat_of(origin.player), Some(0));
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The visual language of the menus and of Crowns, and the widgets built from it.
+//!
+//! Everything is drawn with the engine's own interface: its widgets, focus and accessibility tree.
+//! Classic mode and the debug overlay have their own looks.
+
+mod cover;
+pub(crate) mod focus;
+pub(crate) mod scale;
+pub(crate) mod theme;
+pub(crate) mod widgets;
+
+use bevy::prelude::*;
+
+/// Styles widgets, moves the focus, and scales the interface to the window.
+pub(crate) fn plugin(app: &mut App) {
+    app.add_plugins((cover::plugin, scale::plugin, focus::plugin, widgets::plugin));
+}

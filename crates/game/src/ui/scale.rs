@@ -1,0 +1,59 @@
+//! The size of the interface: it grows with the window, times what the player has set.
+
+use bevy::prelude::*;
+use bevy::window::PrimaryWindow;
+
+/// Logical size of a window in which the interface has its natural size.
+const NATURAL: Vec2 = Vec2::new(1280.0, 800.0);
+
+/// Smallest and largest size that follow from the window.
+const OF_WINDOW: [f32; 2] = [0.6, 3.0];
+
+/// What the player has set.
+#[derive(Resource, Clone, Copy, PartialEq, Debug)]
+pub(crate) struct OwnScale(pub(crate) f32);
+
+impl Default for OwnScale {
+    fn default() -> Self {
+        OwnScale(1.0)
+    }
+}
+
+pub(super) fn plugin(app: &mut App) {
+    app.init_resource::<OwnScale>()
+        .add_systems(PreUpdate, follow_window);
+}
+
+fn follow_window(
+    own: Res<OwnScale>,
+    window: Option<Single<&Window, With<PrimaryWindow>>>,
+    mut scale: ResMut<UiScale>,
+) {
+    let Some(window) = window else { return };
+    let wanted = scale_of(window.resolution.size(), own.0);
+    if scale.0 != wanted {
+        scale.0 = wanted;
+    }
+}
+
+/// Scale of the interface in a window of this logical size.
+fn scale_of(window: Vec2, own: f32) -> f32 {
+    let [least, most] = OF_WINDOW;
+    let fits = (window / NATURAL).min_element().clamp(least, most);
+    // Steps, so that glyphs are not rasterised anew with every pixel of a resize.
+    (fits * own * 20.0).round() / 20.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interface_grows_with_the_window() {
+        assert_eq!(scale_of(NATURAL, 1.0), 1.0);
+        assert_eq!(scale_of(Vec2::new(800.0, 600.0), 1.0), 0.65);
+        assert_eq!(scale_of(Vec2::new(3840.0, 2160.0), 1.0), 2.7);
+        assert_eq!(scale_of(NATURAL, 2.5), 2.5);
+        assert_eq!(scale_of(Vec2::ZERO, 1.0), 0.6);
+    }
+}

@@ -1,0 +1,161 @@
+//! Building blocks of screens and panels.
+
+use bevy::input_focus::tab_navigation::TabIndex;
+use bevy::picking::hover::Hovered;
+use bevy::prelude::*;
+use bevy::ui::auto_directional_navigation::AutoDirectionalNavigation;
+use bevy::ui::{InteractionDisabled, Pressed};
+use bevy::ui_widgets::Button;
+
+use super::theme::{colour, size, space};
+use crate::view::fonts::Typeface;
+
+pub(super) fn plugin(app: &mut App) {
+    app.add_systems(Update, paint_buttons);
+}
+
+/// The text on a button.
+#[derive(Component)]
+pub(crate) struct Caption;
+
+/// A line of text.
+pub(crate) fn text(
+    font: &Typeface,
+    words: impl Into<String>,
+    size: f32,
+    colour: Color,
+) -> impl Bundle {
+    (
+        Text::new(words),
+        font.at(size),
+        TextColor(colour),
+        Pickable::IGNORE,
+    )
+}
+
+/// A line of text that is never broken.
+pub(crate) fn unbroken(
+    font: &Typeface,
+    words: impl Into<String>,
+    size: f32,
+    colour: Color,
+) -> impl Bundle {
+    (text(font, words, size, colour), TextLayout::no_wrap())
+}
+
+/// A button with a caption. Add the component that identifies it.
+pub(crate) fn button(font: &Typeface, caption: impl Into<String>) -> impl Bundle {
+    let caption = caption.into();
+    (
+        control(Node {
+            padding: UiRect::axes(space::WIDE, space::NEAR),
+            ..default()
+        }),
+        AccessibleLabel::new(caption.clone()),
+        children![(Caption, unbroken(font, caption, size::BODY, colour::TEXT))],
+    )
+}
+
+/// A small button with a caption, for panels.
+pub(crate) fn small_button(font: &Typeface, caption: impl Into<String>) -> impl Bundle {
+    let caption = caption.into();
+    (
+        control(Node {
+            padding: UiRect::axes(space::NEAR, space::TIGHT),
+            justify_content: JustifyContent::Center,
+            ..default()
+        }),
+        AccessibleLabel::new(caption.clone()),
+        children![(Caption, unbroken(font, caption, size::SMALL, colour::TEXT))],
+    )
+}
+
+/// The components of every control that can be pressed.
+pub(crate) fn control(node: Node) -> impl Bundle {
+    (
+        Button,
+        Node {
+            border: UiRect::all(px(1)),
+            border_radius: BorderRadius::all(space::ROUND),
+            align_items: AlignItems::Center,
+            ..node
+        },
+        BackgroundColor(colour::CONTROL),
+        BorderColor::all(colour::EDGE),
+        Outline::new(px(2), px(2), Color::NONE),
+        Hovered::default(),
+        TabIndex(0),
+        AutoDirectionalNavigation::default(),
+    )
+}
+
+/// A panel.
+pub(crate) fn panel(node: Node) -> impl Bundle {
+    (
+        Node {
+            padding: UiRect::all(space::WIDE),
+            border: UiRect::all(px(1)),
+            border_radius: BorderRadius::all(space::ROUND),
+            ..node
+        },
+        BackgroundColor(colour::PANEL),
+        BorderColor::all(colour::EDGE),
+    )
+}
+
+/// A column of things.
+pub(crate) fn column(gap: Val) -> Node {
+    Node {
+        flex_direction: FlexDirection::Column,
+        row_gap: gap,
+        ..default()
+    }
+}
+
+/// A row of things.
+pub(crate) fn row(gap: Val) -> Node {
+    Node {
+        align_items: AlignItems::Center,
+        column_gap: gap,
+        ..default()
+    }
+}
+
+type ButtonState<'a> = (
+    &'a Hovered,
+    Has<Pressed>,
+    Has<InteractionDisabled>,
+    &'a mut BackgroundColor,
+    &'a Children,
+);
+
+fn paint_buttons(
+    mut buttons: Query<ButtonState, With<Button>>,
+    mut captions: Query<&mut TextColor, With<Caption>>,
+) {
+    for (hovered, is_pressed, is_disabled, mut ground, children) in &mut buttons {
+        let shown = match (is_disabled, is_pressed, hovered.0) {
+            (true, ..) => colour::PANEL,
+            (false, true, _) => colour::CONTROL_PRESSED,
+            (false, false, true) => colour::CONTROL_HOVERED,
+            (false, false, false) => colour::CONTROL,
+        };
+        ground.set_if_neq(BackgroundColor(shown));
+        let ink = if is_disabled {
+            colour::DISABLED
+        } else {
+            colour::TEXT
+        };
+        let mut captions = captions.iter_many_mut(children);
+        while let Some(mut caption) = captions.fetch_next() {
+            caption.set_if_neq(TextColor(ink));
+        }
+    }
+}
+
+/// Writes into a text only if the words are new, because any access triggers a new layout.
+pub(crate) fn write(text: &mut Mut<'_, Text>, words: String) {
+    if text.0 != words {
+        text.0 = words;
+    }
+}
