@@ -103,7 +103,7 @@ fn click_on_a_city_is_committed_by_five_nodes_in_one_process() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let file = directory.path().join("clicked.png");
     let mut game = Command::new(env!("CARGO_BIN_EXE_raftian"))
-        .args(["--after", "20", "--screenshot"])
+        .args(["--screen", "classic", "--after", "20", "--screenshot"])
         .arg(&file)
         .stdin(Stdio::null())
         .spawn()
@@ -175,6 +175,56 @@ fn interrupted_window_ends_its_match_with_signal_exit_code() {
             .flatten()
             .collect();
         assert!(left.is_empty(), "the match left files: {left:?}");
+    }
+}
+
+/// Colours of the interface and of the first two seats.
+const PANEL: [u8; 3] = [22, 34, 45];
+const GOLD: [u8; 3] = [245, 198, 82];
+const SEATS: [[u8; 3]; 2] = [[213, 94, 0], [0, 158, 115]];
+
+#[test]
+#[ignore = "needs a display and a Vulkan driver; .ci/run starts both and runs it with --ignored"]
+fn one_key_leads_from_the_menu_to_a_match_against_bots() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let [menu, played] = ["menu", "match"].map(|name| directory.path().join(format!("{name}.png")));
+    let shot = Command::new(env!("CARGO_BIN_EXE_raftian"))
+        .args(["--after", "4", "--screenshot"])
+        .arg(&menu)
+        .stdin(Stdio::null())
+        .status();
+    assert!(shot.is_ok_and(|status| status.success()));
+    let menu = Picture::read(&menu);
+    assert_eq!(menu.size(), (1280, 800));
+    let title = menu.count((0, 100, 1280, 220), GOLD);
+    assert!(title > 5_000, "the name of the game: {title} gold pixels");
+
+    let mut game = Command::new(env!("CARGO_BIN_EXE_raftian"))
+        .args(["--after", "25", "--screenshot"])
+        .arg(&played)
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("the program can be started");
+    let window = window_of(&game);
+    // The first entry has the focus. Keys before the first frame are lost; in a match Enter does
+    // nothing while no march is planned.
+    let ended = loop {
+        if let Some(ended) = game.try_wait().expect("the game can be waited for") {
+            break ended;
+        }
+        xdotool(&["windowfocus", &window]);
+        xdotool(&["key", "Return"]);
+        std::thread::sleep(Duration::from_secs(1));
+    };
+    assert!(ended.success());
+    let played = Picture::read(&played);
+    let bar = played.count((0, 0, 1280, 8), PANEL);
+    assert!(bar > 10_000, "the bar above the map: {bar}");
+    let throne = played.count((400, 300, 510, 420), GOLD);
+    assert!(throne > 300, "the crown of the Throne: {throne}");
+    for seat in SEATS {
+        let city = played.count((160, 70, 750, 640), seat);
+        assert!(city > 300, "a city of {seat:?}: {city}");
     }
 }
 

@@ -56,6 +56,21 @@ impl Picture {
         })
     }
 
+    /// Number of pixels in the area (left, top, right, bottom) that differ from a colour by at most
+    /// four in each channel.
+    pub(crate) fn count(
+        &self,
+        (left, top, right, bottom): (u32, u32, u32, u32),
+        colour: [u8; 3],
+    ) -> usize {
+        let area = (top..bottom).flat_map(|y| (left..right).map(move |x| (x, y)));
+        area.filter(|at| {
+            let mut channels = self.pixel(*at).into_iter().zip(colour);
+            channels.all(|(one, other)| one.abs_diff(other) <= 4)
+        })
+        .count()
+    }
+
     /// Number of dark pixels in the area (left, top, right, bottom).
     pub(crate) fn ink(&self, (left, top, right, bottom): (u32, u32, u32, u32)) -> usize {
         let area = (top..bottom).flat_map(|y| (left..right).map(move |x| (x, y)));
