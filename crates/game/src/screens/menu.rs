@@ -87,6 +87,7 @@ fn spawn(mut commands: Commands, font: Res<Typeface>, mut images: ResMut<Assets<
         ImageNode {
             image: images.add(art::image(terrain::SIDE, pixels)),
             color: Color::WHITE.with_alpha(0.2),
+            image_mode: NodeImageMode::Stretch,
             ..default()
         },
         GlobalZIndex(-1),
