@@ -335,8 +335,13 @@ impl From<PlayerError> for MatchFailed {
     }
 }
 
+/// Text that the app adds to its rules.
+#[derive(Resource, Default)]
+pub(crate) struct OwnRules(pub(crate) Option<String>);
+
 /// Returns the names of all commands and states that this app registered, the version of this
-/// plugin's snapshots, and the interval of the ticks. The members of a match have the same ones: a
+/// plugin's snapshots, the interval of the ticks, and what
+/// [`RaftPlugin::with_rules`](crate::RaftPlugin::with_rules) adds. The members of a match have the same ones: a
 /// player whose names differ is refused with both lists.
 pub fn rules(world: &World) -> String {
     let commands = world.resource::<CommandRegistry>().names();
@@ -352,6 +357,12 @@ pub fn rules(world: &World) -> String {
             "tick"
         };
         rules += &format!(" {kind}:{:?}", ticker.interval());
+    }
+    if let Some(own) = world
+        .get_resource::<OwnRules>()
+        .and_then(|own| own.0.as_ref())
+    {
+        rules += &format!(" {own}");
     }
     rules
 }

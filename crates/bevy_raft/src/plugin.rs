@@ -13,7 +13,7 @@ use raftian_raft::ClientId;
 
 use crate::apply::{self, ApplyCommitted, CommittedEntry};
 use crate::command::{AddReplicatedCommand, CommandRegistry};
-use crate::matches::{self, CurrentMatch, MatchState, Session};
+use crate::matches::{self, CurrentMatch, MatchState, OwnRules, Session};
 use crate::members::{MemberProgress, Members};
 use crate::node::{AppliedLog, RaftClock, RaftNode};
 use crate::propose::{self, Outbox};
@@ -35,6 +35,7 @@ pub struct RaftPlugin {
     client: Option<ClientId>,
     folders: Option<MatchFolders>,
     ticks: Option<(Duration, bool)>,
+    rules: Option<String>,
 }
 
 impl RaftPlugin {
@@ -73,6 +74,14 @@ impl RaftPlugin {
     #[must_use]
     pub fn with_folders(mut self, folders: MatchFolders) -> Self {
         self.folders = Some(folders);
+        self
+    }
+
+    /// Adds a text to the [`rules`](crate::rules) of this app, such as the hash of its data files:
+    /// programs with another one cannot play the same match.
+    #[must_use]
+    pub fn with_rules(mut self, rules: impl Into<String>) -> Self {
+        self.rules = Some(rules.into());
         self
     }
 
@@ -187,6 +196,7 @@ impl Plugin for RaftPlugin {
                 .chain()
                 .in_set(RaftSystems::Propose),
         );
+        app.insert_resource(OwnRules(self.rules.clone()));
         if let Some((interval, on_demand)) = self.ticks {
             app.add_replicated_command::<Tick>()
                 .add_replicated_state::<Ticks>()

@@ -26,7 +26,7 @@ pub fn app(seat: Seat) -> App {
     let mut app = App::new();
     app.add_plugins((TaskPoolPlugin::default(), FrameCountPlugin, StatesPlugin))
         .add_plugins((
-            replication::with_ticks(RaftPlugin::attached(seat.node)),
+            replication::configured(RaftPlugin::attached(seat.node)),
             replication::plugin,
         ))
         .insert_resource(seat.log)

@@ -13,6 +13,7 @@ use crate::cluster_view::AppliedState;
 use crate::projection::{self, City, Health, ProjectionSystems, ReplicatedRealm};
 use crate::realm::{Order, Outcome as Effect, Realm};
 use crate::table::{self, ReplicatedTable};
+use raftian_realm::crowns::Rules;
 
 /// Number of cities in a classic match: the four of the original and one more, so that five players
 /// have one each.
@@ -27,9 +28,12 @@ pub const RULES: &str = "bevy_raft.tick/1 bevy_raft.ticks/1 raftian.command/2 ra
 /// Shortest time between two ticks of a match of Crowns.
 const TICKS: Duration = Duration::from_millis(250);
 
-/// Returns the plugin with the ticks that a match of Crowns needs.
-pub fn with_ticks(plugin: RaftPlugin) -> RaftPlugin {
-    plugin.with_ticks_on_demand(TICKS)
+/// Returns the plugin with the ticks that a match of Crowns needs, and the hash of its numbers.
+pub fn configured(plugin: RaftPlugin) -> RaftPlugin {
+    let numbers = Rules::of_this_build().hash();
+    plugin
+        .with_ticks_on_demand(TICKS)
+        .with_rules(format!("crowns:{numbers:016x}"))
 }
 
 /// An order as a replicated command.
@@ -186,14 +190,12 @@ mod tests {
         let cluster = TestCluster::with_plugin(
             1,
             |_| {},
-            with_ticks,
+            configured,
             |app| {
                 app.add_plugins(plugin);
             },
         );
-        let numbers = Rules::of_this_build().hash();
-        let rules = bevy_raft::rules(cluster.apps()[0].world());
-        assert_eq!(format!("{rules} crowns:{numbers:016x}"), RULES);
+        assert_eq!(bevy_raft::rules(cluster.apps()[0].world()), RULES);
     }
 
     /// Members at the same index are compared from the first frame on.

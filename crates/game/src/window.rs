@@ -13,12 +13,13 @@ use bevy::window::{
 };
 use bevy_raft::RaftPlugin;
 use raftian_node::NodeHandle;
+use raftian_node::player::MatchFolders;
 use wgpu_types::DeviceType;
 
 use crate::admin::{self, AdminService};
 use crate::embedded::{self, Embedded};
 use crate::screens::practice::MatchFiles;
-use crate::screens::{self, Screen};
+use crate::screens::{self, Screen, with_others};
 use crate::status_document::OwnMember;
 use crate::terminal::{note, release_libraries};
 use crate::view::screenshot::ScreenshotPlan;
@@ -35,6 +36,8 @@ pub struct WindowOptions {
     pub overlay: bool,
     /// The screen to begin with.
     pub screen: Screen,
+    /// Folders of the matches that are begun in the window.
+    pub folders: Option<MatchFolders>,
     /// Whether a system decides what closing the window does.
     pub is_closed_by_system: bool,
     /// Set when the window must close.
@@ -82,8 +85,14 @@ pub fn open(
         .as_ref()
         .and_then(Embedded::seat_config)
         .map_or("raftian".to_owned(), |config| config.name.clone());
-    let mut app = base(&title, node, options);
-    app.insert_resource(files).add_plugins(embedded::plugin);
+    let options = WindowOptions {
+        is_closed_by_system: true,
+        ..options.clone()
+    };
+    let mut app = base(&title, node, &options);
+    app.insert_resource(files)
+        .add_plugins(embedded::plugin)
+        .add_systems(Update, with_others::close_window);
     if let Some(embedded) = embedded {
         app.insert_resource(embedded);
     }
@@ -184,13 +193,16 @@ fn base(title: &str, node: Option<NodeHandle>, options: &WindowOptions) -> App {
         close_when_requested: !options.is_closed_by_system,
         ..default()
     };
-    let raft = node.map_or_else(RaftPlugin::default, RaftPlugin::new);
+    let mut raft = node.map_or_else(RaftPlugin::default, RaftPlugin::new);
+    if let Some(folders) = &options.folders {
+        raft = raft.with_folders(folders.clone());
+    }
     // The command line has already set up the log.
     app.add_plugins(DefaultPlugins.set(window).disable::<LogPlugin>())
         // A failure to draw something must not end a match.
         .set_error_handler(bevy::ecs::error::warn)
         .add_plugins((
-            replication::with_ticks(raft),
+            replication::configured(raft),
             replication::plugin,
             view::plugin,
             overlay::plugin,

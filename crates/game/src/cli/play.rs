@@ -12,7 +12,7 @@ use raftian_node::NodeHandle;
 
 use super::member::PlaceArgs;
 use super::output::{DEFAULT_LEVEL, seconds};
-use super::profile::RunningArgs;
+use super::profile::{RunningArgs, folders};
 use super::signals::{StopRequest, watch_signals};
 use super::start::resume;
 use super::window_loss::WindowGuard;
@@ -160,6 +160,8 @@ impl WindowFlags {
             frame_cap: self.fps,
             overlay: self.overlay,
             screen: self.screen.map_or(usual, Screen::from),
+            // Without one the window refuses to begin a match, with the reason.
+            folders: folders().ok(),
             end: Arc::clone(&stop_request.to_end),
         }
     }

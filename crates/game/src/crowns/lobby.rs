@@ -2,6 +2,7 @@
 
 use bevy::input_focus::tab_navigation::TabGroup;
 use bevy::prelude::*;
+use bevy_raft::CurrentMatch;
 use raftian_realm::table::{Chair, Level, Occupant};
 
 use super::CrownsSystems;
@@ -25,6 +26,7 @@ struct Lobby;
 enum LobbyText {
     Heading,
     Seat(u8),
+    Code,
     Advice,
 }
 
@@ -120,6 +122,7 @@ fn fill(panel: &mut ChildSpawnerCommands, font: &Typeface, is_embedded: bool) {
         }
         line.spawn((Action::RemoveBot, button(font, "Remove one")));
     });
+    panel.spawn((LobbyText::Code, text(font, "", size::BODY, colour::TEXT)));
     panel.spawn((LobbyText::Advice, text(font, "", size::BODY, colour::QUIET)));
 }
 
@@ -135,6 +138,7 @@ fn level_name(level: Level) -> &'static str {
 fn write_texts(
     table: Res<ReplicatedTable>,
     perspective: Res<Perspective>,
+    current: Res<CurrentMatch>,
     mut texts: Query<(&LobbyText, &mut Text)>,
 ) {
     let chairs = table.0.chairs();
@@ -144,9 +148,21 @@ fn write_texts(
             LobbyText::Seat(seat) => chairs
                 .get(usize::from(seat))
                 .map_or_else(String::new, |chair| seat_text(chair, seat, &perspective)),
+            LobbyText::Code => code_text(&current),
             LobbyText::Advice => advice(chairs),
         };
         write(&mut text, words);
+    }
+}
+
+/// How others join, at the founder.
+fn code_text(current: &CurrentMatch) -> String {
+    match &current.code {
+        Some(code) => format!(
+            "Others on this network join with {code}. For those elsewhere a ticket is in the \
+             terminal."
+        ),
+        None => String::new(),
     }
 }
 

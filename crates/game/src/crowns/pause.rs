@@ -5,6 +5,7 @@ use bevy::prelude::*;
 
 use super::CrownsSystems;
 use super::control::Action;
+use crate::embedded::Embedded;
 use crate::screens::Screen;
 use crate::status_document::OwnMember;
 use crate::ui::focus::FocusedFirst;
@@ -41,6 +42,7 @@ fn show(
     font: Res<Typeface>,
     paused: Res<IsPaused>,
     member: Option<Res<OwnMember>>,
+    embedded: Option<Res<Embedded>>,
     menus: Query<Entity, With<PauseMenu>>,
 ) {
     if paused.0 != menus.is_empty() {
@@ -55,6 +57,10 @@ fn show(
     let hint = match member {
         Some(_) => "The match goes on. To leave it, close the window.",
         None => "The match goes on meanwhile: its time belongs to all machines.",
+    };
+    let leave = match embedded {
+        Some(_) => "End the match",
+        None => "Leave the match",
     };
     let may_leave = member.is_none();
     commands
@@ -89,7 +95,7 @@ fn show(
                     panel.spawn(row(space::WIDE)).with_children(|line| {
                         line.spawn((Action::Pause, FocusedFirst, button(&font, "Play on")));
                         if may_leave {
-                            line.spawn((Action::Menu, button(&font, "End the match")));
+                            line.spawn((Action::Menu, button(&font, leave)));
                         }
                     });
                 });

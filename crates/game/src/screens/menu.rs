@@ -1,8 +1,11 @@
 //! The main menu.
 
-use bevy::input_focus::tab_navigation::TabGroup;
+use bevy::input_focus::tab_navigation::{TabGroup, TabIndex};
+use bevy::input_focus::{FocusCause, InputFocus};
 use bevy::prelude::*;
+use bevy::text::{EditableText, TextCursorStyle};
 use bevy::ui_widgets::Activate;
+use bevy_raft::{CurrentMatch, MatchExt, MatchState, StartMatch};
 use raftian_realm::table::Level;
 
 use super::Screen;
@@ -20,6 +23,12 @@ enum Entry {
     Opponents,
     Level,
     Speed,
+    /// Founds a match that others join.
+    Found,
+    /// Opens the field for a code.
+    Join,
+    /// Joins by what is in the field.
+    JoinNow,
     Classic,
     Quit,
 }
@@ -30,8 +39,20 @@ enum Line {
     Opponents,
     Level,
     Speed,
+    State,
     Failure,
 }
+
+/// The row with the field for a code.
+#[derive(Component)]
+struct JoinRow;
+
+/// The field for a code.
+#[derive(Component)]
+struct CodeField;
+
+/// Longest invitation: a ticket of many members.
+const MAX_INVITATION: usize = 4_096;
 
 /// Seed of the landscape behind the menu.
 const BACKDROP: u64 = 4;
@@ -66,7 +87,10 @@ const KEYS: &str = "Arrows and Enter choose   F3 shows the five machines at work
 
 pub(super) fn plugin(app: &mut App) {
     app.add_systems(OnEnter(Screen::Menu), spawn)
-        .add_systems(Update, write_lines.run_if(in_state(Screen::Menu)))
+        .add_systems(
+            Update,
+            (write_lines, submit_field).run_if(in_state(Screen::Menu)),
+        )
         .add_observer(activate);
 }
 
@@ -132,6 +156,7 @@ fn spawn(mut commands: Commands, font: Res<Typeface>, mut images: ResMut<Assets<
                         }))
                         .with_children(|advice| spawn_advice(advice, &font));
                 });
+            screen.spawn((Line::State, text(&font, "", size::BODY, colour::TEXT)));
             screen.spawn((Line::Failure, text(&font, "", size::BODY, colour::BAD)));
             screen.spawn(text(&font, KEYS, size::SMALL, colour::QUIET));
         });
@@ -146,8 +171,45 @@ fn spawn_entries(entries: &mut ChildSpawnerCommands, font: &Typeface) {
     ] {
         entries.spawn((entry, choice(font, line)));
     }
+    entries.spawn((Entry::Found, button(font, "Start a match with others")));
+    entries.spawn((Entry::Join, button(font, "Join a match")));
+    entries
+        .spawn((
+            JoinRow,
+            Node {
+                display: Display::None,
+                ..row(space::NEAR)
+            },
+        ))
+        .with_children(|line| spawn_field(line, font));
     entries.spawn((Entry::Classic, button(font, "Classic: click to attack")));
     entries.spawn((Entry::Quit, button(font, "Quit")));
+}
+
+/// The field for the code of a match, with its button.
+fn spawn_field(line: &mut ChildSpawnerCommands, font: &Typeface) {
+    line.spawn((
+        CodeField,
+        EditableText {
+            visible_width: Some(22.0),
+            max_characters: Some(MAX_INVITATION),
+            ..default()
+        },
+        font.at(size::BODY),
+        TextColor(colour::TEXT),
+        TextLayout::no_wrap(),
+        TextCursorStyle::default(),
+        TabIndex(0),
+        Node {
+            border: UiRect::all(px(1)),
+            padding: UiRect::all(space::NEAR),
+            ..default()
+        },
+        BackgroundColor(colour::GROUND),
+        BorderColor::all(colour::EDGE),
+        AccessibleLabel::new("Code or ticket of a match"),
+    ));
+    line.spawn((Entry::JoinNow, button(font, "Join")));
 }
 
 /// A button whose caption is the present choice.
@@ -192,6 +254,8 @@ fn spawn_advice(advice: &mut ChildSpawnerCommands, font: &Typeface) {
 fn write_lines(
     opponents: Res<Opponents>,
     failure: Res<LastFailure>,
+    state: Res<State<MatchState>>,
+    current: Res<CurrentMatch>,
     mut lines: Query<(&Line, &mut Text)>,
 ) {
     for (line, mut text) in &mut lines {
@@ -209,15 +273,64 @@ fn write_lines(
                 1 => "Speed: 10 to 20 minutes".to_owned(),
                 speed => format!("Speed: {speed} times as fast"),
             },
+            Line::State => state_text(*state.get(), current.progress),
             Line::Failure => failure.0.clone().unwrap_or_default(),
         };
         write(&mut text, words);
     }
 }
 
+/// The way into a match, or out of one.
+fn state_text(state: MatchState, progress: Option<(u64, u64)>) -> String {
+    match (state, progress) {
+        (MatchState::Starting, _) => "Opening the match...".to_owned(),
+        (MatchState::Joining, Some((applied, of))) => {
+            format!("Catching up: {applied} of {of}")
+        }
+        (MatchState::Joining, None) => "Waiting for the members of the match...".to_owned(),
+        (MatchState::Leaving, _) => "Leaving the match...".to_owned(),
+        (
+            MatchState::Detached
+            | MatchState::Running
+            | MatchState::NoQuorum
+            | MatchState::Left
+            | MatchState::Failed,
+            _,
+        ) => String::new(),
+    }
+}
+
+/// Enter in the field joins.
+fn submit_field(
+    keys: Res<ButtonInput<KeyCode>>,
+    focus: Res<InputFocus>,
+    field: Query<(Entity, &EditableText), With<CodeField>>,
+    mut commands: Commands,
+) {
+    if !keys.any_just_pressed([KeyCode::Enter, KeyCode::NumpadEnter]) {
+        return;
+    }
+    for (entity, text) in &field {
+        if focus.get() == Some(entity) {
+            join(&mut commands, text);
+        }
+    }
+}
+
+fn join(commands: &mut Commands, field: &EditableText) {
+    let invitation = field.value().to_string().trim().to_owned();
+    if !invitation.is_empty() {
+        commands.join_match(invitation);
+    }
+}
+
 fn activate(
     activated: On<Activate>,
     entries: Query<&Entry>,
+    fields: Query<(Entity, &EditableText), With<CodeField>>,
+    mut rows: Query<&mut Node, With<JoinRow>>,
+    mut focus: ResMut<InputFocus>,
+    mut failure: ResMut<LastFailure>,
     mut opponents: ResMut<Opponents>,
     mut commands: Commands,
     mut exit: MessageWriter<AppExit>,
@@ -225,7 +338,22 @@ fn activate(
     let Ok(entry) = entries.get(activated.entity) else {
         return;
     };
+    failure.0 = None;
     match entry {
+        Entry::Found => commands.start_match(StartMatch::default()),
+        Entry::Join => {
+            for mut row in &mut rows {
+                row.display = Display::Flex;
+            }
+            if let Some((field, _)) = fields.iter().next() {
+                focus.set(field, FocusCause::Navigated);
+            }
+        }
+        Entry::JoinNow => {
+            for (_, field) in &fields {
+                join(&mut commands, field);
+            }
+        }
         Entry::Play => commands.queue(|world: &mut World| practice::begin(world, Screen::Match)),
         Entry::Classic => {
             commands.queue(|world: &mut World| practice::begin(world, Screen::Classic));

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bevy::prelude::*;
 use bevy_raft::prelude::*;
-use bevy_raft::{AppliedLog, RaftNode};
+use bevy_raft::{AppliedLog, MatchState, RaftNode};
 use raftian_realm::table::{Archetype, Command, Level, Setup, Table};
 
 use super::Screen;
@@ -79,6 +79,11 @@ pub(super) fn plugin(app: &mut App) {
 
 /// Starts the members of a match, and shows it.
 pub(crate) fn begin(world: &mut World, screen: Screen) {
+    if *world.resource::<State<MatchState>>().get() == MatchState::Leaving {
+        let reason = "The match before is still being left; try again in a moment.";
+        world.resource_mut::<LastFailure>().0 = Some(reason.to_owned());
+        return;
+    }
     if let Err(error) = start(world) {
         error!(%error, "a match failed to begin");
         world.resource_mut::<LastFailure>().0 = Some(error.to_string());
@@ -98,7 +103,7 @@ fn start(world: &mut World) -> Result<(), EmbeddedError> {
 }
 
 /// Ends the match of this process, if there is one.
-fn end(world: &mut World) {
+pub(super) fn end(world: &mut World) {
     if world.remove_resource::<Embedded>().is_none() {
         return;
     }

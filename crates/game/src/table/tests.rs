@@ -29,7 +29,7 @@ fn cluster() -> TestCluster {
     TestCluster::with_plugin(
         3,
         |_| {},
-        replication::with_ticks,
+        replication::configured,
         |app| {
             app.add_plugins(replication::plugin)
                 .init_resource::<Feed>()
@@ -293,7 +293,7 @@ fn entities_follow_a_match_that_comes_in_a_snapshot() {
     let settings = |config: &mut raftian_raft::Config| {
         (config.snapshot_entries, config.snapshot_keep) = (Some(20), 1);
     };
-    let mut cluster = TestCluster::with_plugin(3, settings, replication::with_ticks, |app| {
+    let mut cluster = TestCluster::with_plugin(3, settings, replication::configured, |app| {
         app.add_plugins(replication::plugin).init_resource::<Feed>();
     });
     let leader = cluster.elect();

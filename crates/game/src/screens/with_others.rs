@@ -1,0 +1,139 @@
+//! Matches with others, founded or joined from the menu.
+
+use std::time::Duration;
+
+use bevy::prelude::*;
+use bevy::time::Real;
+use bevy::window::WindowCloseRequested;
+use bevy_raft::prelude::*;
+use bevy_raft::{CurrentMatch, MatchFailed, MatchState, Members};
+
+use super::Screen;
+use super::practice::{self, LastFailure};
+use crate::cluster_view::{ClusterView, MemberView};
+use crate::embedded::Embedded;
+use crate::replication::OwnState;
+use crate::status_document::OwnMember;
+use crate::terminal::note;
+
+/// Longest wait for the others to agree that this player leaves, when the window is closed.
+const LEAVE_WAIT: Duration = Duration::from_secs(5);
+
+/// A match of this window, neither one of this process nor that of a member started by the command
+/// line.
+fn is_with_others(embedded: Option<Res<Embedded>>, member: Option<Res<OwnMember>>) -> bool {
+    embedded.is_none() && member.is_none()
+}
+
+pub(super) fn plugin(app: &mut App) {
+    app.add_observer(show_failure)
+        .add_systems(OnEnter(MatchState::Running), enter.run_if(is_with_others))
+        .add_systems(
+            OnEnter(Screen::Menu),
+            leave.run_if(is_with_others).before(practice::end),
+        )
+        .add_systems(
+            PreUpdate,
+            show_members
+                .after(RaftSystems::Apply)
+                .run_if(is_with_others.and_then(resource_changed::<RaftStatus>)),
+        );
+}
+
+/// Shows the match once its commands are committed.
+fn enter(
+    screen: Res<State<Screen>>,
+    current: Res<CurrentMatch>,
+    mut next: ResMut<NextState<Screen>>,
+) {
+    if *screen.get() != Screen::Menu {
+        return;
+    }
+    next.set(Screen::Match);
+    if let Some(ticket) = &current.ticket {
+        note(&format!(
+            "raftian: others join with this ticket, also from elsewhere: {ticket}"
+        ));
+    }
+}
+
+/// The menu ends the part in a match.
+fn leave(state: Res<State<MatchState>>, mut commands: Commands) {
+    if is_active(*state.get()) {
+        commands.leave_match();
+    }
+}
+
+/// Whether there is a match to leave.
+fn is_active(state: MatchState) -> bool {
+    match state {
+        MatchState::Starting | MatchState::Joining | MatchState::Running | MatchState::NoQuorum => {
+            true
+        }
+        MatchState::Detached | MatchState::Leaving | MatchState::Left | MatchState::Failed => false,
+    }
+}
+
+/// Shows in the menu why a match could not be entered, or was lost.
+fn show_failure(
+    failed: On<MatchFailed>,
+    screen: Res<State<Screen>>,
+    embedded: Option<Res<Embedded>>,
+    member: Option<Res<OwnMember>>,
+    mut failure: ResMut<LastFailure>,
+    mut next: ResMut<NextState<Screen>>,
+) {
+    if embedded.is_some() || member.is_some() {
+        return;
+    }
+    failure.0 = Some(failed.reason.clone());
+    if *screen.get() == Screen::Match {
+        next.set(Screen::Menu);
+    }
+}
+
+fn show_members(
+    members: Res<Members>,
+    status: Res<RaftStatus>,
+    own: Res<OwnState>,
+    mut view: ResMut<ClusterView>,
+) {
+    let shown = members.0.iter().map(|member| MemberView {
+        id: member.id,
+        name: member.name.clone().unwrap_or_else(|| member.id.to_string()),
+        node: status.view.clone().filter(|_| member.is_local),
+        up: member.is_local || member.connected,
+        state: member.is_local.then_some(own.0),
+    });
+    *view = ClusterView {
+        members: shown.collect(),
+        seat: members.local().map(|own| own.id),
+        embedded: false,
+    };
+}
+
+/// Closes the window: a match with others is left first, so that no one waits for this player.
+pub(crate) fn close_window(
+    mut closed: MessageReader<WindowCloseRequested>,
+    state: Res<State<MatchState>>,
+    embedded: Option<Res<Embedded>>,
+    time: Res<Time<Real>>,
+    mut leaving_since: Local<Option<Duration>>,
+    mut commands: Commands,
+    mut exit: MessageWriter<AppExit>,
+) {
+    let state = *state.get();
+    if closed.read().count() > 0 {
+        if embedded.is_some() || !is_active(state) || leaving_since.is_some() {
+            exit.write(AppExit::Success);
+            return;
+        }
+        commands.leave_match();
+        *leaving_since = Some(time.elapsed());
+    }
+    let Some(since) = *leaving_since else { return };
+    let is_over = !is_active(state) && state != MatchState::Leaving;
+    if is_over || time.elapsed().saturating_sub(since) >= LEAVE_WAIT {
+        exit.write(AppExit::Success);
+    }
+}
