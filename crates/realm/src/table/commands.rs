@@ -193,15 +193,11 @@ impl Table {
         if setup.is_sandbox != self.setup.is_sandbox && self.players().next().is_some() {
             return Err(Refusal::Sandbox);
         }
-        self.free_absent();
         let seats = usize::from(setup.seats);
-        let taken = self
-            .chairs
-            .iter()
-            .filter(|chair| chair.occupant != Occupant::Open);
-        if taken.count() > seats {
+        if self.occupied().count() > seats {
             return Err(Refusal::TooFewSeats);
         }
+        self.free_absent();
         // Open seats go first.
         while self.chairs.len() > seats {
             let open = self
@@ -253,6 +249,15 @@ impl Table {
         Ok(())
     }
 
+    /// The taken seats without those of absent players.
+    fn occupied(&self) -> impl Iterator<Item = &Chair> + '_ {
+        self.chairs.iter().filter(|chair| match &chair.occupant {
+            Occupant::Player(seated) => seated.is_present,
+            Occupant::Bot(_) => true,
+            Occupant::Open => false,
+        })
+    }
+
     /// Frees the seats of players who are not there.
     fn free_absent(&mut self) {
         for chair in &mut self.chairs {
@@ -276,30 +281,26 @@ impl Table {
 
     fn start(&mut self, origin: &Origin) -> Result<(), Refusal> {
         self.check_may_decide(origin.player)?;
-        self.free_absent();
         let is_waiting = |chair: &Chair| match &chair.occupant {
             Occupant::Player(seated) => seated.id != origin.player && !seated.is_ready,
             Occupant::Open | Occupant::Bot(_) => false,
         };
-        if self.chairs.iter().any(is_waiting) {
+        if self.occupied().any(is_waiting) {
             return Err(Refusal::NotReady);
         }
-        self.begin(origin)
+        let chairs = self.occupied().cloned().collect();
+        self.begin(chairs, origin)
     }
 
-    /// Begins a match of those who sit at the table.
-    fn begin(&mut self, origin: &Origin) -> Result<(), Refusal> {
-        let taken = self
-            .chairs
-            .iter()
-            .filter(|chair| chair.occupant != Occupant::Open);
-        let seats = u8::try_from(taken.count()).map_err(|_| Refusal::Setup)?;
+    /// Begins a match at these seats, all of which are taken.
+    fn begin(&mut self, chairs: Vec<Chair>, origin: &Origin) -> Result<(), Refusal> {
+        let seats = u8::try_from(chairs.len()).map_err(|_| Refusal::Setup)?;
         if seats < 2 {
             return Err(Refusal::Alone);
         }
         let rules = Rules::of_this_build();
         let game = Crowns::new(seats, origin.random, rules, 0).map_err(|_| Refusal::Setup)?;
-        self.chairs.retain(|chair| chair.occupant != Occupant::Open);
+        self.chairs = chairs;
         self.setup.seats = seats;
         let handicaps = (0..seats).zip(&self.chairs);
         let game = handicaps.fold(
@@ -345,7 +346,7 @@ impl Table {
         decision: u64,
         orders: &[Order],
     ) -> Result<(), Refusal> {
-        self.bot_alive(origin, seat)?;
+        self.own_bot(origin, seat)?;
         let clock = self.clock(origin.stamp).ok_or(Refusal::NotPlaying)?;
         if orders.len() > MAX_BOT_ORDERS || !orders.iter().all(is_for_bots) {
             return Err(Refusal::NotForBots);
@@ -355,7 +356,8 @@ impl Table {
             return Err(Refusal::OldDecision);
         }
         bot.decision = decision;
-        // The match has moved on since the decision, so some orders may be refused. The others count.
+        bot.seen = origin.stamp;
+        // The match has moved on since the decision: a refused order does not stop the others.
         for order in orders {
             let _may_be_refused = self.order(seat, order, origin.stamp);
         }
@@ -364,6 +366,12 @@ impl Table {
 
     /// Notes a sign of a bot from the member that runs it.
     fn bot_alive(&mut self, origin: &Origin, seat: u8) -> Result<(), Refusal> {
+        self.own_bot(origin, seat)?.seen = origin.stamp;
+        Ok(())
+    }
+
+    /// The bot of a seat, for the member that runs it.
+    fn own_bot(&mut self, origin: &Origin, seat: u8) -> Result<&mut SeatedBot, Refusal> {
         if !self.is_playing() {
             return Err(Refusal::NotPlaying);
         }
@@ -371,8 +379,7 @@ impl Table {
         if bot.member != origin.member {
             return Err(Refusal::NotYourBot);
         }
-        bot.seen = origin.stamp;
-        Ok(())
+        Ok(bot)
     }
 
     /// Gives a bot without a sign to the sender. A member cannot take a bot from one that runs it.
@@ -481,16 +488,13 @@ impl Table {
             return Ok(());
         }
         // Those who left do not play again.
-        self.chairs.retain(|chair| match &chair.occupant {
-            Occupant::Player(seated) => seated.is_present,
-            Occupant::Open => false,
-            Occupant::Bot(_) => true,
-        });
-        self.chairs.rotate_left(1);
-        match self.begin(origin) {
+        let mut chairs: Vec<_> = self.occupied().cloned().collect();
+        chairs.rotate_left(1);
+        match self.begin(chairs.clone(), origin) {
             // The only one left waits for others.
             Err(Refusal::Alone) => {
                 self.playing = None;
+                self.chairs = chairs;
                 self.chairs.resize(2, Chair::OPEN);
                 self.setup.seats = 2;
                 Ok(())

@@ -1,4 +1,5 @@
 mod bots;
+mod refusals;
 mod stored;
 
 use super::*;
