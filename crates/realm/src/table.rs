@@ -173,7 +173,7 @@ impl Default for Setup {
 /// A command of a player, or of a member that runs bots.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Command {
-    /// Takes a free seat.
+    /// Takes an open seat, or without one that of an absent player.
     Sit,
     /// Leaves the seat before a match.
     Stand,
@@ -188,7 +188,8 @@ pub enum Command {
         /// The percentage.
         percent: u64,
     },
-    /// Gives a free seat to a bot, which the sender runs.
+    /// Gives a seat to a bot, which the sender runs: an open one, or without one that of an absent
+    /// player.
     AddBot {
         /// Its strength.
         level: Level,
@@ -261,6 +262,14 @@ impl Chair {
         occupant: Occupant::Open,
         handicap: 100,
     };
+
+    /// Whether its player is absent.
+    fn is_of_absent(&self) -> bool {
+        match &self.occupant {
+            Occupant::Player(seated) => !seated.is_present,
+            Occupant::Open | Occupant::Bot(_) => false,
+        }
+    }
 }
 
 /// Who plays a seat.

@@ -111,15 +111,18 @@ impl Table {
     }
 
     /// Checks that no match is played and that the player may decide about the next one: has a
-    /// seat, or no player has one.
+    /// seat, or no player with one is present.
     fn check_may_decide(&self, player: PlayerId) -> Result<(), Refusal> {
         self.check_lobby()?;
-        let is_player = |chair: &Chair| matches!(chair.occupant, Occupant::Player(_));
-        if self.seat_of(player).is_some() || !self.chairs.iter().any(is_player) {
+        if self.seat_of(player).is_some() || !self.has_present_player() {
             Ok(())
         } else {
             Err(Refusal::NoSeat)
         }
+    }
+
+    fn has_present_player(&self) -> bool {
+        self.players().any(|(_, player)| player.is_present)
     }
 
     fn player_mut(&mut self, player: PlayerId) -> Result<&mut SeatedPlayer, Refusal> {
@@ -142,13 +145,19 @@ impl Table {
         }
     }
 
-    /// Gives the first open seat to an occupant.
+    /// Gives the first open seat to an occupant, or else the first one of an absent player.
     fn take_seat(&mut self, occupant: Occupant) -> Result<(), Refusal> {
-        let mut open = self
-            .chairs
-            .iter_mut()
-            .filter(|chair| chair.occupant == Occupant::Open);
-        open.next().ok_or(Refusal::Full)?.occupant = occupant;
+        let is_open = |chair: &Chair| chair.occupant == Occupant::Open;
+        if let Some(open) = self.chairs.iter_mut().find(|chair| is_open(chair)) {
+            open.occupant = occupant;
+            return Ok(());
+        }
+        let absent = self.chairs.iter_mut().find(|chair| chair.is_of_absent());
+        let chair = absent.ok_or(Refusal::Full)?;
+        *chair = Chair {
+            occupant,
+            ..Chair::OPEN
+        };
         Ok(())
     }
 
@@ -190,7 +199,7 @@ impl Table {
         if !Self::is_possible(&setup) {
             return Err(Refusal::Setup);
         }
-        if setup.is_sandbox != self.setup.is_sandbox && self.players().next().is_some() {
+        if setup.is_sandbox != self.setup.is_sandbox && self.has_present_player() {
             return Err(Refusal::Sandbox);
         }
         let seats = usize::from(setup.seats);
@@ -251,19 +260,14 @@ impl Table {
 
     /// The taken seats without those of absent players.
     fn occupied(&self) -> impl Iterator<Item = &Chair> + '_ {
-        self.chairs.iter().filter(|chair| match &chair.occupant {
-            Occupant::Player(seated) => seated.is_present,
-            Occupant::Bot(_) => true,
-            Occupant::Open => false,
-        })
+        let chairs = self.chairs.iter();
+        chairs.filter(|chair| chair.occupant != Occupant::Open && !chair.is_of_absent())
     }
 
     /// Frees the seats of players who are not there.
     fn free_absent(&mut self) {
         for chair in &mut self.chairs {
-            if let Occupant::Player(seated) = &chair.occupant
-                && !seated.is_present
-            {
+            if chair.is_of_absent() {
                 *chair = Chair::OPEN;
             }
         }

@@ -33,7 +33,7 @@ pub enum Refusal {
         SEATS.start(), SEATS.end()
     )]
     Setup,
-    /// A player has a seat, so the table cannot become a sandbox, or an ordinary one.
+    /// A present player has a seat, so the table cannot become a sandbox, or an ordinary one.
     #[error("a sandbox begins and ends only while no player has a seat")]
     Sandbox,
     /// There are more players and bots than seats would be left.

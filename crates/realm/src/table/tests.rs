@@ -1,3 +1,4 @@
+mod absence;
 mod bots;
 mod refusals;
 mod stored;
