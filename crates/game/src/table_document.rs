@@ -193,7 +193,7 @@ fn seat_document(seat: u8, chair: &Chair, table: &Table, log: &AppliedLog) -> Se
             kind: "player".to_owned(),
             name: name_of(player.id, log),
             ready: player.is_ready,
-            present: player.is_present,
+            present: player.is_present(),
             wins: table.wins(player.id),
             ..open
         },

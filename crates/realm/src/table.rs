@@ -7,6 +7,7 @@
 //! The game clock of a match begins at 0 and runs with the stamps of the log, times the speed of
 //! the match.
 
+mod absence;
 mod check;
 mod commands;
 mod refusal;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::crowns::{self, Crowns, SEATS};
 
+pub use absence::{ABANDON_DELAY, PLAYER_SILENCE, STEWARD_BATCH, STEWARD_DELAY, STEWARD_PAUSE};
 pub use check::ImpossibleTable;
 pub use refusal::Refusal;
 
@@ -37,16 +39,6 @@ pub const HANDICAPS: std::ops::RangeInclusive<u64> = 50..=200;
 
 /// Milliseconds of stamps without a sign of a bot after which another member may run it.
 pub const BOT_SILENCE: u64 = 2_000;
-
-/// Milliseconds of stamps without an entry of a player after which the player may be noted as
-/// absent.
-pub const PLAYER_SILENCE: u64 = 10_000;
-
-/// Milliseconds of the match between two orders of a steward.
-pub const STEWARD_PAUSE: u64 = 2_000;
-
-/// Largest number of spears that a steward trains at once.
-pub const STEWARD_BATCH: u32 = 5;
 
 /// Shortest time between two decisions of a bot, in milliseconds of the match.
 const SHORTEST_DECISION: u64 = 1_000;
@@ -226,16 +218,21 @@ pub enum Command {
         seat: u8,
     },
     /// Notes that a player is absent who has given no sign for [`PLAYER_SILENCE`]. The next command
-    /// of the player ends the absence.
+    /// of the player ends the absence. Any member may send it, so the absence has few effects at
+    /// once: see [`STEWARD_DELAY`] and [`ABANDON_DELAY`].
     NoteAbsent {
         /// The seat.
         seat: u8,
     },
-    /// Ends a match in which only bots play.
+    /// A sign of the player, whose program sends it while the player is noted as absent. It changes
+    /// nothing but that.
+    Present,
+    /// Ends a match in which only bots play: each player with a city has been absent for
+    /// [`ABANDON_DELAY`].
     Abandon,
     /// Allows a steward to keep the city while the player is absent, or forbids it.
     Steward(bool),
-    /// An order of a steward for an absent player.
+    /// An order of a steward for a player who has been absent for [`STEWARD_DELAY`].
     StewardOrder {
         /// The seat.
         seat: u8,
@@ -266,7 +263,7 @@ impl Chair {
     /// Whether its player is absent.
     fn is_of_absent(&self) -> bool {
         match &self.occupant {
-            Occupant::Player(seated) => !seated.is_present,
+            Occupant::Player(seated) => !seated.is_present(),
             Occupant::Open | Occupant::Bot(_) => false,
         }
     }
@@ -290,8 +287,9 @@ pub struct SeatedPlayer {
     pub id: PlayerId,
     /// Whether the player wants to begin.
     pub is_ready: bool,
-    /// Whether the player is there: a member of the match, and not noted as absent.
-    pub is_present: bool,
+    /// Stamp since which the player is absent: not a member of the match, or noted as absent;
+    /// `None` for a player who is there.
+    pub absent_since: Option<u64>,
     /// Stamp of the player's last command.
     pub seen: u64,
     /// Time of the match of the last order of a steward.
@@ -300,6 +298,19 @@ pub struct SeatedPlayer {
     pub has_steward: bool,
     /// Whether the player wants another match.
     pub wants_rematch: bool,
+}
+
+impl SeatedPlayer {
+    /// Whether the player is there.
+    pub fn is_present(&self) -> bool {
+        self.absent_since.is_none()
+    }
+
+    /// Whether the player has been absent for this many milliseconds of stamps.
+    fn is_absent_for(&self, delay: u64, stamp: u64) -> bool {
+        let since = self.absent_since;
+        since.is_some_and(|since| stamp >= since.saturating_add(delay))
+    }
 }
 
 /// A bot at a seat.
@@ -459,17 +470,6 @@ impl Table {
             })
     }
 
-    /// Seats of absent players with a steward.
-    pub fn stewarded(&self) -> impl Iterator<Item = u8> + '_ {
-        (0..)
-            .zip(&self.chairs)
-            .filter(|(_, chair)| match &chair.occupant {
-                Occupant::Player(seated) => seated.has_steward && !seated.is_present,
-                Occupant::Open | Occupant::Bot(_) => false,
-            })
-            .map(|(seat, _)| seat)
-    }
-
     /// Stamp at which the clock of the match is needed next; `None` while no match is played.
     pub fn next_event(&self) -> Option<u64> {
         let playing = self
@@ -499,43 +499,6 @@ impl Table {
         let winner = playing.game.end().and_then(|end| end.winner);
         if was_played && let Some(winner) = winner {
             self.note_win(winner);
-        }
-    }
-
-    /// Notes that a player has joined or has left, with the stamp of the entry.
-    pub fn set_present(&mut self, player: PlayerId, is_present: bool, stamp: u64) {
-        self.advance(stamp);
-        if self.setup.is_sandbox && !is_present {
-            // Its player orders through the other members.
-            return;
-        }
-        let player = self.seated_as(player);
-        let is_playing = self.is_playing();
-        for chair in &mut self.chairs {
-            if let Occupant::Player(seated) = &mut chair.occupant
-                && seated.id == player
-            {
-                seated.is_present = is_present;
-                seated.seen = stamp;
-                // Before a match a seat is free again at once; during one it waits for its player.
-                if !is_present && !is_playing {
-                    *chair = Chair::OPEN;
-                    self.reset_votes();
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Notes a sign of a player.
-    fn note_sign(&mut self, player: PlayerId, stamp: u64) {
-        for chair in &mut self.chairs {
-            if let Occupant::Player(seated) = &mut chair.occupant
-                && seated.id == player
-            {
-                seated.is_present = true;
-                seated.seen = stamp;
-            }
         }
     }
 

@@ -26,6 +26,9 @@ const ADOPT_IN_TURN: u64 = 250;
 /// Silence of a member after which its player counts as absent.
 const ABSENT: Duration = Duration::from_secs(10);
 
+/// Milliseconds of stamps between two proposals about the absence of the same player.
+const CLAIM_PAUSE: u64 = 1_000;
+
 /// Decisions searched for the next one that is due. A bot that was paused for longer skips some.
 const MOST_SKIPPED: u64 = 1 << 20;
 
@@ -43,6 +46,8 @@ struct Decided {
     adoptions: BTreeMap<u8, u64>,
     /// Stamp of the last absence of each player proposed here.
     absences: BTreeMap<u8, u64>,
+    /// Stamp of the last sign of this member's own player proposed here.
+    presence: Option<u64>,
 }
 
 /// Round trip of a member from which it is far, and below which it is near again.
@@ -67,7 +72,8 @@ pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Decided>();
     app.add_systems(
         Update,
-        (measure_distance, note_absences).run_if(resource_exists::<ReplicatedTable>),
+        (measure_distance, note_absences, end_own_absence)
+            .run_if(resource_exists::<ReplicatedTable>),
     );
     app.add_systems(
         Update,
@@ -254,7 +260,7 @@ fn note_absences(
         return;
     };
     let now = stamp.get();
-    for (seat, player) in table.0.players().filter(|(_, player)| player.is_present) {
+    for (seat, player) in table.0.players().filter(|(_, player)| player.is_present()) {
         let members = log.roster.present().map(|(id, _)| id);
         let mut own = members.filter(|id| player_of(&log, *id) == player.id);
         let Some(member) = own.next().filter(|member| *member != view.status.id) else {
@@ -263,11 +269,36 @@ fn note_absences(
         let peer = view.status.peers.iter().find(|peer| peer.id == member);
         let is_silent = peer.is_some_and(|peer| peer.silent_for >= ABSENT);
         let proposed = decided.absences.get(&seat).copied();
-        let is_proposed = proposed.is_some_and(|at| now < at + 1_000);
+        let is_proposed = proposed.is_some_and(|at| now < at + CLAIM_PAUSE);
         if is_silent && !is_proposed {
             decided.absences.insert(seat, now);
             commands.propose(TableCommand(Command::NoteAbsent { seat }));
         }
+    }
+}
+
+/// Ends an absence of this member's own player: one that was noted before the member started again,
+/// or without a reason.
+fn end_own_absence(
+    status: Res<RaftStatus>,
+    log: Res<AppliedLog>,
+    table: Res<ReplicatedTable>,
+    stamp: Res<PresentStamp>,
+    mut decided: ResMut<Decided>,
+    mut commands: Commands,
+) {
+    let own = own_id(&status).filter(|_| status.leader().is_some() && log.is_current());
+    // A member that leaves the match is absent for a reason.
+    let own = own.filter(|own| log.roster.is_present(*own));
+    let Some(own) = own.filter(|own| table.0.is_absent(player_of(&log, *own))) else {
+        return;
+    };
+    let now = stamp.get();
+    let is_proposed = decided.presence.is_some_and(|at| now < at + CLAIM_PAUSE);
+    if !is_proposed {
+        decided.presence = Some(now);
+        tracing::info!(member = own.0, "the player of this member is not absent");
+        commands.propose(TableCommand(Command::Present));
     }
 }
 
@@ -282,7 +313,7 @@ fn run_stewards(
     let Some(clock) = table.0.clock(stamp.get()).filter(|_| status.leads()) else {
         return;
     };
-    for seat in table.0.stewarded() {
+    for seat in table.0.stewarded(stamp.get()) {
         let before = decided.stewards.get(&seat).copied();
         if before.is_some_and(|before| clock < before + STEWARD_PAUSE) {
             continue;

@@ -248,9 +248,15 @@ fn bots_of_a_paused_app_play_on() {
     assert_eq!(cluster.elect(), leader, "its node still leads");
 }
 
-/// A player whose machine is silent is absent after a while, and a steward keeps the city.
+fn is_absent(app: &App) -> bool {
+    let mut players = table_of(app).players();
+    players.any(|(_, player)| !player.is_present())
+}
+
+/// A player whose machine is silent is absent after a while, and present again once it returns,
+/// without an order.
 #[test]
-fn silent_player_has_a_steward_until_the_return() {
+fn silent_player_is_absent_until_the_return() {
     let mut cluster = cluster();
     let leader = cluster.elect();
     let away = leader % 3 + 1;
@@ -259,12 +265,35 @@ fn silent_player_has_a_steward_until_the_return() {
     command(&mut cluster, away, Command::Ready(true));
     command(&mut cluster, leader, Command::Start);
     cluster.network().isolate(NodeId(away));
-    let is_absent = |app: &App| table_of(app).stewarded().count() == 1;
     cluster.run_until(|apps| is_absent(&apps[leader as usize - 1]));
     cluster.network().heal();
     cluster.elect();
-    command(&mut cluster, away, Command::Steward(true));
     cluster.run_until(|apps| apps.iter().all(|app| !is_absent(app)));
+}
+
+/// Any member may claim that a player is away, also with an app of its own; the player's app
+/// answers.
+#[test]
+fn player_who_is_there_is_not_absent_for_long() {
+    let mut cluster = cluster();
+    let leader = cluster.elect();
+    let (thinks, claims) = (leader % 3 + 1, leader);
+    command(&mut cluster, thinks, Command::Sit);
+    // Longer than the silence after which a player may be noted.
+    for _ in 0..1_100 {
+        cluster.frame();
+    }
+    command(&mut cluster, claims, Command::NoteAbsent { seat: 0 });
+    let claimed = cluster.now();
+    cluster.run_until(|apps| apps.iter().all(|app| !is_absent(app)));
+    let waited = cluster.now().since(claimed);
+    assert!(waited < Duration::from_millis(500), "{waited:?}");
+    let verdicts = &cluster.app(claims).world().resource::<Verdicts>().0;
+    assert!(
+        verdicts.contains(&(NodeId(claims), Ok(()))),
+        "the claim counted"
+    );
+    assert!(verdicts.contains(&(NodeId(thinks), Ok(()))));
 }
 
 /// A player whose machine is silent does not hold up the others before a match.
@@ -276,10 +305,7 @@ fn silent_player_is_absent_before_a_match_too() {
     command(&mut cluster, away, Command::Sit);
     command(&mut cluster, leader, Command::Sit);
     cluster.network().isolate(NodeId(away));
-    cluster.run_until(|apps| {
-        let mut players = table_of(&apps[leader as usize - 1]).players();
-        players.any(|(_, player)| !player.is_present)
-    });
+    cluster.run_until(|apps| is_absent(&apps[leader as usize - 1]));
     for one in [bot(Level::Captain, Archetype::Boom), Command::Start] {
         let app = cluster.app(leader);
         app.world_mut().propose(TableCommand(one));

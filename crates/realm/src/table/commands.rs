@@ -2,10 +2,9 @@
 
 use super::{
     Archetype, BOT_SILENCE, Chair, Command, HANDICAPS, Level, MAX_BOT_ORDERS, Occupant, Origin,
-    PLAYER_SILENCE, PlayerId, Playing, Refusal, SHORTEST_DECISION, STEWARD_BATCH, STEWARD_PAUSE,
-    SeatedBot, SeatedPlayer, Setup, Table,
+    PlayerId, Playing, Refusal, SHORTEST_DECISION, SeatedBot, SeatedPlayer, Setup, Table,
 };
-use crate::crowns::{Crowns, Order, PactOrder, Place, Rules, Seat, UnitKind};
+use crate::crowns::{Crowns, Order, PactOrder, Rules};
 
 impl Command {
     /// Whether the program of a member sends it, and not the player.
@@ -26,6 +25,7 @@ impl Command {
             | Command::RemoveBot { .. }
             | Command::Start
             | Command::Order(_)
+            | Command::Present
             | Command::Abandon
             | Command::Steward(_)
             | Command::Rematch(_) => false,
@@ -91,7 +91,8 @@ impl Table {
             Command::BotAlive { seat } => self.bot_alive(origin, *seat),
             Command::AdoptBot { seat } => self.adopt_bot(origin, *seat),
             Command::NoteAbsent { seat } => self.note_absent(*seat, origin.stamp),
-            Command::Abandon => self.abandon(),
+            Command::Present => self.present(origin.player),
+            Command::Abandon => self.abandon(origin.stamp),
             Command::Steward(is_allowed) => self.allow_steward(origin.player, *is_allowed),
             Command::StewardOrder { seat, order } => self.steward_order(origin, *seat, order),
             Command::Distance(is_far) => {
@@ -122,10 +123,10 @@ impl Table {
     }
 
     fn has_present_player(&self) -> bool {
-        self.players().any(|(_, player)| player.is_present)
+        self.players().any(|(_, player)| player.is_present())
     }
 
-    fn player_mut(&mut self, player: PlayerId) -> Result<&mut SeatedPlayer, Refusal> {
+    pub(super) fn player_mut(&mut self, player: PlayerId) -> Result<&mut SeatedPlayer, Refusal> {
         let players = self
             .chairs
             .iter_mut()
@@ -170,7 +171,7 @@ impl Table {
         self.take_seat(Occupant::Player(SeatedPlayer {
             id: player,
             is_ready: false,
-            is_present: true,
+            absent_since: None,
             seen: origin.stamp,
             steward_at: None,
             has_steward: true,
@@ -331,7 +332,7 @@ impl Table {
         Ok(())
     }
 
-    fn order(&mut self, seat: u8, order: &Order, stamp: u64) -> Result<(), Refusal> {
+    pub(super) fn order(&mut self, seat: u8, order: &Order, stamp: u64) -> Result<(), Refusal> {
         let playing = self.playing.as_mut().ok_or(Refusal::NotPlaying)?;
         let was_played = playing.game.end().is_none();
         let clock = playing.clock(stamp);
@@ -398,76 +399,6 @@ impl Table {
         Ok(())
     }
 
-    fn note_absent(&mut self, seat: u8, stamp: u64) -> Result<(), Refusal> {
-        let chair = self.chairs.get_mut(usize::from(seat));
-        let Some(Occupant::Player(seated)) = chair.map(|chair| &mut chair.occupant) else {
-            return Err(Refusal::NoSuchSeat);
-        };
-        if stamp < seated.seen.saturating_add(PLAYER_SILENCE) {
-            return Err(Refusal::PlayerPresent);
-        }
-        seated.is_present = false;
-        Ok(())
-    }
-
-    fn abandon(&mut self) -> Result<(), Refusal> {
-        let playing = self
-            .playing
-            .as_ref()
-            .filter(|playing| playing.game.end().is_none());
-        let game = &playing.ok_or(Refusal::NotPlaying)?.game;
-        let stands = |seat: u8| {
-            game.seats()
-                .get(usize::from(seat))
-                .is_some_and(Seat::stands)
-        };
-        if self
-            .players()
-            .any(|(seat, player)| player.is_present && stands(seat))
-        {
-            return Err(Refusal::PlayersLeft);
-        }
-        self.playing = None;
-        Ok(())
-    }
-
-    fn allow_steward(&mut self, player: PlayerId, is_allowed: bool) -> Result<(), Refusal> {
-        self.player_mut(player)?.has_steward = is_allowed;
-        Ok(())
-    }
-
-    fn steward_order(&mut self, origin: &Origin, seat: u8, order: &Order) -> Result<(), Refusal> {
-        if !self.stewarded().any(|stewarded| stewarded == seat) {
-            return Err(Refusal::NoSteward);
-        }
-        let clock = self.clock(origin.stamp).ok_or(Refusal::NotPlaying)?;
-        let game = self.game().ok_or(Refusal::NotPlaying)?;
-        let is_attacked = game.marches().any(|(_, march)| {
-            march.place == Place::City(seat) && march.seat != seat && !march.returns
-        });
-        let is_allowed = match order {
-            Order::Train(UnitKind::Spear, 1..=STEWARD_BATCH) | Order::CallHome(_) => is_attacked,
-            Order::Repair(true) => true,
-            _ => false,
-        };
-        let chair = self.chairs.get_mut(usize::from(seat));
-        let Some(Occupant::Player(seated)) = chair.map(|chair| &mut chair.occupant) else {
-            return Err(Refusal::NoSteward);
-        };
-        let rests = seated
-            .steward_at
-            .is_some_and(|at| clock < at.saturating_add(STEWARD_PAUSE));
-        if !is_allowed || rests {
-            return Err(Refusal::NotForStewards);
-        }
-        self.order(seat, order, origin.stamp)?;
-        let chair = &mut self.chairs[usize::from(seat)];
-        if let Occupant::Player(seated) = &mut chair.occupant {
-            seated.steward_at = Some(clock);
-        }
-        Ok(())
-    }
-
     /// Votes for another match. With the votes of more than half of the present players it begins,
     /// and each takes the next seat.
     fn rematch(&mut self, origin: &Origin, is_wanted: bool) -> Result<(), Refusal> {
@@ -480,7 +411,7 @@ impl Table {
             .chairs
             .iter()
             .filter_map(|chair| match &chair.occupant {
-                Occupant::Player(seated) if seated.is_present => Some(seated.wants_rematch),
+                Occupant::Player(seated) if seated.is_present() => Some(seated.wants_rematch),
                 Occupant::Player(_) | Occupant::Open | Occupant::Bot(_) => None,
             });
         let (mut voters, mut votes) = (0, 0);

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{HANDICAPS, MAX_SPEED, MAX_WINDOW};
+use super::{
+    ABANDON_DELAY, HANDICAPS, MAX_SPEED, MAX_WINDOW, PLAYER_SILENCE, STEWARD_DELAY, STEWARD_PAUSE,
+};
 use crate::crowns::{self, SEATS};
 
 /// Why a command is refused. It changes nothing then.
@@ -66,16 +68,33 @@ pub enum Refusal {
     #[error("the member that runs this bot gave a sign of it a moment ago")]
     BotAlive,
     /// The player was there a moment ago.
-    #[error("the player was there a moment ago")]
+    #[error(
+        "the player gave a sign less than {} s ago; note an absence after that",
+        seconds(PLAYER_SILENCE)
+    )]
     PlayerPresent,
-    /// A player is still in the match.
-    #[error("a player is still in the match; concede, or wait for its end")]
+    /// A player with a city is in the match, or has been absent for less than [`ABANDON_DELAY`].
+    #[error(
+        "a player with a city is in the match, or was less than {} s ago; concede, or wait until \
+        each of them has been away that long",
+        seconds(ABANDON_DELAY)
+    )]
     PlayersLeft,
     /// The seat has no steward, or its player is present.
-    #[error("this seat needs no steward")]
+    #[error("this seat needs no steward: its player is there, or has forbidden it")]
     NoSteward,
+    /// The player has been absent for less than [`STEWARD_DELAY`].
+    #[error(
+        "the player may be there; a steward gives orders after {} s of absence",
+        seconds(STEWARD_DELAY)
+    )]
+    StewardEarly,
     /// A steward may not give this order.
-    #[error("a steward trains a few spears and calls armies home before an attack, and repairs")]
+    #[error(
+        "a steward trains a few spears and calls armies home before an attack, and repairs; one \
+        order in {} s of the match",
+        seconds(STEWARD_PAUSE)
+    )]
     NotForStewards,
     /// The match was not played to its end.
     #[error("the match has not ended")]
@@ -83,4 +102,9 @@ pub enum Refusal {
     /// The order is refused.
     #[error(transparent)]
     Order(#[from] crowns::Refusal),
+}
+
+/// Whole seconds of milliseconds.
+fn seconds(millis: u64) -> u64 {
+    millis / 1_000
 }

@@ -225,7 +225,7 @@ fn members_of_a_sandbox_are_one_player() {
         let spear = Order::Train(UnitKind::Spear, 1);
         assert_eq!(apply(&mut table, player, Command::Order(spear)), Ok(()));
     }
-    assert!(table.players().all(|(_, player)| player.is_present));
+    assert!(table.players().all(|(_, player)| player.is_present()));
 }
 
 /// 200 ms of the log, whatever the speed of the match.

@@ -187,10 +187,11 @@ fn bots() -> Vec<Step> {
         (0, 100, decide(1)),
         (0, 1, Command::BotAlive { seat: 2 }),
         (1, 200, adopt),
+        (1, 1, Command::Steward(true)),
         (0, 900, Command::NoteAbsent { seat: 1 }),
         (0, 1, Command::Abandon),
-        (1, 1, Command::Steward(true)),
-        (0, 1, steward),
+        (0, 110, steward),
+        (1, 1, Command::Present),
         (1, 1, decide(2)),
         (1, 1, Command::Order(Order::Concede)),
         (0, 1, Command::Rematch(true)),
@@ -226,6 +227,7 @@ mod tests {
             Command::StewardOrder { .. } => 15,
             Command::Distance(_) => 16,
             Command::Rematch(_) => 17,
+            Command::Present => 18,
         }
     }
 
@@ -236,6 +238,6 @@ mod tests {
         let mut numbers: Vec<_> = all.iter().map(|(.., command)| number(command)).collect();
         numbers.sort_unstable();
         numbers.dedup();
-        assert_eq!(numbers, (0..18).collect::<Vec<_>>());
+        assert_eq!(numbers, (0..19).collect::<Vec<_>>());
     }
 }

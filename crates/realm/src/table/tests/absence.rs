@@ -95,3 +95,244 @@ fn seat_of_an_absent_player_is_kept_during_a_match() {
     }
     assert_eq!(table.seat_of(BO), Some(1));
 }
+
+/// Sends an army against the city of the seat 1.
+fn attack(table: &mut Table, stamp: u64) {
+    let march = Order::March {
+        army: crowns::Army::new([4, 0, 0, 0]),
+        to: Place::City(1),
+        attack: crowns::Attack::Assault,
+    };
+    let done = table.apply(&Command::Order(march), &at(ADA, stamp));
+    assert_eq!(done, Ok(()));
+}
+
+#[test]
+fn steward_keeps_the_city_of_an_absent_player_only() {
+    let mut table = playing();
+    let steward = |order| Command::StewardOrder { seat: 1, order };
+    let train = |kind, count| steward(Order::Train(kind, count));
+    let spears = train(UnitKind::Spear, 2);
+    attack(&mut table, 5_000);
+    assert_eq!(
+        apply(&mut table, ADA, spears.clone()),
+        Err(Refusal::NoSteward)
+    );
+    table.set_present(BO, false, 5_000);
+    // The program of a player who is there would answer first.
+    assert_eq!(table.stewarded(6_999).count(), 0);
+    assert_eq!(
+        table.apply(&spears, &at(ADA, 6_999)),
+        Err(Refusal::StewardEarly)
+    );
+    assert_eq!(table.stewarded(7_000).collect::<Vec<_>>(), [1]);
+    for wrong in [
+        train(UnitKind::Axe, 2),
+        train(UnitKind::Spear, 6),
+        steward(Order::TurnBack { march: 1 }),
+        steward(Order::Concede),
+    ] {
+        let refused = table.apply(&wrong, &at(ADA, 7_000));
+        assert_eq!(refused, Err(Refusal::NotForStewards));
+    }
+    assert_eq!(table.apply(&spears, &at(ADA, 7_000)), Ok(()));
+    assert_eq!(
+        table.apply(&spears, &at(ADA, 8_999)),
+        Err(Refusal::NotForStewards),
+        "two seconds"
+    );
+    assert_eq!(table.apply(&spears, &at(ADA, 9_000)), Ok(()));
+    table.set_present(BO, true, 9_000);
+    assert_eq!(table.seat_of(BO), Some(1), "the seat waited");
+    assert_eq!(
+        table.apply(&spears, &at(ADA, 11_000)),
+        Err(Refusal::NoSteward)
+    );
+    let forbid = Command::Steward(false);
+    assert_eq!(table.apply(&forbid, &at(BO, 11_000)), Ok(()));
+    table.set_present(BO, false, 11_000);
+    assert_eq!(
+        table.apply(&spears, &at(ADA, 13_000)),
+        Err(Refusal::NoSteward)
+    );
+}
+
+/// Soldiers are called home, and trained, for a reason only.
+#[test]
+fn steward_in_peace_only_repairs() {
+    let mut table = playing();
+    table.set_present(BO, false, 5_000);
+    let steward = |order| Command::StewardOrder { seat: 1, order };
+    let spears = steward(Order::Train(UnitKind::Spear, 5));
+    assert_eq!(
+        table.apply(&spears, &at(ADA, 7_000)),
+        Err(Refusal::NotForStewards)
+    );
+    let repair = steward(Order::Repair(true));
+    assert_eq!(table.apply(&repair, &at(ADA, 7_000)), Ok(()));
+}
+
+#[test]
+fn silent_player_is_noted_as_absent_until_the_next_command() {
+    let mut table = playing();
+    let absent = Command::NoteAbsent { seat: 1 };
+    assert_eq!(
+        table.apply(&absent, &at(ADA, 14_999)),
+        Err(Refusal::PlayerPresent)
+    );
+    assert_eq!(table.apply(&absent, &at(ADA, 15_000)), Ok(()));
+    assert_eq!((table.is_absent(ADA), table.is_absent(BO)), (false, true));
+    assert_eq!(table.stewarded(17_000).collect::<Vec<_>>(), [1]);
+    let order = Command::Order(wall());
+    assert_eq!(table.apply(&order, &at(BO, 16_000)), Ok(()));
+    assert!(!table.is_absent(BO));
+    assert_eq!(table.stewarded(u64::MAX).count(), 0);
+    assert_eq!(
+        table.apply(&absent, &at(ADA, 16_500)),
+        Err(Refusal::PlayerPresent)
+    );
+    let bot = Command::NoteAbsent { seat: 2 };
+    assert_eq!(
+        table.apply(&bot, &at(ADA, 90_000)),
+        Err(Refusal::NoSuchSeat)
+    );
+}
+
+/// A player who is away does not hold up the next match.
+#[test]
+fn absent_player_loses_the_seat_before_the_next_match() {
+    let mut table = playing();
+    assert_eq!(
+        apply(&mut table, ADA, Command::Order(Order::Concede)),
+        Ok(())
+    );
+    let end = 5_000 + 1_200_000;
+    table.advance(end);
+    assert!(!table.is_playing());
+    assert_eq!(
+        table.apply(&Command::Start, &at(ADA, end + 1)),
+        Err(Refusal::NotReady)
+    );
+    let absent = Command::NoteAbsent { seat: 1 };
+    assert_eq!(table.apply(&absent, &at(ADA, end + 2)), Ok(()));
+    assert_eq!(table.apply(&Command::Start, &at(ADA, end + 3)), Ok(()));
+    assert_eq!(
+        (table.seat_of(BO), table.game().unwrap().seats().len()),
+        (None, 2)
+    );
+}
+
+#[test]
+fn match_of_bots_is_abandoned_but_not_one_of_players() {
+    let mut table = playing();
+    assert_eq!(
+        apply(&mut table, CY, Command::Abandon),
+        Err(Refusal::PlayersLeft)
+    );
+    for player in [ADA, BO] {
+        assert_eq!(
+            apply(&mut table, CY, Command::Abandon),
+            Err(Refusal::PlayersLeft)
+        );
+        let concede = Command::Order(Order::Concede);
+        assert_eq!(apply(&mut table, player, concede), Ok(()));
+    }
+    assert_eq!(
+        apply(&mut table, CY, Command::Abandon),
+        Err(Refusal::NotPlaying),
+        "it has ended"
+    );
+    let mut table = Table::default();
+    for command in [CAPTAIN, CAPTAIN, Command::Start] {
+        assert_eq!(apply(&mut table, ADA, command), Ok(()));
+    }
+    assert_eq!(apply(&mut table, BO, Command::Sit), Err(Refusal::Playing));
+    assert_eq!(apply(&mut table, BO, Command::Abandon), Ok(()));
+    assert!(table.game().is_none());
+}
+
+/// Any member may claim an absence. The program of a player who thinks answers before it matters.
+#[test]
+fn player_who_thinks_for_long_is_not_away() {
+    let mut table = playing();
+    let absent = Command::NoteAbsent { seat: 1 };
+    attack(&mut table, 5_000);
+    assert_eq!(table.apply(&absent, &at(CY, 16_000)), Ok(()));
+    let steward = Command::StewardOrder {
+        seat: 1,
+        order: Order::Train(UnitKind::Spear, 5),
+    };
+    assert_eq!(
+        table.apply(&steward, &at(CY, 16_001)),
+        Err(Refusal::StewardEarly)
+    );
+    let present = Command::Present;
+    let before = table.clone();
+    assert_eq!(table.apply(&present, &at(CY, 16_050)), Err(Refusal::NoSeat));
+    assert!(table.is_absent(BO), "only the own member ends an absence");
+    assert_eq!(table.apply(&present, &at(BO, 16_100)), Ok(()));
+    assert!(!table.is_absent(BO));
+    assert_eq!(
+        (
+            table.chairs().len(),
+            table.game().unwrap().seats()[1].home()
+        ),
+        (3, before.game().unwrap().seats()[1].home()),
+        "it orders nothing"
+    );
+    for stamp in [16_200, 20_000, 26_099] {
+        let refused = table.apply(&absent, &at(CY, stamp));
+        assert_eq!(refused, Err(Refusal::PlayerPresent));
+        let refused = table.apply(&steward, &at(CY, stamp));
+        assert_eq!(refused, Err(Refusal::NoSteward));
+    }
+}
+
+/// "Abandon" deletes the match, so the absence of each player with a city must be a long one.
+#[test]
+fn match_is_abandoned_after_a_minute_without_its_players() {
+    let mut table = playing();
+    let note = |table: &mut Table, seat, stamp| {
+        let absent = Command::NoteAbsent { seat };
+        assert_eq!(table.apply(&absent, &at(CY, stamp)), Ok(()));
+    };
+    let abandon = |table: &mut Table, stamp| table.apply(&Command::Abandon, &at(CY, stamp));
+    note(&mut table, 0, 16_000);
+    note(&mut table, 1, 20_000);
+    // Another claim does not begin the absence again.
+    note(&mut table, 1, 70_000);
+    for stamp in [20_000, 76_000, 79_999] {
+        assert_eq!(abandon(&mut table, stamp), Err(Refusal::PlayersLeft));
+    }
+    let mut back = table.clone();
+    assert_eq!(back.apply(&Command::Present, &at(ADA, 79_999)), Ok(()));
+    assert_eq!(abandon(&mut back, 200_000), Err(Refusal::PlayersLeft));
+    // One who conceded does not hold up the others.
+    let concede = Command::Order(Order::Concede);
+    assert_eq!(back.apply(&concede, &at(ADA, 200_000)), Ok(()));
+    assert_eq!(abandon(&mut back, 200_000), Ok(()));
+    assert_eq!(abandon(&mut table, 80_000), Ok(()));
+    assert!(table.game().is_none());
+    let text = Refusal::PlayersLeft.to_string();
+    assert!(text.contains("60 s"), "{text}");
+    let text = Refusal::StewardEarly.to_string();
+    assert!(text.contains("2 s"), "{text}");
+}
+
+/// A member that leaves is absent since then, also if it was silent for a while and another member
+/// claims it later.
+#[test]
+fn absence_begins_with_the_first_reason() {
+    let mut table = playing();
+    let since = |table: &Table| table.players().nth(1).unwrap().1.absent_since;
+    table.set_present(BO, false, 30_000);
+    assert_eq!(since(&table), Some(30_000));
+    let absent = Command::NoteAbsent { seat: 1 };
+    assert_eq!(table.apply(&absent, &at(ADA, 50_000)), Ok(()));
+    assert_eq!(since(&table), Some(30_000));
+    table.set_present(BO, true, 60_000);
+    assert_eq!(since(&table), None);
+    assert_eq!(table.apply(&absent, &at(ADA, 70_000)), Ok(()));
+    table.set_present(BO, false, 75_000);
+    assert_eq!(since(&table), Some(70_000));
+}

@@ -77,6 +77,7 @@ fn command() -> impl Strategy<Value = Command> {
         1 => seat().prop_map(|seat| Command::BotAlive { seat }),
         1 => seat().prop_map(|seat| Command::AdoptBot { seat }),
         4 => seat().prop_map(|seat| Command::NoteAbsent { seat }),
+        1 => Just(Command::Present),
         1 => Just(Command::Abandon),
         1 => any::<bool>().prop_map(Command::Steward),
         2 => seat().prop_map(|seat| Command::StewardOrder {
