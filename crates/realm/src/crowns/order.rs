@@ -124,7 +124,7 @@ impl Order {
     }
 }
 
-/// Why an order is refused. It changes nothing then.
+/// Why an order is refused. It changes nothing then but the allowance of its seat.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, thiserror::Error, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Refusal {

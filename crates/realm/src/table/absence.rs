@@ -152,10 +152,8 @@ impl Table {
         if !is_allowed || rests {
             return Err(Refusal::NotForStewards);
         }
-        self.order(seat, order, origin.stamp)?;
-        if let Some(seated) = self.seated_mut(seat) {
-            seated.steward_at = Some(clock);
-        }
-        Ok(())
+        // One that the rules refuse counts as well.
+        seated.steward_at = Some(clock);
+        self.order(seat, order, origin.stamp)
     }
 }

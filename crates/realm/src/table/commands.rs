@@ -60,7 +60,8 @@ impl Table {
     /// Performs what is due up to the stamp of the command, then the command.
     ///
     /// # Errors
-    /// [`Refusal`]; the command then changes nothing but when its sender was seen last.
+    /// [`Refusal`]; the command then changes nothing but when its sender was seen last. An order
+    /// that the rules refuse still counts against the limit of orders.
     pub fn apply(&mut self, command: &Command, origin: &Origin) -> Result<(), Refusal> {
         self.advance(origin.stamp);
         let origin = &Origin {

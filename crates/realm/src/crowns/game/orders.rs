@@ -16,39 +16,51 @@ impl Crowns {
     /// [`Report::Refused`].
     ///
     /// # Errors
-    /// [`Refusal`]; the order changes nothing then.
+    /// [`Refusal`]; the order changes nothing then but the allowance of its seat. After the end not
+    /// even that.
     pub fn order(&mut self, seat: u8, order: &Order, at: u64) -> Result<(), Refusal> {
         self.advance(at);
-        self.check_order(seat, order)?;
+        self.check_played(seat, order)?;
+        self.charge(seat)?;
+        self.check_city(seat, order)?;
+        if self.window == 0 || order.is_message() {
+            self.perform_order(seat, order)
+        } else {
+            self.wait(seat, order.clone())
+        }
+    }
+
+    /// Refuses an order of a seat that does not exist, and after the end all but messages.
+    fn check_played(&self, seat: u8, order: &Order) -> Result<(), Refusal> {
+        if usize::from(seat) >= self.seats.len() {
+            return Err(Refusal::NoSeat);
+        }
+        if self.end.is_some() && !order.is_message() {
+            return Err(Refusal::Ended);
+        }
+        Ok(())
+    }
+
+    /// Refuses an order of a fallen city. Its player still talks.
+    fn check_city(&self, seat: u8, order: &Order) -> Result<(), Refusal> {
+        if order.is_message() || self.seats[usize::from(seat)].stands() {
+            Ok(())
+        } else {
+            Err(Refusal::Fallen)
+        }
+    }
+
+    /// Takes the price of an order from the allowance of a seat, before it is known whether the
+    /// order is refused: refused orders are entries of the log as well.
+    pub(super) fn charge(&mut self, seat: u8) -> Result<(), Refusal> {
         let price = SECOND.div_ceil(self.rules.limit.per_second);
         let allowance = self.allowance(seat);
         let left = allowance.checked_sub(price).ok_or(Refusal::TooFast)?;
-        if self.window == 0 || order.is_message() {
-            self.perform_order(seat, order)?;
-        } else {
-            self.wait(seat, order.clone())?;
-        }
         let now = self.now;
         let own = self.seat_mut(seat);
         own.allowance = left;
         own.allowed_at = now;
         Ok(())
-    }
-
-    /// Refuses what depends on the seat alone. Players without a city still talk.
-    fn check_order(&self, seat: u8, order: &Order) -> Result<(), Refusal> {
-        let own = self.seats.get(usize::from(seat)).ok_or(Refusal::NoSeat)?;
-        if order.is_message() {
-            return Ok(());
-        }
-        if self.end.is_some() {
-            return Err(Refusal::Ended);
-        }
-        if own.stands() {
-            Ok(())
-        } else {
-            Err(Refusal::Fallen)
-        }
     }
 
     /// Makes an order wait for the end of the present window.
@@ -70,7 +82,7 @@ impl Crowns {
             return;
         };
         let done = self
-            .check_order(seat, &order)
+            .check_city(seat, &order)
             .and_then(|()| self.perform_order(seat, &order));
         if let Err(refusal) = done {
             self.report(Report::Refused {

@@ -400,6 +400,28 @@ fn twenty_orders_at_once_and_then_ten_a_second() {
     assert_eq!(game.order(0, &order, second(1) + 100), Ok(()));
 }
 
+/// Refused orders are entries of the log too.
+#[test]
+fn refused_orders_count_against_the_limit() {
+    let mut game = new_match(3);
+    let order = Order::CallHome(Place::Throne);
+    for _ in 0..20 {
+        assert_eq!(game.order(0, &order, second(1)), Err(Refusal::NoGarrison));
+    }
+    assert_eq!(game.order(0, &order, second(1)), Err(Refusal::TooFast));
+    let allowed = Order::Repair(false);
+    assert_eq!(game.order(0, &allowed, second(1)), Err(Refusal::TooFast));
+    let later = second(1) + 100;
+    assert_eq!(game.order(0, &order, later), Err(Refusal::NoGarrison));
+    // A fallen seat has a limit as well.
+    assert_eq!(game.order(0, &Order::Concede, second(2)), Ok(()));
+    for _ in 0..8 {
+        assert_eq!(game.order(0, &allowed, second(2)), Err(Refusal::Fallen));
+    }
+    assert_eq!(game.order(0, &allowed, second(2)), Err(Refusal::TooFast));
+    assert_eq!(game.order(9, &allowed, second(2)), Err(Refusal::NoSeat));
+}
+
 #[test]
 fn swap_gives_two_for_three_and_never_more() {
     let mut game = new_match(2);
@@ -500,5 +522,5 @@ fn fixed_match_ends_in_the_known_state() {
         // What is refused is refused everywhere.
         let _ = game.order(seat, &order, second(at));
     }
-    assert_eq!(format!("{:016x}", game.state_hash()), "421a031ab751ab9e");
+    assert_eq!(format!("{:016x}", game.state_hash()), "d5bb18905ce9ddf2");
 }

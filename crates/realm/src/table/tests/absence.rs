@@ -172,6 +172,26 @@ fn steward_in_peace_only_repairs() {
     assert_eq!(table.apply(&repair, &at(ADA, 7_000)), Ok(()));
 }
 
+/// The rules refuse the order of a poor city; the steward rests all the same.
+#[test]
+fn steward_whose_order_is_refused_rests() {
+    let mut table = playing();
+    attack(&mut table, 5_000);
+    table.set_present(BO, false, 5_000);
+    let steward = |order| Command::StewardOrder { seat: 1, order };
+    let call = steward(Order::CallHome(Place::Throne));
+    assert_eq!(
+        table.apply(&call, &at(CY, 7_000)),
+        Err(Refusal::Order(crowns::Refusal::NoGarrison))
+    );
+    for stamp in [7_001, 8_999] {
+        let refused = table.apply(&call, &at(CY, stamp));
+        assert_eq!(refused, Err(Refusal::NotForStewards));
+    }
+    let repair = steward(Order::Repair(true));
+    assert_eq!(table.apply(&repair, &at(ADA, 9_000)), Ok(()));
+}
+
 #[test]
 fn silent_player_is_noted_as_absent_until_the_next_command() {
     let mut table = playing();

@@ -140,9 +140,13 @@ proptest! {
             let mut refused = game.clone();
             refused.advance(at);
             if let Err(refusal) = game.order(seat, &order, at) {
-                let settled = refused.seats.len() > usize::from(seat) && refused.end.is_none();
-                if settled && refused.seats[usize::from(seat)].stands() && refusal != Refusal::TooFast {
-                    refused.settle(seat);
+                let is_seat = usize::from(seat) < refused.seats.len();
+                let is_played = refused.end.is_none() || order.is_message();
+                if is_seat && is_played && refusal != Refusal::TooFast {
+                    prop_assert_eq!(refused.charge(seat), Ok(()));
+                    if refusal != Refusal::Fallen {
+                        refused.settle(seat);
+                    }
                 }
                 prop_assert_eq!(&game, &refused, "{:?} of {:?} changed something", refusal, order);
             }
