@@ -195,7 +195,8 @@ pub enum Command {
     },
     /// Begins the match.
     Start,
-    /// An order of the player's seat.
+    /// An order of the player's seat in the match, which is not the one at the table if others have
+    /// sat down since its end.
     Order(crowns::Order),
     /// The orders of a bot, from the member that runs it.
     BotOrders {
@@ -259,6 +260,14 @@ impl Chair {
         occupant: Occupant::Open,
         handicap: 100,
     };
+
+    /// Its player, if it has one.
+    fn player(&self) -> Option<PlayerId> {
+        match &self.occupant {
+            Occupant::Player(seated) => Some(seated.id),
+            Occupant::Open | Occupant::Bot(_) => None,
+        }
+    }
 
     /// Whether its player is absent.
     fn is_of_absent(&self) -> bool {
@@ -332,6 +341,9 @@ pub struct SeatedBot {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 struct Playing {
     game: Crowns,
+    /// The players of its seats; `None` for those of bots. They stay when the seats of the table
+    /// are taken by others after the match.
+    players: Vec<Option<PlayerId>>,
     /// Stamp at which it began.
     began: u64,
     speed: u64,
@@ -410,6 +422,13 @@ impl Table {
         self.playing.as_ref().map(|playing| &playing.game)
     }
 
+    /// The players of the match by seat, as they sat when it began; `None` for a bot. Empty without
+    /// a match.
+    pub fn match_players(&self) -> &[Option<PlayerId>] {
+        let playing = self.playing.as_ref();
+        playing.map_or(&[], |playing| &playing.players)
+    }
+
     /// Seed of the bots of this match.
     pub fn seed(&self) -> Option<u64> {
         self.playing.as_ref().map(|playing| playing.seed)
@@ -484,9 +503,11 @@ impl Table {
         )
     }
 
-    /// The game clock of the match at a stamp; `None` without a match.
+    /// The game clock of the match at a stamp, up to its end; `None` without a match.
     pub fn clock(&self, stamp: u64) -> Option<u64> {
-        self.playing.as_ref().map(|playing| playing.clock(stamp))
+        let playing = self.playing.as_ref()?;
+        let end = playing.game.end().map_or(MAX_CLOCK, |end| end.at);
+        Some(playing.clock(stamp).min(end))
     }
 
     /// Performs what is due in the match up to a stamp.
@@ -503,13 +524,12 @@ impl Table {
     }
 
     fn note_win(&mut self, seat: u8) {
-        let chair = self.chairs.get(usize::from(seat));
-        let Some(Occupant::Player(winner)) = chair.map(|chair| &chair.occupant) else {
+        let player = self.match_players().get(usize::from(seat)).copied();
+        let Some(winner) = player.flatten() else {
             return;
         };
-        let id = winner.id;
-        if self.wins.len() < MAX_PLAYERS || self.wins.contains_key(&id) {
-            *self.wins.entry(id).or_default() += 1;
+        if self.wins.len() < MAX_PLAYERS || self.wins.contains_key(&winner) {
+            *self.wins.entry(winner).or_default() += 1;
         }
     }
 

@@ -38,6 +38,9 @@ const SECOND: u64 = 1_000;
 /// Latest stamp at which a match begins, so that no time of it exceeds 64 bits.
 const LATEST_START: u64 = 1 << 62;
 
+/// Latest stamp of an order.
+const LATEST_STAMP: u64 = (1 << 63) - 1;
+
 /// Largest fair window in milliseconds of the match.
 const MAX_WINDOW: u64 = 20 * SECOND;
 
@@ -284,12 +287,12 @@ impl Crowns {
         &self.map
     }
 
-    /// The present stamp.
+    /// The present stamp; after the end, that of the end.
     pub fn now(&self) -> u64 {
         self.now
     }
 
-    /// Milliseconds since it began.
+    /// Milliseconds since it began, up to its end.
     pub fn elapsed(&self) -> u64 {
         self.now - self.began
     }

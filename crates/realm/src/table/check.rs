@@ -1,9 +1,11 @@
 //! Refuses a stored table that the rules cannot work with.
 
+use std::collections::BTreeSet;
+
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{HANDICAPS, MAX_PLAYERS, Occupant, Table};
+use super::{HANDICAPS, MAX_PLAYERS, PlayerId, Table};
 use crate::crowns::{ImpossibleGame, Rules};
 
 /// Reason why stored data is not a table.
@@ -15,9 +17,12 @@ pub enum ImpossibleTable {
     /// A seat has a handicap out of bounds.
     #[error("a seat of the stored table has an impossible handicap")]
     Handicap,
-    /// Two seats have the same player.
+    /// Two seats of the table or of its match have the same player.
     #[error("two seats of the stored table have the same player")]
     SamePlayer,
+    /// The players of the match are not those of its seats.
+    #[error("the players of the stored match do not sit at its seats")]
+    MatchPlayers,
     /// Too many players are remembered.
     #[error("the stored table has too many players")]
     Players,
@@ -58,22 +63,24 @@ impl Table {
         if self.wins.len() > MAX_PLAYERS {
             return Err(ImpossibleTable::Players);
         }
-        let mut players: Vec<_> = self.chairs.iter().collect::<Vec<_>>();
-        players.retain(|chair| matches!(chair.occupant, Occupant::Player(_)));
-        for (place, chair) in players.iter().enumerate() {
-            let Occupant::Player(seated) = &chair.occupant else {
-                continue;
-            };
-            let is_twin = |other: &&super::Chair| match &other.occupant {
-                Occupant::Player(other) => other.id == seated.id,
-                Occupant::Open | Occupant::Bot(_) => false,
-            };
-            if players[place + 1..].iter().any(is_twin) {
-                return Err(ImpossibleTable::SamePlayer);
-            }
+        let chairs: Vec<_> = self.chairs.iter().map(super::Chair::player).collect();
+        let players = self.match_players();
+        if has_twins(&chairs) || has_twins(players) {
+            return Err(ImpossibleTable::SamePlayer);
+        }
+        let seats = self.game().map_or(0, |game| game.seats().len());
+        if players.len() != seats || self.is_playing() && players != chairs {
+            return Err(ImpossibleTable::MatchPlayers);
         }
         Ok(())
     }
+}
+
+/// Whether a player has two seats.
+fn has_twins(players: &[Option<PlayerId>]) -> bool {
+    let seated: Vec<_> = players.iter().flatten().collect();
+    let distinct: BTreeSet<_> = seated.iter().collect();
+    distinct.len() < seated.len()
 }
 
 impl Serialize for Table {

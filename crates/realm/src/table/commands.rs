@@ -81,7 +81,7 @@ impl Table {
             Command::RemoveBot { seat } => self.remove_bot(origin.player, *seat),
             Command::Start => self.start(origin),
             Command::Order(order) => {
-                let seat = self.seat_of(origin.player).ok_or(Refusal::NoSeat)?;
+                let seat = self.match_seat(origin.player)?;
                 self.order(seat, order, origin.stamp)
             }
             Command::BotOrders {
@@ -324,13 +324,27 @@ impl Table {
         }
         self.reset_votes();
         self.rounds = self.rounds.saturating_add(1);
+        let players = self.chairs.iter().map(Chair::player).collect();
         self.playing = Some(Playing {
             game,
+            players,
             began: origin.stamp,
             speed: self.setup.speed,
             seed: origin.random,
         });
         Ok(())
+    }
+
+    /// The seat that a player has in the match.
+    fn match_seat(&self, player: PlayerId) -> Result<u8, Refusal> {
+        let mut seats = (0..).zip(self.match_players());
+        let own = seats.find(|(_, seated)| **seated == Some(player));
+        match own {
+            Some((seat, _)) => Ok(seat),
+            None if self.seat_of(player).is_none() => Err(Refusal::NoSeat),
+            None if self.playing.is_none() => Err(Refusal::NotPlaying),
+            None => Err(Refusal::NotInMatch),
+        }
     }
 
     pub(super) fn order(&mut self, seat: u8, order: &Order, stamp: u64) -> Result<(), Refusal> {

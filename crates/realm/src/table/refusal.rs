@@ -29,6 +29,9 @@ pub enum Refusal {
     /// No match is played.
     #[error("no match is played")]
     NotPlaying,
+    /// The player took a seat after the match, and had none in it.
+    #[error("you had no seat in the last match; wait for the next one")]
+    NotInMatch,
     /// The setup is out of bounds.
     #[error(
         "a match has {} to {} seats, a fair window of up to {MAX_WINDOW} ms and a speed of 1 to {MAX_SPEED}",

@@ -289,6 +289,47 @@ fn rematch_begins_by_majority_with_the_next_seats() {
     assert_eq!(table.bots().next().unwrap().1.decision, 0);
 }
 
+/// After a match others take the seats, but each player speaks for the seat of the match.
+#[test]
+fn players_talk_after_a_match_under_the_seats_that_they_had() {
+    let mut table = playing();
+    for player in [ADA, BO] {
+        let concede = Command::Order(Order::Concede);
+        assert_eq!(apply(&mut table, player, concede), Ok(()));
+    }
+    let end = table.game().unwrap().end().unwrap();
+    let hash = table.game().unwrap().state_hash();
+    assert_eq!((table.wins(ADA), table.wins(BO)), (0, 0), "the bot has won");
+    // Ada leaves, and Cy takes her seat.
+    for (player, command) in [
+        (ADA, Command::Stand),
+        (CY, Command::Sit),
+        (BO, Command::Ready(true)),
+    ] {
+        assert_eq!(table.apply(&command, &at(player, 60_000)), Ok(()));
+    }
+    assert_eq!(table.seat_of(CY), Some(0));
+    assert_eq!(table.match_players(), [Some(ADA), Some(BO), None]);
+    assert_eq!(table.clock(60_000), Some(end.at));
+    let hello = Order::Say(crowns::Words::Phrase(crowns::Phrase::Hello));
+    for order in [hello.clone(), wall()] {
+        let refused = table.apply(&Command::Order(order), &at(CY, 60_001));
+        assert_eq!(refused, Err(Refusal::NotInMatch));
+    }
+    assert_eq!(table.game().unwrap().state_hash(), hash, "it stands still");
+    let reports = table.game().unwrap().next_report();
+    for player in [ADA, BO] {
+        let said = table.apply(&Command::Order(hello.clone()), &at(player, 60_002));
+        assert_eq!(said, Ok(()));
+    }
+    let game = table.game().unwrap();
+    let speakers = game.reports_since(reports).map(|(_, report)| match report {
+        crowns::Report::Said { seat, .. } => *seat,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(speakers.collect::<Vec<_>>(), [0, 1]);
+}
+
 #[test]
 fn only_player_left_waits_for_others_after_a_vote() {
     let mut table = Table::default();

@@ -5,7 +5,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::events::Event;
-use super::{Crowns, Due, LATEST_START, MAX_PRODUCTION, MAX_WINDOW};
+use super::{Crowns, Due, LATEST_STAMP, LATEST_START, MAX_PRODUCTION, MAX_WINDOW};
 use crate::crowns::map::Map;
 use crate::crowns::order::{MAX_BATCH, MAX_BATCHES, Place};
 use crate::crowns::rules::RulesError;
@@ -58,7 +58,8 @@ impl Crowns {
 
     fn check_numbers(&self) -> Result<(), ImpossibleGame> {
         let is_clock = self.began <= LATEST_START && self.now >= self.began && self.now < 1 << 63;
-        if !is_clock || self.window > MAX_WINDOW || self.throne.settled > self.now {
+        let has_passed = self.end.is_some_and(|end| end.at != self.now);
+        if !is_clock || has_passed || self.window > MAX_WINDOW || self.throne.settled > self.now {
             return Err(ImpossibleGame::Number("the clock"));
         }
         let lengths = [
@@ -104,6 +105,8 @@ impl Crowns {
     }
 
     fn check_seats(&self) -> Result<(), ImpossibleGame> {
+        // Players talk after the end, when the clock of the match stands still.
+        let last_order = self.end.map_or(self.now, |_| LATEST_STAMP);
         for own in &self.seats {
             let levels = own.levels();
             let rules = &self.rules;
@@ -121,7 +124,7 @@ impl Crowns {
             let is_small = own.keep <= rules.start.keep
                 && own.crowns <= MAX
                 && own.production <= MAX_PRODUCTION
-                && own.allowed_at <= self.now
+                && own.allowed_at <= last_order
                 && own.allowance <= MAX
                 && own.starved_at <= self.now
                 && own.stock.is_below(MAX, self.now)

@@ -53,7 +53,8 @@ impl Event {
 }
 
 impl Crowns {
-    /// Performs everything that is due up to the stamp `to`. No-op for an earlier stamp.
+    /// Performs everything that is due up to the stamp `to`. No-op for an earlier stamp, and after
+    /// the end, at which the time of the match stands still.
     pub fn advance(&mut self, to: u64) {
         while self.end.is_none()
             && let Some(entry) = self.schedule.first_entry()
@@ -63,7 +64,9 @@ impl Crowns {
             self.now = self.now.max(due);
             self.perform(event);
         }
-        self.now = self.now.max(to);
+        if self.end.is_none() {
+            self.now = self.now.max(to);
+        }
     }
 
     fn perform(&mut self, event: Event) {

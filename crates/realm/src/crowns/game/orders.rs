@@ -1,7 +1,7 @@
 //! Effects of the orders.
 
 use super::events::Event;
-use super::{Crowns, March, SECOND, Waiting};
+use super::{Crowns, LATEST_STAMP, March, SECOND, Waiting};
 use crate::crowns::army::Army;
 use crate::crowns::battle::Attack;
 use crate::crowns::order::{
@@ -21,7 +21,7 @@ impl Crowns {
     pub fn order(&mut self, seat: u8, order: &Order, at: u64) -> Result<(), Refusal> {
         self.advance(at);
         self.check_played(seat, order)?;
-        self.charge(seat)?;
+        self.charge(seat, at)?;
         self.check_city(seat, order)?;
         if self.window == 0 || order.is_message() {
             self.perform_order(seat, order)
@@ -52,14 +52,17 @@ impl Crowns {
 
     /// Takes the price of an order from the allowance of a seat, before it is known whether the
     /// order is refused: refused orders are entries of the log as well.
-    pub(super) fn charge(&mut self, seat: u8) -> Result<(), Refusal> {
-        let price = SECOND.div_ceil(self.rules.limit.per_second);
-        let allowance = self.allowance(seat);
-        let left = allowance.checked_sub(price).ok_or(Refusal::TooFast)?;
-        let now = self.now;
+    ///
+    /// The allowance grows with the stamps, also after the end: players still talk then.
+    pub(super) fn charge(&mut self, seat: u8, at: u64) -> Result<(), Refusal> {
+        let limit = &self.rules.limit;
+        let price = SECOND.div_ceil(limit.per_second);
+        let most = limit.burst * price;
         let own = self.seat_mut(seat);
-        own.allowance = left;
-        own.allowed_at = now;
+        let at = at.clamp(own.allowed_at, LATEST_STAMP);
+        let allowance = own.allowance.saturating_add(at - own.allowed_at).min(most);
+        own.allowance = allowance.checked_sub(price).ok_or(Refusal::TooFast)?;
+        own.allowed_at = at;
         Ok(())
     }
 
@@ -123,14 +126,6 @@ impl Crowns {
         self.plan_starvation(seat);
         self.end_by_keeps();
         Ok(())
-    }
-
-    /// Milliseconds of the allowance for orders at present.
-    fn allowance(&self, seat: u8) -> u64 {
-        let limit = &self.rules.limit;
-        let most = limit.burst * SECOND.div_ceil(limit.per_second);
-        let own = &self.seats[usize::from(seat)];
-        most.min(own.allowance + (self.now - own.allowed_at))
     }
 
     fn build(&mut self, seat: u8, building: Building) -> Result<(), Refusal> {

@@ -507,6 +507,28 @@ fn absurd_stamp_ends_the_match_and_nothing_else() {
     assert_eq!(game.end().unwrap().reason, EndReason::Time);
 }
 
+/// Nothing grows and nothing happens after the end. Players still talk, at the same rate.
+#[test]
+fn match_stands_still_after_its_end() {
+    let mut game = new_match(2);
+    let train = Order::Train(UnitKind::Spear, 2);
+    assert_eq!(game.order(0, &train, second(1)), Ok(()));
+    assert_eq!(game.order(1, &Order::Concede, second(2)), Ok(()));
+    let (end, before) = (game.end().unwrap().at, game.clone());
+    game.advance(second(600));
+    assert_eq!(game.order(0, &train, second(700)), Err(Refusal::Ended));
+    assert_eq!(game.state_hash(), before.state_hash());
+    assert_eq!((game.now(), stock(&game, 0)), (end, stock(&before, 0)));
+    let hello = Order::Say(crate::crowns::Words::Phrase(crate::crowns::Phrase::Hello));
+    for at in [second(800), second(900)] {
+        for _ in 0..20 {
+            assert_eq!(game.order(1, &hello, at), Ok(()));
+        }
+        assert_eq!(game.order(1, &hello, at), Err(Refusal::TooFast));
+    }
+    assert_eq!((game.now(), stock(&game, 0)), (end, stock(&before, 0)));
+}
+
 /// The state of a fixed match is the same on every machine.
 #[test]
 fn fixed_match_ends_in_the_known_state() {

@@ -50,13 +50,17 @@ fn stored_table_is_restored_equal_or_refused() {
     let table = busy();
     assert_eq!(restored(&table).unwrap(), table);
     assert_eq!(restored(&Table::default()).unwrap(), Table::default());
-    let tampers: [fn(&mut Table); 6] = [
+    let tampers: [fn(&mut Table); 10] = [
         |table| table.chairs[0].handicap = 10_000,
         |table| table.setup.speed = 0,
         |table| table.setup.seats = 4,
         |table| table.chairs[1] = table.chairs[0].clone(),
         |table| table.chairs.push(Chair::OPEN),
         |table| table.playing.as_mut().unwrap().speed = 0,
+        |table| table.playing.as_mut().unwrap().players[0] = Some(CY),
+        |table| table.playing.as_mut().unwrap().players[1] = Some(ADA),
+        |table| table.playing.as_mut().unwrap().players[2] = Some(CY),
+        |table| table.playing.as_mut().unwrap().players.truncate(2),
     ];
     for (number, tamper) in tampers.into_iter().enumerate() {
         let mut wrong = table.clone();

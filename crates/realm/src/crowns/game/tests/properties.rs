@@ -143,7 +143,7 @@ proptest! {
                 let is_seat = usize::from(seat) < refused.seats.len();
                 let is_played = refused.end.is_none() || order.is_message();
                 if is_seat && is_played && refusal != Refusal::TooFast {
-                    prop_assert_eq!(refused.charge(seat), Ok(()));
+                    prop_assert_eq!(refused.charge(seat, at), Ok(()));
                     if refusal != Refusal::Fallen {
                         refused.settle(seat);
                     }

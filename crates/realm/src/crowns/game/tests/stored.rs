@@ -66,6 +66,13 @@ fn every_impossible_match_is_refused() {
         ("a seat", |game| game.seats.truncate(2)),
         ("began", |game| game.began = game.now + 1),
         ("now", |game| game.now = 1 << 63),
+        ("the time after the end", |game| {
+            game.end = Some(End {
+                winner: None,
+                reason: EndReason::Time,
+                at: game.now - 1,
+            });
+        }),
         ("the window", |game| game.window = MAX_WINDOW + 1),
         ("settled", |game| game.throne.settled = game.now + 1),
         ("next", |game| game.next = u64::MAX),
