@@ -318,7 +318,7 @@ impl Plan<'_> {
         };
         let seconds = self.look.seconds_to(Place::City(foe), army);
         let arrives = game.now().saturating_add(seconds.saturating_mul(1_000));
-        if other.smokes_until() > arrives {
+        if other.smokes_until() > arrives || battle.left.is_empty() {
             return 0;
         }
         let rams = battle.left.count(UnitKind::Ram);

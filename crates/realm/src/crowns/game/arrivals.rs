@@ -134,7 +134,8 @@ impl Crowns {
         if survivors.count(UnitKind::Ram) > 0 {
             own.levels.wall = own.levels.wall.saturating_sub(1);
         }
-        if now < own.smokes_until {
+        // A hit without effect leaves no smoke.
+        if hit == 0 {
             return 0;
         }
         own.keep -= hit;

@@ -102,8 +102,11 @@ impl Crowns {
         }
     }
 
-    /// Hit points that the keep of a city loses in an assault with these survivors.
+    /// Hit points that the keep of a city loses in an assault with these survivors; 0 without one.
     pub(super) fn hit_of(&self, city: u8, survivors: &Army) -> u32 {
+        if survivors.is_empty() {
+            return 0;
+        }
         let rules = &self.rules.keep;
         let rams = survivors.count(UnitKind::Ram);
         let hit = rules

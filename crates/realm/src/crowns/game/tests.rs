@@ -146,6 +146,33 @@ fn smoking_keep_is_not_hit_again() {
     assert_eq!(both, 15);
 }
 
+/// A battle can be won and cost the last attacker.
+#[test]
+fn attackers_who_all_die_hit_no_keep_and_take_no_loot() {
+    let mut game = new_match(2);
+    give_army(&mut game, 0, [0, 2, 0, 0]);
+    game.seat_mut(1).home = Army::NONE;
+    let army = Army::new([0, 2, 0, 0]);
+    let preview = game.preview(0, army, Place::City(1), Attack::Assault);
+    let preview = preview.unwrap();
+    assert!(preview.result.is_won);
+    assert_eq!(preview.result.attacker_lost, army);
+    assert_eq!((preview.hit, preview.loot), (0, [0; 3]));
+    let order = assault([0, 2, 0, 0], Place::City(1));
+    assert_eq!(game.order(0, &order, second(1)), Ok(()));
+    game.advance(second(100));
+    assert_eq!(seat(&game, 1).keep(), 100);
+    assert_eq!(seat(&game, 1).smokes_until(), BEGAN, "it does not smoke");
+    assert_eq!((game.crowns(0), game.marches().len()), (0, 0));
+    let battles = game
+        .reports_since(0)
+        .filter_map(|(_, report)| match report {
+            Report::Battle(battle) => Some((battle.hit, battle.loot)),
+            _ => None,
+        });
+    assert_eq!(battles.collect::<Vec<_>>(), [(0, [0; 3])]);
+}
+
 #[test]
 fn raid_brings_loot_home_and_leaves_the_keep() {
     let mut game = new_match(2);
