@@ -1,3 +1,5 @@
+mod extreme_rules;
+
 use raftian_realm::crowns::{Army, Attack, EndReason, Order, Place, Refusal, Rules, UnitKind};
 
 use super::*;

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::arithmetic::{ONE, loss_share, losses, raid_shares};
+use super::arithmetic::{MAX_VALUE, ONE, loss_share, losses, raid_shares};
 use super::army::Army;
 use super::rules::{Rules, UnitKind};
 
@@ -76,10 +76,12 @@ impl Battle {
         }
     }
 
-    /// Strengths of the attacker and of the defender, which decide it.
+    /// Strengths of the attacker and of the defender, which decide it. Larger ones than
+    /// [`MAX_VALUE`] count as that.
     pub fn strengths(&self, rules: &Rules) -> (u64, u64) {
         let attack = self.attack_strength(rules);
-        (attack, self.defence_strength(rules, attack))
+        let defence = self.defence_strength(rules, attack);
+        (attack.min(MAX_VALUE), defence.min(MAX_VALUE))
     }
 
     fn attack_strength(&self, rules: &Rules) -> u64 {

@@ -1,16 +1,17 @@
 //! The numbers of Crowns, read from a data file.
 
+mod check;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+use super::map::{Map, MapError, SEATS};
 
 /// Version of the file's layout.
 const SCHEMA: u32 = 1;
 
 /// The file of this build.
 const FILE: &str = include_str!("../../../../assets/rules/crowns.toml");
-
-/// Maximum of every number in the file. With it no product of the rules exceeds 64 bits.
-const MAX: u64 = 1_000_000;
 
 /// The numbers of Crowns.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -364,6 +365,9 @@ pub enum RulesError {
         /// Reason.
         reason: &'static str,
     },
+    /// There is no map for a number of seats.
+    #[error("oasis.per_seat: {0}")]
+    Map(#[from] MapError),
 }
 
 impl Rules {
@@ -389,6 +393,10 @@ impl Rules {
         let rules: Rules =
             toml::from_str(text).map_err(|error| RulesError::Syntax(error.to_string()))?;
         rules.check()?;
+        // Whether there is a map does not depend on the seed.
+        for seats in SEATS {
+            Map::new(seats, &rules.oasis, 0)?;
+        }
         Ok(rules)
     }
 
@@ -410,145 +418,6 @@ impl Rules {
         let mut first = [0; 8];
         first.copy_from_slice(&digest[..8]);
         u64::from_be_bytes(first)
-    }
-
-    pub(super) fn check(&self) -> Result<(), RulesError> {
-        if self.schema != SCHEMA {
-            return Err(RulesError::Schema(self.schema));
-        }
-        let invalid = |key, reason| Err(RulesError::Invalid { key, reason });
-        for (key, split) in [
-            ("fields.split", self.fields.split),
-            ("barracks.split", self.barracks.split),
-            ("wall.split", self.wall.split),
-            ("store.split", self.store.split),
-        ] {
-            if split.iter().any(|share| *share > 100) || split.iter().sum::<u64>() != 100 {
-                return invalid(key, "the shares must add up to 100");
-            }
-        }
-        for (key, cost, levels) in [
-            (
-                "fields.production",
-                &self.fields.cost,
-                self.fields.production.len(),
-            ),
-            (
-                "barracks.train_percent",
-                &self.barracks.cost,
-                self.barracks.train_percent.len(),
-            ),
-            (
-                "store.capacity",
-                &self.store.cost,
-                self.store.capacity.len(),
-            ),
-        ] {
-            if levels != cost.len() + 1 {
-                return invalid(key, "it must have one value more than the costs");
-            }
-        }
-        let is_level = |level: u8, costs: &[u64], least: u8| {
-            level >= least && usize::from(level - least) <= costs.len()
-        };
-        if !is_level(self.start.fields, &self.fields.cost, 0)
-            || !is_level(self.start.wall, &self.wall.cost, 0)
-            || !is_level(self.start.barracks, &self.barracks.cost, 1)
-            || !is_level(self.start.store, &self.store.cost, 1)
-        {
-            return invalid("start", "a level is not one that can be reached");
-        }
-        let limits = &self.limit;
-        if self.market.give == 0 || limits.burst == 0 || limits.per_second == 0 {
-            return invalid("market or limit", "a rate of zero forbids everything");
-        }
-        if self.battle.rams_per_wall_level == 0 || self.battle.starvation == 0 {
-            return invalid("battle", "a divisor is zero");
-        }
-        if self.keep.repair == 0 || self.building.seconds_per_level == 0 || self.start.keep == 0 {
-            return invalid("keep or building", "a time or a keep of zero");
-        }
-        if self.oasis.per_seat == 0 || self.oasis.distance == 0 || self.oasis.distance > 3 {
-            return invalid(
-                "oasis",
-                "at least one per seat, at a distance of 1 to 3 tiles",
-            );
-        }
-        if self.largest() > MAX {
-            return invalid("a number", "it exceeds a million");
-        }
-        for kind in UnitKind::ALL {
-            let unit = self.unit(kind);
-            if unit.train == 0 || unit.tile == 0 || unit.cost.iter().sum::<u64>() == 0 {
-                return invalid("units", "a unit costs something and takes time");
-            }
-        }
-        Ok(())
-    }
-
-    /// The largest number.
-    fn largest(&self) -> u64 {
-        let units = UnitKind::ALL.map(|kind| {
-            let unit = self.unit(kind);
-            let others = [
-                unit.train,
-                unit.tile,
-                unit.attack,
-                unit.defence_foot,
-                unit.defence_horse,
-                unit.carry,
-                unit.upkeep,
-            ];
-            unit.cost.into_iter().chain(others).max().unwrap_or(0)
-        });
-        let lists = [
-            &self.fields.production,
-            &self.fields.cost,
-            &self.barracks.cost,
-            &self.barracks.train_percent,
-            &self.wall.cost,
-            &self.store.cost,
-            &self.store.capacity,
-        ];
-        let StartRules {
-            wood, iron, grain, ..
-        } = self.start;
-        let singles = [
-            wood,
-            iron,
-            grain,
-            self.wall.defence_percent,
-            self.store.hidden,
-            self.building.seconds_per_level,
-            self.building.refund_percent,
-            self.pact.notice,
-            self.pact.void_percent,
-            self.caravan.tile,
-            self.market.give,
-            self.market.receive,
-            self.battle.militia,
-            self.battle.max_morale_percent,
-            self.battle.salvage_percent,
-            self.battle.starvation,
-            self.keep.smoke,
-            self.keep.repair,
-            self.keep.repair_wood,
-            self.oasis.production,
-            self.oasis.militia,
-            self.throne.opens,
-            self.throne.guard,
-            self.throne.crowns,
-            self.throne.late_from,
-            self.throne.late_crowns,
-            self.goal.crowns_of_two,
-            self.goal.crowns,
-            self.goal.sudden_death,
-            self.goal.end,
-            self.limit.burst,
-            self.limit.per_second,
-        ];
-        let lists = lists.into_iter().flatten().copied();
-        lists.chain(units).chain(singles).max().unwrap_or(0)
     }
 }
 

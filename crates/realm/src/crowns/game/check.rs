@@ -14,8 +14,9 @@ use crate::crowns::rules::RulesError;
 /// largest numbers of the rules stays far below.
 const MAX: u64 = 1 << 56;
 
-/// Largest number of units of one kind in an army of a stored match. Barracks train some thousands.
-const MAX_UNITS: u32 = 1 << 20;
+/// Largest number of units of one kind in an army of a stored match. A city begins with a million
+/// at most, and barracks train some thousands.
+const MAX_UNITS: u32 = 1 << 21;
 
 /// Largest number of marches, caravans, waiting orders or events in a stored match.
 /// An event that is void stays until it is due, some minutes at most.
