@@ -1,10 +1,12 @@
 mod extreme_rules;
 
-use raftian_realm::crowns::{Army, Attack, EndReason, Order, Place, Refusal, Rules, UnitKind};
+use raftian_realm::crowns::{
+    Army, Attack, EndReason, MapError, Order, Place, Refusal, Rules, UnitKind,
+};
 
 use super::*;
 use crate::play::{Played, play};
-use crate::tournament::{Settings, run};
+use crate::tournament::{MAX_MATCHES, Settings, TournamentError, run};
 
 /// Number of random matches of one test; the environment variable `RAFTIAN_MATCHES` changes it.
 const MATCHES: u64 = 400;
@@ -112,7 +114,7 @@ fn each_level_beats_the_one_below() {
         levels: 24,
         seed: 11,
     };
-    let results = run(settings, &Rules::of_this_build(), |_| ());
+    let results = run(settings, &Rules::of_this_build(), |_| ()).unwrap();
     assert!(
         results.levels[&Level::Captain].rate >= 0.85,
         "{:?}",
@@ -136,6 +138,55 @@ fn same_tournament_has_the_same_results() {
     };
     let rules = Rules::of_this_build();
     assert_eq!(run(settings, &rules, |_| ()), run(settings, &rules, |_| ()));
+}
+
+#[test]
+fn endless_tournament_is_refused() {
+    let none = Settings {
+        games: 0,
+        tables: 0,
+        ablations: 0,
+        levels: 0,
+        seed: 1,
+    };
+    let endless = [
+        Settings {
+            games: u64::MAX,
+            ..none
+        },
+        Settings {
+            levels: MAX_MATCHES / 2 + 1,
+            ..none
+        },
+    ];
+    let rules = Rules::of_this_build();
+    for settings in endless {
+        let refused = run(settings, &rules, |_| ()).unwrap_err();
+        assert!(matches!(refused, TournamentError::TooManyMatches(_)));
+        assert!(refused.to_string().contains("1000000 at most"), "{refused}");
+    }
+    let most = Settings {
+        levels: MAX_MATCHES / 2,
+        ..none
+    };
+    assert_eq!(most.matches(), Ok(MAX_MATCHES));
+    assert_eq!(run(none, &rules, |_| ()).unwrap().matches, 0);
+}
+
+/// It is no draw.
+#[test]
+fn match_without_a_map_ends_a_tournament() {
+    let mut rules = Rules::of_this_build();
+    rules.oasis.per_seat = 200;
+    let settings = Settings {
+        games: 1,
+        tables: 0,
+        ablations: 0,
+        levels: 0,
+        seed: 1,
+    };
+    let refused = run(settings, &rules, |_| ());
+    assert_eq!(refused, Err(TournamentError::Map(MapError::Oases(2))));
 }
 
 fn match_of_two() -> Crowns {

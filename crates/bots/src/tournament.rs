@@ -7,20 +7,29 @@ mod gates;
 mod heat_map;
 mod matches;
 mod statistics;
+mod summary;
 
 pub use gates::{Bounds, BoundsError, Gate, gates};
 pub use heat_map::{HeatMapError, heat_map};
-pub use matches::{Group, Match, matches};
 pub use statistics::{Quantiles, Share, nash_mixture, quantiles};
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use raftian_realm::crowns::{EndReason, Rules, UnitKind};
+use raftian_realm::crowns::{EndReason, MapError, Rules, UnitKind};
 use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::play::{Played, play};
 use crate::{Archetype, Level};
+use matches::{Match, matches};
+use summary::Summary;
+
+/// Largest number of matches of a tournament: some hours on two cores.
+pub const MAX_MATCHES: u64 = 1_000_000;
+
+/// Number of matches that are in memory at once.
+const CHUNK: usize = 4_096;
 
 /// Number of archetypes.
 const KINDS: usize = Archetype::ALL.len();
@@ -103,23 +112,49 @@ pub struct Results {
     pub conquests: Share,
 }
 
-/// Plays a tournament on all cores. `progress` is called with the number of matches played.
-pub fn run(settings: Settings, rules: &Rules, progress: impl Fn(u64) + Sync) -> Results {
-    let matches = matches(&settings);
-    let played = std::sync::atomic::AtomicU64::new(0);
-    let outcomes: Vec<_> = matches
-        .par_iter()
-        .map(|one| {
-            let outcome = outcome_of(one, rules);
-            progress(1 + played.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
-            outcome
-        })
-        .collect();
-    let games: Vec<_> = matches.iter().zip(&outcomes).collect();
-    summarize(settings, rules, &games)
+/// Reason why a tournament is not played.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum TournamentError {
+    /// It has more matches than [`MAX_MATCHES`].
+    #[error("{0} matches are more than a tournament has; choose {MAX_MATCHES} at most in all")]
+    TooManyMatches(u64),
+    /// The rules have no map for one of its matches.
+    #[error(transparent)]
+    Map(#[from] MapError),
 }
 
-fn outcome_of(one: &Match, rules: &Rules) -> Outcome {
+/// Plays a tournament on all cores. `progress` is called with the number of matches played.
+///
+/// # Errors
+/// [`TournamentError`].
+pub fn run(
+    settings: Settings,
+    rules: &Rules,
+    progress: impl Fn(u64) + Sync,
+) -> Result<Results, TournamentError> {
+    settings.matches()?;
+    let played = AtomicU64::new(0);
+    let mut matches = matches(&settings);
+    let mut summary = Summary::default();
+    loop {
+        let chunk: Vec<_> = matches.by_ref().take(CHUNK).collect();
+        if chunk.is_empty() {
+            return Ok(summary.results(settings, rules));
+        }
+        let outcomes = chunk.par_iter().map(|one| {
+            let outcome = outcome_of(one, rules)?;
+            progress(1 + played.fetch_add(1, Ordering::Relaxed));
+            Ok(outcome)
+        });
+        let outcomes: Vec<_> = outcomes.collect::<Result<_, MapError>>()?;
+        // In the order of the matches, so that sums are the same with any number of threads.
+        for (one, outcome) in chunk.iter().zip(&outcomes) {
+            summary.add(one, outcome);
+        }
+    }
+}
+
+fn outcome_of(one: &Match, rules: &Rules) -> Result<Outcome, MapError> {
     let mut crowns = Vec::new();
     let seats = u8::try_from(one.bots.len()).unwrap_or(u8::MAX);
     let watch = |game: &raftian_realm::crowns::Crowns| {
@@ -129,28 +164,19 @@ fn outcome_of(one: &Match, rules: &Rules) -> Outcome {
             crowns.push(now);
         }
     };
-    // The numbers of seats of a tournament all have a map.
-    let Ok(Played { game, orders }) = play(&one.bots, one.seed, rules, watch) else {
-        return Outcome {
-            winner: None,
-            reason: EndReason::Time,
-            seconds: 0,
-            leader: None,
-            orders: 0,
-        };
-    };
+    let Played { game, orders } = play(&one.bots, one.seed, rules, watch)?;
     let end = game.end();
     let half = end.map_or(0, |end| end.at / 2 / SAMPLE);
     let half = usize::try_from(half)
         .unwrap_or(0)
         .min(crowns.len().saturating_sub(1));
-    Outcome {
+    Ok(Outcome {
         winner: end.and_then(|end| end.winner).map(usize::from),
         reason: end.map_or(EndReason::Time, |end| end.reason),
         seconds: end.map_or(0, |end| end.at / 1_000),
         leader: crowns.get(half).and_then(|crowns| only_best(crowns)),
         orders: orders.iter().sum(),
-    }
+    })
 }
 
 /// Milliseconds between two looks at the crowns.
@@ -161,104 +187,4 @@ fn only_best(crowns: &[u64]) -> Option<usize> {
     let mut all = (0..crowns.len()).filter(|seat| crowns[*seat] == *best);
     let first = all.next();
     first.filter(|_| all.next().is_none())
-}
-
-fn summarize(settings: Settings, rules: &Rules, games: &[(&Match, &Outcome)]) -> Results {
-    let mut pairs = vec![vec![None; KINDS]; KINDS];
-    let (mut first_seat, mut conquests) = (Share::default(), Share::default());
-    let (mut leader_wins, mut lengths) = (Share::default(), BTreeMap::<usize, Vec<u64>>::new());
-    let mut wins = BTreeMap::<usize, Vec<(f64, f64)>>::new();
-    let mut seats = BTreeMap::<usize, Vec<Share>>::new();
-    let (mut ablations, mut levels) = (BTreeMap::new(), BTreeMap::new());
-    let (mut orders, mut minutes) = (0.0, 0.0);
-    for (one, outcome) in games {
-        let count = one.bots.len();
-        match one.group {
-            Group::Pair(row, column) => {
-                let first: &mut Share = pairs[row][column].get_or_insert_default();
-                first.add(outcome.winner.map(|seat| one.kinds[seat] == row));
-                let second: &mut Share = pairs[column][row].get_or_insert_default();
-                second.add(outcome.winner.map(|seat| one.kinds[seat] == column));
-                first_seat.add(outcome.winner.map(|seat| seat == 0));
-                conquests.add(Some(outcome.reason == EndReason::LastKeep));
-                if let Some(leader) = outcome.leader {
-                    leader_wins.add(Some(outcome.winner == Some(leader)));
-                }
-            }
-            Group::Table => {
-                let table = wins.entry(count).or_insert_with(|| vec![(0.0, 0.0); KINDS]);
-                let shares = seats
-                    .entry(count)
-                    .or_insert_with(|| vec![Share::default(); count]);
-                for (seat, kind) in one.kinds.iter().enumerate() {
-                    let fair = 1.0 / count as f64;
-                    table[*kind].1 += fair;
-                    table[*kind].0 += match outcome.winner {
-                        Some(winner) => f64::from(u8::from(winner == seat)),
-                        None => fair,
-                    };
-                    shares[seat].add_of(outcome.winner.map(|winner| winner == seat), fair);
-                }
-            }
-            Group::Ablation(kind) => {
-                let share: &mut Share = ablations.entry(kind).or_default();
-                share.add(outcome.winner.map(|seat| seat == one.without));
-            }
-            Group::Level(level) => {
-                let share: &mut Share = levels.entry(level).or_default();
-                share.add(outcome.winner.map(|seat| one.bots[seat].level == level));
-            }
-        }
-        if matches!(one.group, Group::Pair(..) | Group::Table) {
-            lengths.entry(count).or_default().push(outcome.seconds);
-            orders += outcome.orders as f64;
-            minutes += outcome.seconds as f64 / 60.0 * count as f64;
-        }
-    }
-    let rate = |row: usize, column: usize| {
-        let share: Option<&Share> = pairs[row][column].as_ref();
-        share.map_or(0.5, Share::rate)
-    };
-    let mean = |row: usize| {
-        let others = (0..KINDS).filter(|column| *column != row);
-        others.map(|column| rate(row, column)).sum::<f64>() / (KINDS - 1) as f64
-    };
-    let table: Vec<Vec<f64>> = (0..KINDS)
-        .map(|row| (0..KINDS).map(|column| rate(row, column)).collect())
-        .collect();
-    Results {
-        schema: 1,
-        rules: format!("{:016x}", rules.hash()),
-        settings,
-        matches: games.len() as u64,
-        archetypes: Archetype::ALL.map(Archetype::name),
-        means: (0..KINDS).map(mean).collect(),
-        nash: nash_mixture(&table),
-        pairs,
-        first_seat,
-        tables: wins
-            .into_iter()
-            .map(|(count, wins)| {
-                (
-                    count,
-                    wins.iter().map(|(won, fair)| ratio(*won, *fair)).collect(),
-                )
-            })
-            .collect(),
-        seats,
-        ablations,
-        levels,
-        lengths: lengths
-            .into_iter()
-            .map(|(count, seconds)| (count, quantiles(seconds)))
-            .collect(),
-        leader_wins,
-        orders_per_minute: ratio(orders, minutes),
-        conquests,
-    }
-}
-
-/// A ratio; 1 for nothing of nothing.
-fn ratio(part: f64, whole: f64) -> f64 {
-    if whole > 0.0 { part / whole } else { 1.0 }
 }

@@ -92,7 +92,7 @@ mod tests {
             levels: 0,
             seed: 1,
         };
-        let results = run(settings, &Rules::of_this_build(), |_| ());
+        let results = run(settings, &Rules::of_this_build(), |_| ()).unwrap();
         let svg = heat_map(&results).unwrap();
         for name in results.archetypes {
             assert_eq!(svg.matches(&format!("{name}\n")).count(), 2, "{svg}");

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use raftian_bots::tournament::{self, Bounds, Gate, Results, Settings, Share};
+use raftian_bots::tournament::{self, Bounds, Gate, Results, Settings, Share, TournamentError};
 use raftian_realm::crowns::Rules;
 use serde::Serialize;
 
@@ -82,10 +82,10 @@ fn play(args: &TournamentArgs) -> Result<Exit, Failure> {
         levels: args.levels,
         seed: args.seed,
     };
-    let count = tournament::matches(&settings).len();
-    let bar = bar(u64::try_from(count).unwrap_or(u64::MAX));
+    let bar = bar(settings.matches().map_err(|error| refused(&error))?);
     let started = Instant::now();
     let results = tournament::run(settings, &rules, |_| bar.inc(1));
+    let results = results.map_err(|error| refused(&error))?;
     bar.finish_and_clear();
     let seconds = started.elapsed().as_secs_f64();
     let gates = tournament::gates(&results, &bounds);
@@ -131,6 +131,10 @@ fn read(path: &Path) -> Result<String, Failure> {
         let text = format!("cannot read {}: {error}", path.display());
         Failure::new(Exit::Configuration, text)
     })
+}
+
+fn refused(error: &TournamentError) -> Failure {
+    Failure::new(Exit::Configuration, error.to_string())
 }
 
 fn invalid(path: &Path, error: &dyn std::error::Error) -> Failure {
