@@ -145,6 +145,57 @@ fn players_sit_agree_and_order_each_for_the_own_seat() {
     assert_eq!(table["seats"][1]["wins"], 1);
 }
 
+fn next_line(lines: &mut impl Iterator<Item = std::io::Result<String>>) -> String {
+    let line = lines.next().expect("another line");
+    line.expect("output is text")
+}
+
+/// Reports in words, also while they come in.
+#[test]
+fn feed_names_the_players_and_follows_the_match_until_its_member_ends() {
+    let machines = Machines::new();
+    let ada = machines.found("Ada");
+    assert_eq!(ada.succeed(&["feed"]), "", "no match yet");
+    ada.succeed(&["table", "sit"]);
+    ada.succeed(&["table", "setup", "--seats", "2", "--fair-window", "100"]);
+    ada.succeed(&["table", "add-bot", "recruit"]);
+    ada.succeed(&["table", "start"]);
+    let directory = ada.directory.to_str().expect("a temporary path is text");
+    let mut follower = program(machines.home(), &["feed", "--follow", "--data", directory])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program can be started");
+    let mut lines = BufReader::new(follower.stdout.take().expect("it is piped")).lines();
+    ada.succeed(&["order", "say", "good", "luck"]);
+    let first = next_line(&mut lines);
+    assert!(first.ends_with("  Ada: good luck"), "{first}");
+    // At the end of its window, after the order itself has succeeded.
+    ada.succeed(&["order", "swap", "wood", "900", "iron"]);
+    let second = next_line(&mut lines);
+    let refused = "The order of Ada to swap 900 wood for iron was refused: ";
+    assert!(
+        second.contains(refused) && second.contains("more wood is needed"),
+        "{second}"
+    );
+    let json = ada.succeed(&["feed", "--json", "--since", "1"]);
+    let line: Value = serde_json::from_str(json.trim()).expect("one line of JSON");
+    assert_eq!(
+        (&line["number"], &line["round"]),
+        (&Value::from(1), &Value::from(1))
+    );
+    assert!(line["at_ms"].is_u64() && second.ends_with(line["text"].as_str().expect("text")));
+    ada.succeed(&["order", "concede"]);
+    let ending = [(); 2].map(|()| next_line(&mut lines));
+    assert!(ending[0].contains("Ada gave up the city."), "{ending:?}");
+    assert!(
+        ending[1].contains("recruit balanced won: the last keep that stands."),
+        "{ending:?}"
+    );
+    ada.interrupt();
+    assert!(lines.next().is_none());
+    assert!(follower.wait().expect("it ends").success());
+}
+
 fn stock(player: &Player, seat: usize) -> [u64; 3] {
     let city = &game(player)["cities"][seat - 1];
     [0, 1, 2].map(|place| city["stock"][place].as_u64().expect("an amount"))

@@ -1,4 +1,4 @@
-//! A running member's service for the operator's tools: `raftian status` and `raftian order`.
+//! A running member's service for the operator's tools, for example `raftian status`.
 //!
 //! The tools connect to the member's own QUIC port and authenticate with the member's own key.
 //! Requests and responses are JSON.
@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot::Receiver;
 use tokio::sync::oneshot::error::TryRecvError;
 
+use crate::feed::{self, Feed};
 use crate::projection::ReplicatedRealm;
 use crate::realm::{CityId, Order, Outcome as Effect};
 use crate::replication::{LastEffect, OwnState, PlayerOrder};
@@ -61,6 +62,13 @@ pub enum AdminRequest {
     },
     /// Returns the state of the table, for programs that play.
     Game,
+    /// Returns the reports of the match.
+    Feed {
+        /// Number of the match that `since` is of; none for the one that is played.
+        round: Option<u32>,
+        /// Number of the first report.
+        since: u64,
+    },
     /// Makes a request about the match.
     Match {
         /// The request.
@@ -96,6 +104,11 @@ pub enum AdminResponse {
         seat: Option<u8>,
         /// Game clock of the match at present.
         clock: u64,
+    },
+    /// Reports of the match.
+    Feed {
+        /// The reports.
+        feed: Feed,
     },
     /// The command of the table is committed and applied.
     Performed(PerformedCommand),
@@ -292,6 +305,15 @@ fn take_requests(
                     .map(|table| game(table, &log, &status, *present));
                 reply(request, &game.unwrap_or_else(no_match));
             }
+            Ok(AdminRequest::Feed { round, since }) => {
+                let feed = table.as_deref().map(|table| {
+                    let names = table_document::seat_names(&table.0, &log);
+                    let own = own_seat(table, &log, &status);
+                    let feed = feed::of(&table.0, &names, own, round, since);
+                    AdminResponse::Feed { feed }
+                });
+                reply(request, &feed.unwrap_or_else(no_match));
+            }
             Ok(AdminRequest::Match { request: about }) => {
                 let reply = member.control.request(*about);
                 service.asked.push((reply, request));
@@ -319,15 +341,20 @@ fn game(
     status: &RaftStatus,
     present: PresentStamp,
 ) -> AdminResponse {
-    let own = status.view.as_ref().map(|view| view.status.id);
     let Ok(bytes) = raftian_node::wire::encode_state(&table.0) else {
         return no_match();
     };
     AdminResponse::Game {
         table: bytes,
-        seat: own.and_then(|own| table.0.seat_of(player_of(log, own))),
+        seat: own_seat(table, log, status),
         clock: table.0.clock(present.get()).unwrap_or(0),
     }
+}
+
+/// The seat of this member's player, counted from 0.
+fn own_seat(table: &ReplicatedTable, log: &AppliedLog, status: &RaftStatus) -> Option<u8> {
+    let own = status.view.as_ref()?.status.id;
+    table.0.seat_of(player_of(log, own))
 }
 
 /// Answers the requests whose outcome is known and those whose deadline has passed.

@@ -16,6 +16,7 @@ mod crowns;
 #[cfg(feature = "client")]
 pub mod display;
 pub mod embedded;
+pub mod feed;
 pub mod frame_cap;
 pub mod headless;
 mod match_directory;

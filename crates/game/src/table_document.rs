@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use bevy_raft::AppliedLog;
 use raftian_realm::crowns::{Army, Building, Crowns, EndReason, Place, Resource, Tile, UnitKind};
-use raftian_realm::table::{Chair, Occupant, PlayerId, Table};
+use raftian_realm::table::{Chair, Occupant, PlayerId, SeatedBot, Table};
 use serde::{Deserialize, Serialize};
 
 use crate::table::player_of;
@@ -199,13 +199,46 @@ fn seat_document(seat: u8, chair: &Chair, table: &Table, log: &AppliedLog) -> Se
         },
         Occupant::Bot(bot) => SeatDocument {
             kind: "bot".to_owned(),
-            name: Some(format!("{} {}", bot.level.name(), bot.archetype.name())),
+            name: Some(bot_name(bot)),
             ready: true,
             present: log.roster.is_present(raftian_raft::NodeId(bot.member)),
             runs_on: Some(bot.member),
             ..open
         },
     }
+}
+
+/// Display names of the seats, in order. A name that several seats have is followed by the seat.
+pub fn seat_names(table: &Table, log: &AppliedLog) -> Vec<String> {
+    let plain = table.chairs().iter().map(|chair| match &chair.occupant {
+        Occupant::Open => None,
+        Occupant::Player(player) => name_of(player.id, log),
+        Occupant::Bot(bot) => Some(bot_name(bot)),
+    });
+    distinct(&plain.collect::<Vec<_>>())
+}
+
+fn bot_name(bot: &SeatedBot) -> String {
+    format!("{} {}", bot.level.name(), bot.archetype.name())
+}
+
+fn distinct(names: &[Option<String>]) -> Vec<String> {
+    let numbered = (1_u16..).zip(names);
+    let named = numbered.map(|(seat, name)| match name {
+        None => format!("seat {seat}"),
+        Some(name)
+            if names
+                .iter()
+                .flatten()
+                .filter(|other| *other == name)
+                .count()
+                > 1 =>
+        {
+            format!("{name} (seat {seat})")
+        }
+        Some(name) => name.clone(),
+    });
+    named.collect()
 }
 
 /// Name of a player, if the log knows it.
@@ -390,4 +423,29 @@ impl GameDocument {
 fn minutes(milliseconds: u64) -> String {
     let seconds = milliseconds / 1_000;
     format!("{}:{:02}", seconds / 60, seconds % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seats_of_one_name_are_numbered() {
+        let names = [
+            Some("Ann"),
+            None,
+            Some("captain rush"),
+            Some("captain rush"),
+        ];
+        let names = names.map(|name| name.map(str::to_owned));
+        assert_eq!(
+            distinct(&names),
+            [
+                "Ann",
+                "seat 2",
+                "captain rush (seat 3)",
+                "captain rush (seat 4)"
+            ]
+        );
+    }
 }

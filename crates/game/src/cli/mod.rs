@@ -6,6 +6,7 @@ mod cluster;
 mod discover;
 mod doctor;
 mod exit;
+mod feed;
 mod invite;
 mod join;
 mod member;
@@ -90,6 +91,8 @@ enum Command {
     Node(node::NodeArgs),
     /// Show a running member's status.
     Status(status::StatusArgs),
+    /// Print the reports of the match at a running member's table.
+    Feed(feed::FeedArgs),
     /// List the members of a running member's match.
     Members(members::MembersArgs),
     /// Propose an order through a running member and wait for its commit.
@@ -147,6 +150,7 @@ pub fn run() -> Exit {
         Some(Command::Transfer(args)) => change::transfer(&args),
         Some(Command::Node(args)) => node::run(&args, &cli.log_level),
         Some(Command::Status(args)) => status::run(&args),
+        Some(Command::Feed(args)) => feed::run(&args),
         Some(Command::Members(args)) => members::run(&args),
         Some(Command::Completions { shell }) => print_completions(shell),
         Some(Command::Order(args)) => order::run(&args),

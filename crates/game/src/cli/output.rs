@@ -133,6 +133,22 @@ pub(super) fn failed(json: bool, schema: &str, failure: Failure) -> Failure {
     failure
 }
 
+/// As [`failed`], for commands that print one document a line.
+pub(super) fn failed_line(json: bool, schema: &str, failure: Failure) -> Failure {
+    if json {
+        let document = FailureDocument {
+            schema,
+            ok: false,
+            exit_code: failure.exit as u8,
+            error: &failure.message,
+        };
+        if let Err(worse) = print_line(&document) {
+            return worse;
+        }
+    }
+    failure
+}
+
 /// Parses a number of seconds from the command line.
 pub(super) fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {

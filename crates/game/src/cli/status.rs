@@ -126,6 +126,7 @@ pub(super) fn unexpected(answer: &AdminResponse) -> Failure {
         | AdminResponse::Waiting { .. }
         | AdminResponse::Performed(_)
         | AdminResponse::Game { .. }
+        | AdminResponse::Feed { .. }
         | AdminResponse::Committed(_) => Failure::new(
             Exit::Version,
             "the member's response does not match the request; does it run this version?",
