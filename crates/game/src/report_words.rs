@@ -228,17 +228,21 @@ fn result_words(battle: &BattleReport) -> String {
 
 /// The losses of both sides; militia and guard are not counted.
 fn losses(battle: &BattleReport, attacker: &str, defender: Option<&str>) -> String {
-    let lost = |army: &Army| match army.is_empty() {
-        true => "none".to_owned(),
-        false => units(army),
-    };
-    let own = lost(&battle.result.attacker_lost);
+    let own = lost_units(&battle.result.attacker_lost);
     match defender {
         None => format!("losses: {attacker} {own}"),
         Some(defender) => {
-            let others = lost(&battle.result.defender_lost);
+            let others = lost_units(&battle.result.defender_lost);
             format!("losses: {attacker} {own}, {defender} {others}")
         }
+    }
+}
+
+fn lost_units(army: &Army) -> String {
+    if army.is_empty() {
+        "none".to_owned()
+    } else {
+        units(army)
     }
 }
 
@@ -387,35 +391,37 @@ mod tests {
         );
     }
 
+    fn built(building: Building, level: u8) -> String {
+        text(&Report::Built {
+            seat: 0,
+            building,
+            level,
+        })
+    }
+
+    fn returned(army: Army, loot: Resources) -> Report {
+        Report::Returned {
+            seat: 1,
+            army,
+            loot,
+        }
+    }
+
     #[test]
     fn events_of_a_city_are_sentences() {
-        let built = |building, level| {
-            text(&Report::Built {
-                seat: 0,
-                building,
-                level,
-            })
-        };
         let farm = Building::Field(Resource::Grain);
         assert_eq!(built(farm, 2), "Ann built level 2 of the farm.");
         assert_eq!(
             built(Building::Barracks, 2),
             "Ann built level 2 of the barracks, which now train riders."
         );
-        let returned = |army, loot| Report::Returned {
-            seat: 1,
-            army,
-            loot,
-        };
         assert_eq!(
             text(&returned(Army::new([0, 0, 5, 0]), [10, 20, 30])),
             "5 riders of Bo returned home with 10 wood, 20 iron and 30 grain."
         );
         let without_units = returned(Army::NONE, [0; 3]);
-        assert_eq!(
-            sentence(&without_units, &name, &Rules::of_this_build()),
-            None
-        );
+        let rules = Rules::of_this_build();
+        assert_eq!(sentence(&without_units, &name, &rules), None);
         let starved = Report::Starved {
             seat: 2,
             kind: UnitKind::Axe,
@@ -426,22 +432,25 @@ mod tests {
             place: Place::Oasis(0),
         };
         assert_eq!(text(&taken), "Ann took oasis 1.");
-        let fell = |by| text(&Report::Fell { seat: 1, by });
-        assert_eq!(fell(Some(0)), "The city of Bo fell to Ann.");
-        assert_eq!(fell(None), "Bo gave up the city.");
+        let by = Some(0);
+        let fell = text(&Report::Fell { seat: 1, by });
+        assert_eq!(fell, "The city of Bo fell to Ann.");
+        let conceded = text(&Report::Fell { seat: 1, by: None });
+        assert_eq!(conceded, "Bo gave up the city.");
+    }
+
+    fn refusal(order: Order, refusal: Refusal) -> String {
+        text(&Report::Refused {
+            seat: 0,
+            order,
+            refusal,
+        })
     }
 
     #[test]
     fn refused_order_comes_with_its_reason() {
-        let refused = |order, refusal| {
-            text(&Report::Refused {
-                seat: 0,
-                order,
-                refusal,
-            })
-        };
         assert_eq!(
-            refused(Order::Train(UnitKind::Rider, 2), Refusal::SmallBarracks(2)),
+            refusal(Order::Train(UnitKind::Rider, 2), Refusal::SmallBarracks(2)),
             "The order of Ann to train 2 riders was refused: the barracks must have level 2."
         );
         let march = Order::March {
@@ -450,60 +459,64 @@ mod tests {
             attack: Attack::Raid,
         };
         assert_eq!(
-            refused(march, Refusal::FallenPlace),
+            refusal(march, Refusal::FallenPlace),
             "The order of Ann to raid the city of Bo with 1 spear was refused: that city has \
              fallen."
         );
     }
 
+    fn ping(x: i8, y: i8) -> String {
+        let tile = Tile { x, y };
+        text(&Report::Pinged { seat: 1, tile })
+    }
+
+    fn pact_report(change: PactChange) -> String {
+        text(&Report::Pact {
+            seat: 0,
+            with: 1,
+            change,
+        })
+    }
+
+    fn gift_report(goods: Resources) -> String {
+        text(&Report::Gift {
+            from: 0,
+            to: 1,
+            goods,
+        })
+    }
+
     #[test]
     fn messages_pings_pacts_and_gifts_name_the_players() {
-        let said = |words| text(&Report::Said { seat: 0, words });
-        assert_eq!(said(Words::Phrase(Phrase::GoodLuck)), "Ann: Good luck");
-        let hello = Text::try_from("hi, all".to_owned()).expect("a text");
-        assert_eq!(said(Words::Text(hello)), "Ann: hi, all");
-        let pinged = |x, y| {
-            text(&Report::Pinged {
-                seat: 1,
-                tile: Tile { x, y },
-            })
-        };
-        assert_eq!(pinged(0, 0), "Bo pointed at the Throne.");
+        let words = Words::Phrase(Phrase::GoodLuck);
+        assert_eq!(text(&Report::Said { seat: 0, words }), "Ann: Good luck");
+        let words = Words::Text(Text::try_from("hi, all".to_owned()).expect("a text"));
+        assert_eq!(text(&Report::Said { seat: 0, words }), "Ann: hi, all");
+        assert_eq!(ping(0, 0), "Bo pointed at the Throne.");
         assert_eq!(
-            pinged(-1, 2),
+            ping(-1, 2),
             "Bo pointed at the tile 1 west and 2 south of the Throne."
         );
-        let pact = |change| {
-            text(&Report::Pact {
-                seat: 0,
-                with: 1,
-                change,
-            })
-        };
-        assert_eq!(pact(PactChange::Offered), "Ann offered Bo a pact.");
+        assert_eq!(pact_report(PactChange::Offered), "Ann offered Bo a pact.");
         assert_eq!(
-            pact(PactChange::Ends(630_000)),
+            pact_report(PactChange::Ends(630_000)),
             "Ann gave notice of the pact with Bo, which ends at 10:30."
         );
-        let gift = |goods| {
-            text(&Report::Gift {
-                from: 0,
-                to: 1,
-                goods,
-            })
-        };
-        assert_eq!(gift([5, 0, 0]), "Bo received 5 wood from Ann.");
-        assert!(gift([0; 3]).contains("no room"));
+        assert_eq!(gift_report([5, 0, 0]), "Bo received 5 wood from Ann.");
+        assert!(gift_report([0; 3]).contains("no room"));
+    }
+
+    fn end_report(winner: Option<u8>, reason: EndReason) -> String {
+        let at = 600_000;
+        text(&Report::Ended(End { winner, reason, at }))
     }
 
     #[test]
     fn ending_names_the_winner_and_the_reason() {
-        let ended = |winner, reason| {
-            let at = 600_000;
-            text(&Report::Ended(End { winner, reason, at }))
-        };
-        assert_eq!(ended(Some(1), EndReason::Crowns), "Bo won: enough crowns.");
-        assert_eq!(ended(None, EndReason::LastKeep), "Draw: no keep stands.");
-        assert!(ended(Some(0), EndReason::Time).contains("time is up"));
+        let crowns = end_report(Some(1), EndReason::Crowns);
+        assert_eq!(crowns, "Bo won: enough crowns.");
+        let draw = end_report(None, EndReason::LastKeep);
+        assert_eq!(draw, "Draw: no keep stands.");
+        assert!(end_report(Some(0), EndReason::Time).contains("time is up"));
     }
 }
