@@ -126,15 +126,35 @@ fn players_sit_agree_and_order_each_for_the_own_seat() {
     assert!(text.contains("the last two cities have no pacts"), "{text}");
     let text = ada.succeed(&["status"]);
     for part in [
-        "seat       1 player Ada: 0 crowns, keep 100",
-        "1 march, the Throne is free",
+        "seat       1 player Ada (you): 0 crowns, keep 100",
+        "1 march, the Throne opens at 4:00",
     ] {
         assert!(text.contains(part), "{part:?} in\n{text}");
     }
+    let text = ada.succeed(&["table"]);
+    for part in [
+        "seat       2 Bo: 0 crowns, keep 100, 4 units",
+        "levels     lumber 1, mine 1, farm 1, barracks 1, wall 0, store 1",
+        ": 1 spear to oasis:1, ",
+    ] {
+        assert!(text.contains(part), "{part:?} in\n{text}");
+    }
+    let table = ada.json(&["table"]);
+    assert_eq!(table["schema"], "raftian.table/1");
+    assert_eq!(
+        (&table["ok"], &table["own_seat"]),
+        (&Value::from(true), &Value::from(1))
+    );
     bo.succeed(&["order", "concede"]);
     eventually("the match has ended", || game(&ada)["end"]["winner"] == 1);
     agree(&[&ada, &bo]);
     ada.succeed(&["table", "rematch"]);
+    let text = bo.succeed(&["table"]);
+    let ended = "Ada (seat 1) won: the last keep that stands";
+    assert!(
+        text.contains(ended) && text.contains("1 of 2 players here want it"),
+        "{text}"
+    );
     bo.succeed(&["table", "rematch"]);
     let table = &ada.json(&["status"])["table"];
     assert_eq!(

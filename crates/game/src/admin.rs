@@ -255,9 +255,9 @@ fn take_requests(
             Ok(AdminRequest::Status) => {
                 let uptime = service.started.elapsed();
                 let realm = realm.as_ref().map(|realm| &realm.0);
-                let table = table
-                    .as_ref()
-                    .map(|table| table_document::of(&table.0, &log));
+                let table = table.as_deref().map(|table| {
+                    table_document::of(&table.0, &log, own_seat(table, &log, &status))
+                });
                 let pending = outbox.pending().len();
                 match status_document::of(&member, &status, own.0, pending, realm, table, uptime) {
                     Some(document) => reply(request, &AdminResponse::Status(Box::new(document))),

@@ -37,6 +37,7 @@ pub mod seat;
 pub mod status_document;
 pub mod table;
 pub mod table_document;
+pub mod table_text;
 pub mod terminal;
 #[cfg(feature = "client")]
 mod ui;

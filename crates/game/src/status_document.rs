@@ -372,6 +372,11 @@ impl StatusDocument {
         Some(&own.standing)
     }
 
+    /// Whether the member is a witness, which keeps no orders and no table.
+    pub fn is_witness(&self) -> bool {
+        self.standing() == Some("witness")
+    }
+
     /// Formats the document as text: a few aligned lines.
     pub fn to_text(&self) -> String {
         let mut text = String::new();
@@ -422,7 +427,7 @@ impl StatusDocument {
                 ),
             );
         }
-        let is_witness = self.standing() == Some("witness");
+        let is_witness = self.is_witness();
         line(
             "state",
             if is_witness {

@@ -1,9 +1,9 @@
 //! The table of a match as a document, as part of the status.
 
-use std::fmt::Write;
-
 use bevy_raft::AppliedLog;
-use raftian_realm::crowns::{Army, Building, Crowns, EndReason, Place, Resource, Tile, UnitKind};
+use raftian_realm::crowns::{
+    Army, Building, Crowns, EndReason, Pact, Place, Resource, Tile, UnitKind,
+};
 use raftian_realm::table::{Chair, Occupant, PlayerId, SeatedBot, Table};
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,8 @@ pub struct TableDocument {
     pub window_ms: u64,
     /// Whether all members are one player.
     pub sandbox: bool,
+    /// Seat of the member's player; none for one who only watches.
+    pub own_seat: Option<u8>,
     /// The seats.
     pub seats: Vec<SeatDocument>,
     /// The match; none before the first one.
@@ -47,6 +49,10 @@ pub struct SeatDocument {
     pub handicap: u64,
     /// Matches won at this table.
     pub wins: u32,
+    /// Whether a steward keeps the city while the player is absent.
+    pub steward: bool,
+    /// Whether the player wants another match after this one.
+    pub wants_rematch: bool,
 }
 
 /// A match of Crowns.
@@ -58,12 +64,22 @@ pub struct GameDocument {
     pub goal: u64,
     /// Seat that holds the Throne.
     pub throne: Option<u8>,
+    /// Game clock at which the Throne opens.
+    pub throne_opens_ms: u64,
+    /// Game clock from which keeps are not repaired.
+    pub sudden_death_ms: u64,
+    /// Game clock at which the match ends at the latest.
+    pub ends_ms: u64,
+    /// Hit points of a whole keep.
+    pub full_keep: u32,
     /// The cities, in order of the seats.
     pub cities: Vec<SeatedCityDocument>,
     /// The oases and the Throne.
     pub places: Vec<PlaceDocument>,
     /// The marches under way.
     pub marches: Vec<MarchDocument>,
+    /// The pacts between seats, and offers.
+    pub pacts: Vec<PactDocument>,
     /// How it ended; none while it is played.
     pub end: Option<EndDocument>,
 }
@@ -81,12 +97,16 @@ pub struct SeatedCityDocument {
     pub smokes_until_ms: u64,
     /// Hit points of its keep; 0 once it has fallen.
     pub keep: u32,
+    /// Whether the keep is repaired.
+    pub repairs: bool,
     /// Its crowns.
     pub crowns: u64,
     /// Wood, iron and grain.
     pub stock: [u64; 3],
     /// Their change per minute.
     pub rates: [i64; 3],
+    /// Room for each of them.
+    pub capacity: u64,
     /// Levels of the fields of wood, iron and grain.
     pub fields: [u8; 3],
     /// Level of the barracks.
@@ -97,12 +117,36 @@ pub struct SeatedCityDocument {
     pub store: u8,
     /// The building under construction.
     pub site: Option<SiteDocument>,
+    /// The building that waits for the one under construction, named as in `site`.
+    pub waiting: Option<String>,
     /// Number of batches in training.
     pub batches: usize,
+    /// The batches, first the one that is trained now.
+    pub training: Vec<BatchDocument>,
     /// Spears, axes, riders and rams at home.
     pub home: [u32; 4],
     /// Spears, axes, riders and rams, all of the seat.
     pub army: [u32; 4],
+}
+
+/// Units in training.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchDocument {
+    /// spear, axe, rider or ram.
+    pub unit: UnitKind,
+    /// Number of units left.
+    pub count: u32,
+}
+
+/// A pact, or the offer of one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PactDocument {
+    /// The two seats.
+    pub seats: [u8; 2],
+    /// The seat that offers it; none once it is agreed.
+    pub offered_by: Option<u8>,
+    /// Game clock at which it ends; none without notice.
+    pub ends_ms: Option<u64>,
 }
 
 /// A building under construction.
@@ -159,8 +203,8 @@ pub struct EndDocument {
     pub at_ms: u64,
 }
 
-/// Returns the document of a table.
-pub fn of(table: &Table, log: &AppliedLog) -> TableDocument {
+/// Returns the document of a table for the player of the seat `own`, counted from 0.
+pub fn of(table: &Table, log: &AppliedLog, own: Option<u8>) -> TableDocument {
     let setup = table.setup();
     let seats = (1..).zip(table.chairs());
     TableDocument {
@@ -169,6 +213,7 @@ pub fn of(table: &Table, log: &AppliedLog) -> TableDocument {
         speed: setup.speed,
         window_ms: table.window(),
         sandbox: setup.is_sandbox,
+        own_seat: own.map(|seat| seat + 1),
         seats: seats
             .map(|(seat, chair)| seat_document(seat, chair, table, log))
             .collect(),
@@ -186,6 +231,8 @@ fn seat_document(seat: u8, chair: &Chair, table: &Table, log: &AppliedLog) -> Se
         runs_on: None,
         handicap: chair.handicap,
         wins: 0,
+        steward: false,
+        wants_rematch: false,
     };
     match &chair.occupant {
         Occupant::Open => open,
@@ -195,6 +242,8 @@ fn seat_document(seat: u8, chair: &Chair, table: &Table, log: &AppliedLog) -> Se
             ready: player.is_ready,
             present: player.is_present(),
             wins: table.wins(player.id),
+            steward: player.has_steward,
+            wants_rematch: player.wants_rematch,
             ..open
         },
         Occupant::Bot(bot) => SeatDocument {
@@ -262,9 +311,11 @@ pub fn game_document(game: &Crowns) -> GameDocument {
         y: tile(Place::City(seat)).y,
         smokes_until_ms: own.smokes_until(),
         keep: own.keep(),
+        repairs: own.is_repaired(),
         crowns: game.crowns(seat),
         stock: game.stock(seat).map_or([0; 3], |stock| stock.amounts()),
         rates: game.rates(seat),
+        capacity: game.capacity(seat),
         fields: own.levels().fields,
         barracks: own.levels().barracks,
         wall: own.levels().wall,
@@ -273,7 +324,12 @@ pub fn game_document(game: &Crowns) -> GameDocument {
             building: building_text(site.building).to_owned(),
             done_ms: site.done,
         }),
+        waiting: own.sites().1.map(|one| building_text(one).to_owned()),
         batches: own.batches().len(),
+        training: own
+            .batches()
+            .map(|(unit, count)| BatchDocument { unit, count })
+            .collect(),
         home: counts(own.home()),
         army: counts(&game.army_of(seat)),
     };
@@ -300,14 +356,20 @@ pub fn game_document(game: &Crowns) -> GameDocument {
                 garrison: counts(&holding.garrison),
             }
         });
+    let rules = game.rules();
     let throne = game.holding(Place::Throne).and_then(|throne| throne.holder);
     GameDocument {
         clock_ms: game.now(),
         goal: game.goal(),
         throne: throne.map(|seat| seat + 1),
+        throne_opens_ms: 1_000 * rules.throne.opens,
+        sudden_death_ms: 1_000 * rules.goal.sudden_death,
+        ends_ms: 1_000 * rules.goal.end,
+        full_keep: rules.start.keep,
         cities: (0..).zip(game.seats()).map(city).collect(),
         places: places.collect(),
         marches: marches.collect(),
+        pacts: pacts(game),
         end: game.end().map(|end| EndDocument {
             winner: end.winner.map(|seat| seat + 1),
             reason: match end.reason {
@@ -319,6 +381,24 @@ pub fn game_document(game: &Crowns) -> GameDocument {
             at_ms: end.at,
         }),
     }
+}
+
+fn pacts(game: &Crowns) -> Vec<PactDocument> {
+    let count = u8::try_from(game.seats().len()).unwrap_or(u8::MAX);
+    let pairs = (0..count).flat_map(|one| (one + 1..count).map(move |other| (one, other)));
+    let pacts = pairs.filter_map(|(one, other)| {
+        let (offered_by, ends_ms) = match game.pact(one, other)? {
+            Pact::Offered { by } => (Some(by + 1), None),
+            Pact::Agreed => (None, None),
+            Pact::Ends(at) => (None, Some(at)),
+        };
+        Some(PactDocument {
+            seats: [one + 1, other + 1],
+            offered_by,
+            ends_ms,
+        })
+    });
+    pacts.collect()
 }
 
 /// A building as `raftian order build` takes it.
@@ -340,89 +420,6 @@ pub fn place_text(place: Place) -> String {
         Place::Oasis(number) => format!("oasis:{}", u16::from(number) + 1),
         Place::Throne => "throne".to_owned(),
     }
-}
-
-impl TableDocument {
-    /// Whether there is something to show: a seat is taken, or a match was played.
-    pub fn is_used(&self) -> bool {
-        self.game.is_some() || self.seats.iter().any(|seat| seat.kind != "open")
-    }
-
-    /// Lines of the status text: labels and values.
-    pub fn lines(&self) -> Vec<(&'static str, String)> {
-        let mut lines = Vec::new();
-        if let Some(game) = &self.game {
-            lines.push(("crowns", game.text()));
-        }
-        for seat in &self.seats {
-            let mut text = format!("{} {}", seat.seat, seat.kind);
-            // Writing to a string cannot fail.
-            if let Some(name) = &seat.name {
-                let _ = write!(text, " {name}");
-            }
-            if let Some(member) = seat.runs_on {
-                let _ = write!(text, " on n{member}");
-            }
-            if seat.kind == "player" && !seat.present {
-                text += ", away";
-            }
-            if !self.playing && seat.kind == "player" && seat.ready {
-                text += ", ready";
-            }
-            let city = self.game.as_ref().and_then(|game| game.city(seat.seat));
-            if let Some(city) = city {
-                let [wood, iron, grain] = city.stock;
-                let army: u32 = city.army.iter().sum();
-                let _ = write!(
-                    text,
-                    ": {} crowns, keep {}, {army} units, {wood} wood, {iron} iron, {grain} grain",
-                    city.crowns, city.keep
-                );
-            }
-            lines.push(("seat", text));
-        }
-        lines
-    }
-}
-
-impl GameDocument {
-    fn city(&self, seat: u8) -> Option<&SeatedCityDocument> {
-        self.cities.iter().find(|city| city.seat == seat)
-    }
-
-    fn text(&self) -> String {
-        match &self.end {
-            Some(end) => {
-                let winner = end
-                    .winner
-                    .map_or("a draw".to_owned(), |seat| format!("seat {seat} won"));
-                format!(
-                    "ended after {}: {winner} ({})",
-                    minutes(end.at_ms),
-                    end.reason
-                )
-            }
-            None => {
-                let throne = self
-                    .throne
-                    .map_or("free".to_owned(), |seat| format!("held by seat {seat}"));
-                let clock = minutes(self.clock_ms);
-                let marches = match self.marches.len() {
-                    1 => "1 march".to_owned(),
-                    count => format!("{count} marches"),
-                };
-                format!(
-                    "{clock}, {marches}, the Throne is {throne}, goal {}",
-                    self.goal
-                )
-            }
-        }
-    }
-}
-
-fn minutes(milliseconds: u64) -> String {
-    let seconds = milliseconds / 1_000;
-    format!("{}:{:02}", seconds / 60, seconds % 60)
 }
 
 #[cfg(test)]

@@ -100,7 +100,7 @@ enum Command {
     /// Bots: programs that play, matches between them, and tournaments.
     #[command(subcommand)]
     Bots(bots::BotsCommand),
-    /// Take a seat at the table of Crowns, agree on a match, and begin it.
+    /// Show the table of Crowns; with a command take a seat, agree on a match, or begin it.
     Table(order::TableArgs),
     /// Print the completion script of a shell.
     Completions {

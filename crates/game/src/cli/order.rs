@@ -13,13 +13,17 @@ use serde::Serialize;
 use super::output::{failed, print, print_json, seconds};
 use super::profile::RunningArgs;
 use super::signals::watch_signals;
-use super::status::{Unanswered, ask, unexpected};
+use super::status::{Unanswered, ask, ask_status, unexpected};
 use super::{Exit, Failure};
 use crate::admin::{AdminRequest, AdminResponse, CommittedOrder, PerformedCommand};
 use crate::realm::{CityId, Order};
+use crate::table_document::TableDocument;
 
 /// Name and version of the JSON schema.
 const SCHEMA: &str = "raftian.order/1";
+
+/// Name and version of the JSON schema of `raftian table` without a command.
+const TABLE_SCHEMA: &str = "raftian.table/1";
 
 /// Longest time for one request, slightly longer than a member withholds a response.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
@@ -66,7 +70,7 @@ pub(super) struct TableArgs {
     #[command(flatten)]
     member: RunningArgs,
     #[command(subcommand)]
-    order: words::TableOrder,
+    order: Option<words::TableOrder>,
     /// Print one JSON document instead of text.
     #[arg(long, global = true)]
     json: bool,
@@ -94,6 +98,15 @@ struct CommandDocument {
     term: u64,
 }
 
+/// Output of `raftian table --json` without a command.
+#[derive(Serialize)]
+struct TableReply<'a> {
+    schema: &'static str,
+    ok: bool,
+    #[serde(flatten)]
+    table: &'a TableDocument,
+}
+
 pub(super) fn run(args: &OrderArgs) -> Result<Exit, Failure> {
     let proposer = Proposer {
         member: &args.member,
@@ -118,7 +131,34 @@ pub(super) fn run_table(args: &TableArgs) -> Result<Exit, Failure> {
         timeout: args.timeout,
         json: args.json,
     };
-    proposer.perform(args.order.command())
+    match &args.order {
+        Some(order) => proposer.perform(order.command()),
+        None => show(args).map_err(|failure| failed(args.json, TABLE_SCHEMA, failure)),
+    }
+}
+
+/// Prints the table.
+fn show(args: &TableArgs) -> Result<Exit, Failure> {
+    let status = ask_status(&args.member.config()?)?;
+    if status.is_witness() {
+        return Err(Failure::new(
+            Exit::Usage,
+            "this member is a witness, which keeps no table; use another member",
+        ));
+    }
+    let Some(table) = &status.table else {
+        return Err(Failure::new(Exit::NoQuorum, "there is no table yet"));
+    };
+    if args.json {
+        print_json(&TableReply {
+            schema: TABLE_SCHEMA,
+            ok: true,
+            table,
+        })?;
+    } else {
+        print(table.to_text().trim_end())?;
+    }
+    Ok(Exit::Success)
 }
 
 /// Proposes through a running member and prints the outcome.
