@@ -177,7 +177,8 @@ fn feed_names_the_players_and_follows_the_match_until_its_member_ends() {
     let ada = machines.found("Ada");
     assert_eq!(ada.succeed(&["feed"]), "", "no match yet");
     ada.succeed(&["table", "sit"]);
-    ada.succeed(&["table", "setup", "--seats", "2", "--fair-window", "100"]);
+    ada.succeed(&["table", "setup", "--fair-window", "100"]);
+    ada.succeed(&["table", "setup", "--seats", "2"]);
     ada.succeed(&["table", "add-bot", "recruit"]);
     ada.succeed(&["table", "start"]);
     let directory = ada.directory.to_str().expect("a temporary path is text");

@@ -533,11 +533,18 @@ impl Table {
         }
     }
 
-    /// Whether a setup is one that a match can have.
-    fn is_possible(setup: &Setup) -> bool {
-        SEATS.contains(&setup.seats)
-            && setup.window.is_none_or(|window| window <= MAX_WINDOW)
-            && (1..=MAX_SPEED).contains(&setup.speed)
+    /// Refuses a setup that no match can have.
+    fn check_setup(setup: &Setup) -> Result<(), Refusal> {
+        if !SEATS.contains(&setup.seats) {
+            return Err(Refusal::Seats);
+        }
+        if setup.window.is_some_and(|window| window > MAX_WINDOW) {
+            return Err(Refusal::Window);
+        }
+        if !(1..=MAX_SPEED).contains(&setup.speed) {
+            return Err(Refusal::Speed);
+        }
+        Ok(())
     }
 }
 

@@ -6,6 +6,7 @@ use clap::Args;
 use raftian_node::cluster::NodeConfig;
 use raftian_node::match_request::MatchReply;
 use raftian_node::quic::client::{ClientError, request_blocking};
+use raftian_realm::table::Table;
 
 use super::exit::exit_of;
 use super::output::{failed, print, print_json};
@@ -49,6 +50,29 @@ pub(super) fn run(args: &StatusArgs) -> Result<Exit, Failure> {
 pub(super) fn ask_status(config: &NodeConfig) -> Result<Box<StatusDocument>, Failure> {
     match ask(config, &AdminRequest::Status, STATUS_TIMEOUT)? {
         AdminResponse::Status(document) => Ok(document),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// The table of a running member, and the own seat at it.
+pub(super) struct SeenTable {
+    pub(super) table: Table,
+    /// The own seat, counted from 0.
+    pub(super) seat: Option<u8>,
+    /// Game clock at present.
+    pub(super) clock: u64,
+}
+
+/// Returns the table of the running member of this configuration.
+pub(super) fn ask_table(config: &NodeConfig) -> Result<SeenTable, Failure> {
+    match ask(config, &AdminRequest::Game, STATUS_TIMEOUT)? {
+        AdminResponse::Game { table, seat, clock } => {
+            let table = raftian_node::wire::decode_state(&table).map_err(|error| {
+                let text = format!("cannot read the table ({error}); does it run this version?");
+                Failure::new(Exit::Version, text)
+            })?;
+            Ok(SeenTable { table, seat, clock })
+        }
         other => Err(unexpected(&other)),
     }
 }

@@ -178,7 +178,7 @@ fn seat_text(chair: &Chair, seat: u8, perspective: &Perspective) -> String {
             let name = perspective.name(seat);
             let is_own = perspective.own == Some(seat);
             let you = if is_own { " (you)" } else { "" };
-            let state = match (player.is_present, player.is_ready) {
+            let state = match (player.is_present(), player.is_ready) {
                 (false, _) => "away",
                 (true, true) => "ready",
                 (true, false) => "not ready",

@@ -134,8 +134,13 @@ impl Map {
 
     /// Whether a tile is on the map.
     pub fn contains(&self, tile: Tile) -> bool {
-        let reach = self.side / 2;
+        let reach = self.reach();
         tile.x.unsigned_abs() <= reach && tile.y.unsigned_abs() <= reach
+    }
+
+    /// Number of tiles from the Throne to each edge.
+    pub fn reach(&self) -> u8 {
+        self.side / 2
     }
 
     /// The tile of a place; `None` if there is no such place.

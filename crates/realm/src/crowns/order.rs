@@ -169,8 +169,8 @@ pub enum Refusal {
     /// The army has fewer units of some kind.
     #[error("the city does not have these units")]
     NoSuchUnits,
-    /// The place does not exist, or is the own city.
-    #[error("no army marches there")]
+    /// The place does not exist.
+    #[error("there is no such place")]
     NoSuchPlace,
     /// The city of the place has fallen.
     #[error("that city has fallen")]
@@ -217,4 +217,31 @@ pub enum Refusal {
     /// Too many caravans are under way.
     #[error("{MAX_CARAVANS} caravans are under way")]
     TooManyCaravans,
+    /// The map has fewer cities: this many.
+    #[error("no such city; this map has 1 to {0}")]
+    NoSuchCity(usize),
+    /// The map has fewer oases: this many.
+    #[error("no such oasis; this map has 1 to {0}")]
+    NoSuchOasis(usize),
+    /// An army does not march to its own city.
+    #[error("this is your own city")]
+    OwnCity,
+    /// The army has no unit.
+    #[error("an army has at least one unit; name some")]
+    NoUnits,
+    /// The tile is not on the map, which reaches this far from the Throne.
+    #[error("the map ends {0} tiles from the Throne")]
+    OffMap(u8),
+    /// The keep has all its hit points.
+    #[error("the keep is whole")]
+    WholeKeep,
+    /// The pact with the seat at the place runs until this stamp, after its notice.
+    #[error("the pact is ending and forbids it until {}", clock(*.0))]
+    PactEnding(u64),
+}
+
+/// A game clock as minutes and seconds.
+fn clock(stamp: u64) -> String {
+    let seconds = stamp / 1_000;
+    format!("{}:{:02}", seconds / 60, seconds % 60)
 }

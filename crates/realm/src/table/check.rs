@@ -41,7 +41,7 @@ impl Table {
         let players = playing.map(|playing| playing.game.seats().len());
         // After a match seats become free and are taken again.
         let fits = !self.is_playing() || players == Some(self.chairs.len());
-        if !Self::is_possible(&self.setup) || self.chairs.len() != seats || !fits {
+        if Self::check_setup(&self.setup).is_err() || self.chairs.len() != seats || !fits {
             return Err(ImpossibleTable::Seats);
         }
         if playing.is_some_and(|playing| !(1..=super::MAX_SPEED).contains(&playing.speed)) {

@@ -198,9 +198,7 @@ impl Table {
 
     fn configure(&mut self, player: PlayerId, setup: Setup) -> Result<(), Refusal> {
         self.check_may_decide(player)?;
-        if !Self::is_possible(&setup) {
-            return Err(Refusal::Setup);
-        }
+        Self::check_setup(&setup)?;
         if setup.is_sandbox != self.setup.is_sandbox && self.has_present_player() {
             return Err(Refusal::Sandbox);
         }
@@ -300,12 +298,12 @@ impl Table {
 
     /// Begins a match at these seats, all of which are taken.
     fn begin(&mut self, chairs: Vec<Chair>, origin: &Origin) -> Result<(), Refusal> {
-        let seats = u8::try_from(chairs.len()).map_err(|_| Refusal::Setup)?;
+        let seats = u8::try_from(chairs.len()).map_err(|_| Refusal::Seats)?;
         if seats < 2 {
             return Err(Refusal::Alone);
         }
         let rules = Rules::of_this_build();
-        let game = Crowns::new(seats, origin.random, rules, 0).map_err(|_| Refusal::Setup)?;
+        let game = Crowns::new(seats, origin.random, rules, 0).map_err(|_| Refusal::Seats)?;
         self.chairs = chairs;
         self.setup.seats = seats;
         let handicaps = (0..seats).zip(&self.chairs);
@@ -417,8 +415,8 @@ impl Table {
     /// Votes for another match. With the votes of more than half of the present players it begins,
     /// and each takes the next seat.
     fn rematch(&mut self, origin: &Origin, is_wanted: bool) -> Result<(), Refusal> {
-        let has_ended = self.game().is_some_and(|game| game.end().is_some());
-        if !has_ended {
+        let game = self.game().ok_or(Refusal::NotPlayed)?;
+        if game.end().is_none() {
             return Err(Refusal::NotEnded);
         }
         self.player_mut(origin.player)?.wants_rematch = is_wanted;

@@ -32,12 +32,15 @@ pub enum Refusal {
     /// The player took a seat after the match, and had none in it.
     #[error("you had no seat in the last match; wait for the next one")]
     NotInMatch,
-    /// The setup is out of bounds.
-    #[error(
-        "a match has {} to {} seats, a fair window of up to {MAX_WINDOW} ms and a speed of 1 to {MAX_SPEED}",
-        SEATS.start(), SEATS.end()
-    )]
-    Setup,
+    /// The number of seats is out of bounds.
+    #[error("a match has {} to {} seats", SEATS.start(), SEATS.end())]
+    Seats,
+    /// The fair window is too long.
+    #[error("a fair window has up to {MAX_WINDOW} ms")]
+    Window,
+    /// The speed is out of bounds.
+    #[error("a match has a speed of 1 to {MAX_SPEED}")]
+    Speed,
     /// A present player has a seat, so the table cannot become a sandbox, or an ordinary one.
     #[error("a sandbox begins and ends only while no player has a seat")]
     Sandbox,
@@ -99,9 +102,12 @@ pub enum Refusal {
         seconds(STEWARD_PAUSE)
     )]
     NotForStewards,
-    /// The match was not played to its end.
-    #[error("the match has not ended")]
+    /// The match is still played.
+    #[error("a match is being played; ask for another one after its end")]
     NotEnded,
+    /// No match was played to its end.
+    #[error("no match was played; begin one with `raftian table start`")]
+    NotPlayed,
     /// The order is refused.
     #[error(transparent)]
     Order(#[from] crowns::Refusal),

@@ -95,10 +95,17 @@ fn setup_is_bounded_and_keeps_the_seated() {
             ..Setup::default()
         })
     };
-    for (seats, window, speed) in [(1, 0, 1), (9, 0, 1), (4, 1_001, 1), (4, 0, 0), (4, 0, 21)] {
+    for (seats, window, speed, refusal) in [
+        (1, 0, 1, Refusal::Seats),
+        (9, 0, 1, Refusal::Seats),
+        (4, 1_001, 1, Refusal::Window),
+        (4, 0, 0, Refusal::Speed),
+        (4, 0, 21, Refusal::Speed),
+    ] {
         let changed = apply(&mut table, ADA, setup(seats, window, speed));
-        assert_eq!(changed, Err(Refusal::Setup));
+        assert_eq!(changed, Err(refusal), "the limit that is broken");
     }
+    assert_eq!(Refusal::Speed.to_string(), "a match has a speed of 1 to 20");
     assert_eq!(apply(&mut table, ADA, setup(2, 200, 2)), Ok(()));
     assert_eq!((table.seat_of(ADA), table.seat_of(CY)), (Some(0), Some(1)));
     assert_eq!((table.setup().speed, table.window()), (2, 200));
@@ -261,6 +268,10 @@ fn rematch_begins_by_majority_with_the_next_seats() {
     let mut table = playing();
     let first_map = table.game().unwrap().map().clone();
     let rematch = Command::Rematch(true);
+    assert_eq!(
+        apply(&mut Table::default(), ADA, rematch.clone()),
+        Err(Refusal::NotPlayed)
+    );
     assert_eq!(
         apply(&mut table, ADA, rematch.clone()),
         Err(Refusal::NotEnded)

@@ -6,7 +6,7 @@ use clap::{Args, Parser};
 use raftian_bots::{Archetype, Bot, Level, period};
 use raftian_node::cluster::NodeConfig;
 use raftian_realm::crowns::{Crowns, Order, Rules};
-use raftian_realm::table::{Command, Table};
+use raftian_realm::table::Command;
 use serde::Serialize;
 
 use crate::admin::{AdminRequest, AdminResponse};
@@ -14,7 +14,7 @@ use crate::cli::order::words::{ArchetypeName, CrownsOrder, LevelName};
 use crate::cli::output::print_line;
 use crate::cli::profile::RunningArgs;
 use crate::cli::signals::watch_signals;
-use crate::cli::status::{ask, unexpected};
+use crate::cli::status::{SeenTable, ask, ask_table, unexpected};
 use crate::cli::{Exit, Failure};
 use crate::table_document::{GameDocument, game_document};
 
@@ -98,27 +98,6 @@ struct OrderLine {
     order: CrownsOrder,
 }
 
-/// The table of a running member, and the own seat at it.
-struct Seen {
-    table: Table,
-    seat: Option<u8>,
-    /// Game clock at present.
-    clock: u64,
-}
-
-fn look(config: &NodeConfig) -> Result<Seen, Failure> {
-    match ask(config, &AdminRequest::Game, TIMEOUT)? {
-        AdminResponse::Game { table, seat, clock } => {
-            let table = raftian_node::wire::decode_state(&table).map_err(|error| {
-                let text = format!("cannot read the table ({error}); does it run this version?");
-                Failure::new(Exit::Version, text)
-            })?;
-            Ok(Seen { table, seat, clock })
-        }
-        other => Err(unexpected(&other)),
-    }
-}
-
 /// Proposes an order; returns why it was refused.
 fn give(config: &NodeConfig, order: Order) -> Result<Option<String>, Failure> {
     let mut request = AdminRequest::Table {
@@ -138,12 +117,12 @@ fn give(config: &NodeConfig, order: Order) -> Result<Option<String>, Failure> {
 fn wait_for_match(
     config: &NodeConfig,
     is_interrupted: impl Fn() -> bool,
-) -> Result<Option<(Seen, u8)>, Failure> {
+) -> Result<Option<(SeenTable, u8)>, Failure> {
     loop {
         if is_interrupted() {
             return Ok(None);
         }
-        let seen = look(config)?;
+        let seen = ask_table(config)?;
         match seen.seat {
             Some(seat) if seen.table.is_playing() => return Ok(Some((seen, seat))),
             Some(_) => {}
@@ -183,7 +162,7 @@ pub(in crate::cli) fn run(args: &RunArgs) -> Result<Exit, Failure> {
             }
         }
         std::thread::sleep(pause.saturating_sub(began.elapsed()));
-        seen = look(&config)?;
+        seen = ask_table(&config)?;
     }
     print_end(seen.table.game(), seat)
 }
@@ -232,7 +211,7 @@ fn serve_member(args: &ServeArgs, program: &mut Program) -> Result<Exit, Failure
             program.note(line, refusal);
         }
         std::thread::sleep(every.saturating_sub(began.elapsed()));
-        seen = look(&config)?;
+        seen = ask_table(&config)?;
     }
     Ok(Exit::Success)
 }

@@ -2,10 +2,10 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 use raftian_realm::crowns::{
-    Army, Attack, Building, Order, PactOrder, Phrase, Place, Resource, Text, TextError, Tile,
-    UnitKind, Words,
+    Army, Attack, Building, MAX_BATCH, Order, PactOrder, Phrase, Place, Resource, SEATS, Text,
+    TextError, Tile, UnitKind, Words,
 };
-use raftian_realm::table::{Archetype, Command, Level, Setup};
+use raftian_realm::table::{Archetype, Command, HANDICAPS, Level, MAX_SPEED, MAX_WINDOW, Setup};
 
 /// An order of the own seat.
 #[derive(Subcommand, Debug)]
@@ -13,6 +13,7 @@ pub(in crate::cli) enum CrownsOrder {
     /// Raise a building by one level, now or after the one under construction.
     Build {
         /// The building.
+        #[arg(ignore_case = true)]
         building: BuildingName,
     },
     /// Give up the waiting building, or the one under construction; its cost is returned.
@@ -20,8 +21,10 @@ pub(in crate::cli) enum CrownsOrder {
     /// Train units.
     Train {
         /// The unit.
+        #[arg(ignore_case = true)]
         unit: UnitName,
-        /// How many.
+        /// How many: 1 to 200.
+        #[arg(value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_BATCH)))]
         count: u32,
     },
     /// Send an army to a city, an oasis or the Throne.
@@ -49,10 +52,12 @@ pub(in crate::cli) enum CrownsOrder {
     /// Swap an amount of one resource for another.
     Swap {
         /// Resource to give.
+        #[arg(ignore_case = true)]
         give: ResourceName,
         /// Amount to give.
         amount: u64,
         /// Resource to receive.
+        #[arg(ignore_case = true)]
         receive: ResourceName,
     },
     /// Repair the keep, as long as there is wood.
@@ -107,6 +112,40 @@ pub(in crate::cli) enum CrownsOrder {
     Concede,
 }
 
+/// Changes of a setup.
+#[derive(Args, Debug)]
+pub(in crate::cli) struct SetupArgs {
+    /// Number of seats: 2 to 8.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(i64::from(*SEATS.start())..=i64::from(*SEATS.end())))]
+    seats: Option<u8>,
+    /// Speed of the game clock: 1 to 20.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=MAX_SPEED))]
+    speed: Option<u64>,
+    /// Milliseconds of a fair window, in which it does not matter whose order came first: up to
+    /// 1000, 0 for none, or auto for 200 if the members are far apart.
+    #[arg(long, value_name = "MS", value_parser = fair_window)]
+    fair_window: Option<FairWindow>,
+    /// Whether all members are one player, who orders through any of them: true or false.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    sandbox: Option<bool>,
+}
+
+/// A fair window; none for the automatic one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct FairWindow(Option<u64>);
+
+impl SetupArgs {
+    /// The present setup with the changes that are named.
+    pub(in crate::cli) fn changed(&self, present: Setup) -> Setup {
+        Setup {
+            seats: self.seats.unwrap_or(present.seats),
+            speed: self.speed.unwrap_or(present.speed),
+            window: self.fair_window.map_or(present.window, |window| window.0),
+            is_sandbox: self.sandbox.unwrap_or(present.is_sandbox),
+        }
+    }
+}
+
 /// Units of a march.
 #[derive(Args, Debug)]
 pub(in crate::cli) struct ArmyArgs {
@@ -135,28 +174,15 @@ pub(in crate::cli) enum TableOrder {
     Ready,
     /// Be not ready yet.
     NotReady,
-    /// Change what the table agrees on; what is not named gets its default.
-    Setup {
-        /// Number of seats.
-        #[arg(long, default_value_t = Setup::default().seats)]
-        seats: u8,
-        /// Speed of the game clock.
-        #[arg(long, default_value_t = Setup::default().speed)]
-        speed: u64,
-        /// Milliseconds of a fair window, in which it does not matter whose order came first, or 0
-        /// for none; the default is 200 if the members are far apart.
-        #[arg(long, value_name = "MS")]
-        fair_window: Option<u64>,
-        /// Take all members for one player, who orders through any of them.
-        #[arg(long)]
-        sandbox: bool,
-    },
+    /// Change what the table agrees on; what is not named stays as it is.
+    Setup(SetupArgs),
     /// Change the production of a seat.
     Handicap {
         /// The seat.
         #[arg(value_parser = seat)]
         seat: u8,
-        /// Production in percent.
+        /// Production in percent: 50 to 200.
+        #[arg(value_parser = clap::value_parser!(u64).range(HANDICAPS))]
         percent: u64,
     },
     /// Give a free seat to a bot, which this member runs.
@@ -185,19 +211,33 @@ pub(in crate::cli) enum TableOrder {
     },
     /// Let a steward keep the city while you are absent, or forbid it.
     Steward {
-        /// on or off.
-        #[arg(action = clap::ArgAction::Set, value_parser = clap::builder::BoolishValueParser::new())]
-        on: bool,
+        /// Whether it may.
+        switch: Switch,
     },
+}
+
+/// A setting that is on or off.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(in crate::cli) enum Switch {
+    /// It is allowed.
+    On,
+    /// It is forbidden.
+    Off,
 }
 
 /// Declares the words for the values of a type of the rules.
 macro_rules! words {
-    ($(#[doc = $doc:literal] $name:ident for $type:ty { $($word:ident => $value:expr,)* })*) => {$(
+    ($(#[doc = $doc:literal] $name:ident for $type:ty {
+        $($(#[$attribute:meta])* $word:ident => $value:expr,)*
+    })*) => {$(
         #[doc = $doc]
         #[derive(Clone, Copy, Debug, ValueEnum)]
         pub(in crate::cli) enum $name {
-            $(#[allow(missing_docs, reason = "the words are those of the rules")] $word,)*
+            $(
+                #[allow(missing_docs, reason = "the words are those of the rules")]
+                $(#[$attribute])*
+                $word,
+            )*
         }
 
         impl From<$name> for $type {
@@ -222,9 +262,13 @@ words! {
     }
     #[doc = "A unit."]
     UnitName for UnitKind {
+        #[value(alias = "spears")]
         Spear => UnitKind::Spear,
+        #[value(alias = "axes")]
         Axe => UnitKind::Axe,
+        #[value(alias = "riders")]
         Rider => UnitKind::Rider,
+        #[value(alias = "rams")]
         Ram => UnitKind::Ram,
     }
     #[doc = "A resource."]
@@ -322,24 +366,27 @@ impl CrownsOrder {
 }
 
 impl TableOrder {
-    /// The command.
-    pub(in crate::cli) fn command(&self) -> Command {
+    /// The command, at a table with the setup that `present` returns.
+    ///
+    /// # Errors
+    /// Those of `present`, which is only called if it is needed.
+    pub(in crate::cli) fn command<E>(
+        &self,
+        present: impl FnOnce() -> Result<Setup, E>,
+    ) -> Result<Command, E> {
+        Ok(self.command_with(match self {
+            TableOrder::Setup(changes) => changes.changed(present()?),
+            _ => Setup::default(),
+        }))
+    }
+
+    fn command_with(&self, setup: Setup) -> Command {
         match *self {
             TableOrder::Sit => Command::Sit,
             TableOrder::Stand => Command::Stand,
             TableOrder::Ready => Command::Ready(true),
             TableOrder::NotReady => Command::Ready(false),
-            TableOrder::Setup {
-                seats,
-                speed,
-                fair_window,
-                sandbox,
-            } => Command::Configure(Setup {
-                seats,
-                window: fair_window,
-                speed,
-                is_sandbox: sandbox,
-            }),
+            TableOrder::Setup(_) => Command::Configure(setup),
             TableOrder::Handicap { seat, percent } => Command::Handicap { seat, percent },
             TableOrder::AddBot { level, archetype } => Command::AddBot {
                 level: level.into(),
@@ -349,7 +396,7 @@ impl TableOrder {
             TableOrder::Start => Command::Start,
             TableOrder::Abandon => Command::Abandon,
             TableOrder::Rematch { cancel } => Command::Rematch(!cancel),
-            TableOrder::Steward { on } => Command::Steward(on),
+            TableOrder::Steward { switch } => Command::Steward(switch == Switch::On),
         }
     }
 }
@@ -361,9 +408,22 @@ fn seat(text: &str) -> Result<u8, String> {
         .ok_or_else(|| format!("{text:?} is not a seat; they are numbered from 1"))
 }
 
-/// Parses a place.
+/// Parses a fair window.
+fn fair_window(text: &str) -> Result<FairWindow, String> {
+    if text.eq_ignore_ascii_case("auto") {
+        return Ok(FairWindow(None));
+    }
+    let window = text.parse().ok().filter(|window| *window <= MAX_WINDOW);
+    match window {
+        Some(window) => Ok(FairWindow(Some(window))),
+        None => Err(format!("give 0 to {MAX_WINDOW} milliseconds, or auto")),
+    }
+}
+
+/// Parses a place, in lower or upper case.
 fn place(text: &str) -> Result<Place, String> {
     let wrong = || format!("{text:?} is not a place; write throne, city:N or oasis:N");
+    let text = text.to_ascii_lowercase();
     if text == "throne" {
         return Ok(Place::Throne);
     }
@@ -378,14 +438,92 @@ fn place(text: &str) -> Result<Place, String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
     use crate::table_document::place_text;
+
+    #[derive(Parser, Debug)]
+    #[command(no_binary_name = true)]
+    struct OrderLine {
+        #[command(subcommand)]
+        order: CrownsOrder,
+    }
+
+    #[derive(Parser, Debug)]
+    #[command(no_binary_name = true)]
+    struct TableLine {
+        #[command(subcommand)]
+        order: TableOrder,
+    }
+
+    fn order(line: &str) -> Result<Order, String> {
+        let parsed = OrderLine::try_parse_from(line.split_whitespace());
+        let parsed = parsed.map_err(|error| error.to_string())?;
+        parsed.order.order().map_err(|error| error.to_string())
+    }
+
+    /// A command at a table with an unusual setup.
+    fn table(line: &str) -> Result<Command, String> {
+        let parsed = TableLine::try_parse_from(line.split_whitespace());
+        let parsed = parsed.map_err(|error| error.to_string())?;
+        parsed.order.command(|| {
+            Ok(Setup {
+                seats: 3,
+                window: Some(50),
+                speed: 7,
+                is_sandbox: true,
+            })
+        })
+    }
+
+    #[test]
+    fn setup_keeps_what_is_not_named() {
+        let setup = |line| match table(line) {
+            Ok(Command::Configure(setup)) => setup,
+            other => panic!("{line}: {other:?}"),
+        };
+        let kept = setup("setup");
+        let faster = setup("setup --speed 9");
+        assert_eq!(faster, Setup { speed: 9, ..kept });
+        assert_eq!((kept.seats, kept.window), (3, Some(50)));
+        let automatic = setup("setup --fair-window auto --sandbox false");
+        assert_eq!((automatic.window, automatic.is_sandbox), (None, false));
+    }
+
+    #[test]
+    fn number_out_of_bounds_names_its_bounds_only() {
+        for (line, bounds) in [
+            ("setup --seats 9", "2..=8"),
+            ("setup --speed 0", "1..=20"),
+            ("setup --fair-window 1001", "0 to 1000"),
+            ("handicap 1 201", "50..=200"),
+        ] {
+            let error = table(line).unwrap_err();
+            assert!(error.contains(bounds), "{line}: {error}");
+        }
+        let error = order("train axe 0").unwrap_err();
+        assert!(error.contains("1..=200"), "{error}");
+    }
+
+    #[test]
+    fn units_are_read_in_any_case_and_number() {
+        let axes = Ok(Order::Train(UnitKind::Axe, 2));
+        for line in ["train axe 2", "train Axes 2", "train AXE 2"] {
+            assert_eq!(order(line), axes, "{line}");
+        }
+        assert_eq!(table("steward off"), Ok(Command::Steward(false)));
+        let error = table("steward maybe").unwrap_err();
+        assert!(error.contains("[possible values: on, off]"), "{error}");
+    }
 
     #[test]
     fn places_are_read_as_they_are_written() {
         for one in [Place::Throne, Place::City(0), Place::Oasis(15)] {
             assert_eq!(place(&place_text(one)), Ok(one));
         }
+        assert_eq!(place("Throne"), Ok(Place::Throne));
+        assert_eq!(place("OASIS:2"), Ok(Place::Oasis(1)));
         for wrong in [
             "",
             "thrones",

@@ -1,7 +1,7 @@
 //! Effects of the orders.
 
 use super::events::Event;
-use super::{Crowns, LATEST_STAMP, March, SECOND, Waiting};
+use super::{Crowns, LATEST_STAMP, March, Pact, SECOND, Waiting};
 use crate::crowns::army::Army;
 use crate::crowns::battle::Attack;
 use crate::crowns::order::{
@@ -121,7 +121,7 @@ impl Crowns {
             Order::Ping(tile) if self.map.contains(tile) => {
                 self.report(Report::Pinged { seat, tile });
             }
-            Order::Ping(_) => return Err(Refusal::NoSuchPlace),
+            Order::Ping(_) => return Err(Refusal::OffMap(self.map.reach())),
         }
         self.plan_starvation(seat);
         self.end_by_keeps();
@@ -186,20 +186,19 @@ impl Crowns {
 
     fn march(&mut self, seat: u8, army: Army, to: Place, attack: Attack) -> Result<(), Refusal> {
         self.check_marches(seat)?;
-        let time = self.march_time(seat, to, &army)?;
-        match to {
-            Place::City(other) if other == seat => return Err(Refusal::NoSuchPlace),
-            Place::City(other) if !self.seats[usize::from(other)].stands() => {
-                return Err(Refusal::FallenPlace);
-            }
-            _ => {}
+        self.check_target(seat, to)?;
+        if army.is_empty() {
+            return Err(Refusal::NoUnits);
         }
+        let time = self.march_time(seat, to, &army)?;
         let holder = match to {
             Place::City(other) => Some(other),
             Place::Oasis(_) | Place::Throne => self.holding(to).and_then(|place| place.holder),
         };
-        if holder.is_some_and(|holder| self.are_at_peace(seat, holder)) {
-            return Err(Refusal::AtPeace);
+        match holder.and_then(|holder| self.pact(seat, holder)) {
+            Some(Pact::Agreed) => return Err(Refusal::AtPeace),
+            Some(Pact::Ends(at)) => return Err(Refusal::PactEnding(at)),
+            Some(Pact::Offered { .. }) | None => {}
         }
         let own = self.seat_mut(seat);
         own.home = own.home.minus(&army).ok_or(Refusal::NoSuchUnits)?;
@@ -215,6 +214,22 @@ impl Crowns {
         };
         self.begin_march(march);
         Ok(())
+    }
+
+    /// Refuses places of the map to which no army of the seat marches.
+    fn check_target(&self, seat: u8, to: Place) -> Result<(), Refusal> {
+        match to {
+            Place::City(other) if other == seat => Err(Refusal::OwnCity),
+            Place::City(other) => match self.seats.get(usize::from(other)) {
+                None => Err(Refusal::NoSuchCity(self.seats.len())),
+                Some(city) if !city.stands() => Err(Refusal::FallenPlace),
+                Some(_) => Ok(()),
+            },
+            Place::Oasis(_) if self.map.tile(to).is_none() => {
+                Err(Refusal::NoSuchOasis(self.map.oases.len()))
+            }
+            Place::Oasis(_) | Place::Throne => Ok(()),
+        }
     }
 
     fn begin_march(&mut self, march: March) {
@@ -316,7 +331,11 @@ impl Crowns {
         if begin && self.is_sudden_death() {
             return Err(Refusal::SuddenDeath);
         }
-        let repairs = self.seats[usize::from(seat)].repairs;
+        let own = &self.seats[usize::from(seat)];
+        if begin && own.keep >= self.rules.start.keep {
+            return Err(Refusal::WholeKeep);
+        }
+        let repairs = own.repairs;
         match (begin, repairs) {
             (true, None) => self.plan_repair(seat),
             (false, Some(_)) => self.seat_mut(seat).repairs = None,

@@ -36,7 +36,7 @@ impl Crowns {
     ) -> Result<Preview, Refusal> {
         let time = self.march_time(seat, to, &army)?;
         if to == Place::City(seat) {
-            return Err(Refusal::NoSuchPlace);
+            return Err(Refusal::OwnCity);
         }
         let battle = self.battle_at(seat, army, to, attack);
         let result = battle.fight(&self.rules);

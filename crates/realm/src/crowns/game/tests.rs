@@ -380,6 +380,7 @@ fn army_without_grain_loses_a_unit_each_five_seconds() {
     give_army(&mut game, 0, [0, 0, 400, 0]);
     game.seat_mut(0).stock = Stock::new([100, 100, 10], BEGAN);
     game.plan_starvation(0);
+    game.seat_mut(0).keep = 50;
     // 240 - 4 - 1,200 per minute: ten grain last 0.6 s. Orders do not postpone it.
     for at in 1..=61 {
         let toggled = game.order(0, &Order::Repair(at % 2 == 0), second(at));
@@ -388,6 +389,46 @@ fn army_without_grain_loses_a_unit_each_five_seconds() {
     // At 5, 10, ... and 60 s: not before five seconds of the match.
     assert_eq!(game.army_of(0).count(UnitKind::Rider), 400 - 12);
     assert_eq!(game.tally().lost, 12);
+}
+
+#[test]
+fn whole_keep_is_not_repaired() {
+    let mut game = new_match(2);
+    let repair = Order::Repair(true);
+    let refused = game.order(0, &repair, second(1));
+    assert_eq!(refused, Err(Refusal::WholeKeep));
+    game.seat_mut(0).keep = 99;
+    assert_eq!(game.order(0, &repair, second(1)), Ok(()));
+}
+
+#[test]
+fn march_without_units_or_to_no_place_is_refused_with_its_reason() {
+    let mut game = new_match(2);
+    for (order, refusal, text) in [
+        (
+            assault([1, 0, 0, 0], Place::Oasis(4)),
+            Refusal::NoSuchOasis(4),
+            "no such oasis; this map has 1 to 4",
+        ),
+        (
+            assault([1, 0, 0, 0], Place::City(2)),
+            Refusal::NoSuchCity(2),
+            "no such city; this map has 1 to 2",
+        ),
+        (
+            assault([1, 0, 0, 0], Place::City(0)),
+            Refusal::OwnCity,
+            "this is your own city",
+        ),
+        (
+            assault([0; 4], Place::Throne),
+            Refusal::NoUnits,
+            "an army has at least one unit; name some",
+        ),
+    ] {
+        assert_eq!(game.order(0, &order, second(1)), Err(refusal));
+        assert_eq!(refusal.to_string(), text);
+    }
 }
 
 #[test]

@@ -168,8 +168,12 @@ fn steward_in_peace_only_repairs() {
         table.apply(&spears, &at(ADA, 7_000)),
         Err(Refusal::NotForStewards)
     );
+    // The steward may repair, but there is nothing to repair yet.
     let repair = steward(Order::Repair(true));
-    assert_eq!(table.apply(&repair, &at(ADA, 7_000)), Ok(()));
+    assert_eq!(
+        table.apply(&repair, &at(ADA, 7_000)),
+        Err(Refusal::Order(crowns::Refusal::WholeKeep))
+    );
 }
 
 /// The rules refuse the order of a poor city; the steward rests all the same.
@@ -188,8 +192,8 @@ fn steward_whose_order_is_refused_rests() {
         let refused = table.apply(&call, &at(CY, stamp));
         assert_eq!(refused, Err(Refusal::NotForStewards));
     }
-    let repair = steward(Order::Repair(true));
-    assert_eq!(table.apply(&repair, &at(ADA, 9_000)), Ok(()));
+    let again = table.apply(&call, &at(ADA, 9_000));
+    assert_eq!(again, Err(Refusal::Order(crowns::Refusal::NoGarrison)));
 }
 
 #[test]

@@ -31,7 +31,6 @@ fn busy() -> Table {
         (BO, wall()),
         (BO, wall()),
         (ADA, Order::Train(UnitKind::Spear, 3)),
-        (ADA, Order::Repair(true)),
         (ADA, offer(1)),
         (BO, offer(0)),
         (ADA, offer(2)),

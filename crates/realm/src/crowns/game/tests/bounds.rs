@@ -56,10 +56,7 @@ fn march_needs_its_units_and_is_one_of_thirty_two() {
         game.order(0, &march(5), second(0)),
         Err(Refusal::NoSuchUnits)
     );
-    assert_eq!(
-        game.order(0, &march(0), second(0)),
-        Err(Refusal::NoSuchUnits)
-    );
+    assert_eq!(game.order(0, &march(0), second(0)), Err(Refusal::NoUnits));
     give_army(&mut game, 0, [100, 0, 0, 0]);
     let mut at = second(1);
     for number in 0..MAX_MARCHES {

@@ -45,7 +45,7 @@ fn pact_forbids_marches_until_its_notice_is_over() {
     assert_eq!(game.order(1, &pact(0, PactOrder::End), second(200)), Ok(()));
     assert_eq!(
         game.order(0, &attack, second(229)),
-        Err(Refusal::AtPeace),
+        Err(Refusal::PactEnding(second(230))),
         "30 s of notice"
     );
     game.advance(second(230));
@@ -233,9 +233,10 @@ fn messages_are_heard_from_the_fallen_and_after_the_end() {
     assert_eq!(last_report(&game), Report::Said { seat: 1, words });
     let ping = |x| Order::Ping(crate::crowns::Tile { x, y: 0 });
     assert_eq!(game.order(1, &ping(4), second(2)), Ok(()));
+    assert_eq!(game.order(1, &ping(5), second(2)), Err(Refusal::OffMap(4)));
     assert_eq!(
-        game.order(1, &ping(5), second(2)),
-        Err(Refusal::NoSuchPlace)
+        Refusal::PactEnding(630_000).to_string(),
+        "the pact is ending and forbids it until 10:30"
     );
     let many = (0..30).map(|_| game.order(1, &hello, second(2)));
     assert!(many.into_iter().any(|said| said == Err(Refusal::TooFast)));

@@ -32,6 +32,7 @@ fn busy() -> Crowns {
         assert_eq!(game.order(seat, &order, second(1)), Ok(()));
     }
     game.advance(second(18));
+    game.seat_mut(1).keep -= 10;
     assert_eq!(game.order(1, &Order::Repair(true), second(18)), Ok(()));
     assert!(game.holding(Place::Oasis(0)).unwrap().holder.is_some());
     assert!(game.are_at_peace(0, 1) && game.caravans().len() == 1);
