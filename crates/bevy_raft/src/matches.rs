@@ -341,8 +341,8 @@ pub(crate) struct OwnRules(pub(crate) Option<String>);
 
 /// Returns the names of all commands and states that this app registered, the version of this
 /// plugin's snapshots, the interval of the ticks, and what
-/// [`RaftPlugin::with_rules`](crate::RaftPlugin::with_rules) adds. The members of a match have the same ones: a
-/// player whose names differ is refused with both lists.
+/// [`RaftPlugin::with_rules`](crate::RaftPlugin::with_rules) adds. The members of a match have the
+/// same ones: a player whose names differ is refused with both lists.
 pub fn rules(world: &World) -> String {
     let commands = world.resource::<CommandRegistry>().names();
     let states = world.resource::<StateRegistry>().names();

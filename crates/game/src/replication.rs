@@ -165,7 +165,6 @@ mod tests {
     use crate::realm::CityId;
     use bevy_raft::test_app::TestCluster;
     use raftian_raft::{Config, NodeId};
-    use raftian_realm::crowns::Rules;
 
     /// Golden bytes: the tag of the command, then the order as it was before it had a type of its
     /// own.

@@ -172,7 +172,7 @@ fn keep_possible(perspective: Res<Perspective>, mut composer: ResMut<Composer>) 
     composer.set_if_neq(kept);
 }
 
-/// What the march would do, in sentences.
+/// Effects of the march in sentences, if it arrived at once.
 pub(super) fn forecast(composer: &Composer, perspective: &Perspective) -> Vec<String> {
     let (Some(target), Some((own, game, city))) = (composer.target, perspective.city()) else {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! What the player can do, by a button or a key, and whether it is possible at present.
+//! Actions of the player, by a button or a key, and whether they are possible at present.
 
 use bevy::input_focus::{InputFocus, InputFocusVisible};
 use bevy::prelude::*;

@@ -103,7 +103,7 @@ fn show(
     }
 }
 
-/// What a battle did to the two sides.
+/// Result and losses of a battle.
 fn battle_texts(battle: &BattleReport, perspective: &Perspective) -> Vec<(String, Color)> {
     let own = perspective.own;
     let is_defender = own.is_some() && own == battle.defender;

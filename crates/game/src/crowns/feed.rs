@@ -48,7 +48,7 @@ struct Line {
     tone: Tone,
 }
 
-/// What has happened.
+/// The lines of the feed.
 #[derive(Resource, Default)]
 pub(super) struct Feed(VecDeque<Line>);
 

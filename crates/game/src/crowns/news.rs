@@ -1,4 +1,4 @@
-//! What consensus is doing, in words: nothing while it works, and more the longer it does not.
+//! The state of consensus in words: nothing while it works, and more the longer it does not.
 
 use std::time::Duration;
 

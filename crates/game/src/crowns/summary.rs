@@ -219,7 +219,7 @@ fn standing(game: &Crowns, perspective: &Perspective, seat: u8) -> String {
     )
 }
 
-/// What consensus did during the match.
+/// Leaders, stops and latencies of the match.
 fn consensus_lines(
     leadership: &Leadership,
     cluster: &ClusterView,

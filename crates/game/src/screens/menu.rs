@@ -16,7 +16,7 @@ use crate::ui::theme::{colour, size, space};
 use crate::ui::widgets::{Caption, button, column, control, panel, row, text, unbroken, write};
 use crate::view::fonts::Typeface;
 
-/// What a control of the menu does.
+/// A control of the menu.
 #[derive(Component, Clone, Copy, PartialEq, Eq, Debug)]
 enum Entry {
     Play,
