@@ -20,6 +20,12 @@ const LEAST_LOSS: u64 = 250;
 /// Changes of the Throne's holder with nothing else between them that are told in one line.
 const QUARREL: usize = 4;
 
+/// Returns the name of a seat in stories, without how it plays; seats are counted from 0.
+pub fn seat_name(seat: u8) -> &'static str {
+    let name = NAMES.get(usize::from(seat)).copied();
+    name.unwrap_or("Another seat")
+}
+
 /// Writes the story of a match while it is played.
 #[derive(Clone, Debug)]
 pub struct Story {
@@ -27,9 +33,14 @@ pub struct Story {
     text: String,
     next_report: u64,
     next_look: u64,
+    /// Number of the moments that were written; see [`Story::next_moment`].
+    moments: usize,
     /// Small fights of each seat since the last look.
     skirmishes: BTreeMap<u8, u64>,
+    /// The seat that took the Throne last.
     throne: Option<u8>,
+    /// The seat from which the Throne was won in the last fight for it.
+    beaten: Option<u8>,
     /// A won fight for the Throne; whether the winner sits on it is the next report.
     won: Option<Fight>,
     /// Changes of the Throne's holder since the last line about anything else.
@@ -82,8 +93,10 @@ impl Story {
             text,
             next_report: 0,
             next_look: LOOK,
+            moments: 0,
             skirmishes: BTreeMap::new(),
             throne: None,
+            beaten: None,
             won: None,
             changes: Vec::new(),
             leader: None,
@@ -94,16 +107,42 @@ impl Story {
     pub fn watch(&mut self, game: &Crowns) {
         let reports: Vec<_> = game.reports_since(self.next_report).collect();
         for (at, report) in reports {
-            while at >= self.next_look {
-                self.look(game);
-            }
+            self.pass_time(game, at);
             self.hear(game, at, report);
         }
         self.next_report = game.next_report();
         self.follow(game);
-        while game.now() >= self.next_look && game.end().is_none() {
-            self.look(game);
+        if game.end().is_none() {
+            self.pass_time(game, game.now());
         }
+    }
+
+    /// Adds the lines that are due up to a stamp without a report.
+    fn pass_time(&mut self, game: &Crowns, to: u64) {
+        loop {
+            let moment = self.next_moment(game).filter(|(at, _)| *at <= to);
+            match moment {
+                Some((at, text)) if at <= self.next_look => {
+                    self.moments += 1;
+                    self.add_won();
+                    self.add(at, text);
+                }
+                _ if self.next_look <= to => self.look(game),
+                _ => return,
+            }
+        }
+    }
+
+    /// The next of the moments at which the rules change, with its stamp; matches begin at 0.
+    fn next_moment(&self, game: &Crowns) -> Option<(u64, &'static str)> {
+        let rules = game.rules();
+        let mut moments = [
+            (rules.throne.opens, "The Throne opens."),
+            (rules.goal.sudden_death, "Keeps are no longer repaired."),
+        ];
+        moments.sort_unstable();
+        let (second, text) = moments.get(self.moments)?;
+        Some((second * 1_000, text))
     }
 
     /// The story so far. News of the Throne are added with the next other event, since several
@@ -119,10 +158,12 @@ impl Story {
         } = report
         {
             let won = self.won.take_if(|fight| fight.seat == *seat);
+            let beaten = self.beaten.take();
             self.add_won();
-            self.taken(*seat, at, won);
+            self.taken(*seat, at, beaten, won);
             return;
         }
+        self.beaten = None;
         self.add_won();
         if let Report::Battle(battle) = report {
             self.battle(game, at, battle);
@@ -197,10 +238,7 @@ impl Story {
 
     /// The name of a seat without how it plays.
     fn name(&self, seat: u8) -> &'static str {
-        NAMES
-            .get(usize::from(seat))
-            .copied()
-            .unwrap_or("Another seat")
+        seat_name(seat)
     }
 
     /// Adds a line about the standing of each seat.
@@ -281,9 +319,9 @@ impl Story {
                 })
             }
             Report::Gift { from, to, goods } => {
-                let total: u64 = goods.iter().sum();
+                let goods = goods_text(goods.iter().sum());
                 let (from, to) = (self.name(*from), self.name(*to));
-                Some(format!("{to} receives {total} goods from {from}."))
+                Some(format!("{to} receives {goods} from {from}."))
             }
             Report::Ended(end) => Some(self.ending(game, end)),
             Report::Built { .. }
@@ -299,6 +337,9 @@ impl Story {
     }
 
     fn battle(&mut self, game: &Crowns, at: u64, battle: &BattleReport) {
+        if battle.place == Place::Throne && battle.result.is_won {
+            self.beaten = battle.defender;
+        }
         let rules = game.rules();
         let lost = battle.result.attacker_lost.value(rules);
         let killed = battle.result.defender_lost.value(rules);
@@ -321,7 +362,7 @@ impl Story {
             (_, Place::Oasis(_)) => "attacks",
         };
         let mut text = format!("{attacker} {verb} {against} with {with}");
-        text += &outcome(battle, looted);
+        text += &outcome(battle, looted, keep_left(game, battle.place));
         let own = deaths(battle.result.attacker_lost, "attacker");
         let others = deaths(battle.result.defender_lost, "defender");
         let dead: Vec<_> = [own, others].into_iter().flatten().collect();
@@ -355,13 +396,19 @@ impl Story {
     }
 
     /// Adds a new holder of the Throne, after a fight that is worth telling or without one.
-    fn taken(&mut self, seat: u8, at: u64, won: Option<Fight>) {
+    /// It was empty unless a seat was `beaten`.
+    fn taken(&mut self, seat: u8, at: u64, beaten: Option<u8>, won: Option<Fight>) {
         let before = self.throne.replace(seat);
         let name = self.name(seat);
         let taken = match before {
             None => format!("{name} is the first to sit on the Throne"),
             Some(before) if before == seat => format!("{name} sits on the Throne again"),
-            Some(before) => format!("{name} takes the Throne from {}", self.name(before)),
+            // Its holder went home or has fallen.
+            Some(_) if beaten.is_none() => format!("{name} takes the empty Throne"),
+            Some(before) => {
+                let beaten = beaten.unwrap_or(before);
+                format!("{name} takes the Throne from {}", self.name(beaten))
+            }
         };
         let (sentence, dead) = match won {
             Some(fight) => {
@@ -388,7 +435,7 @@ impl Story {
             .zip(game.seats())
             .filter(|(seat, _)| Some(*seat) != end.winner)
             .map(|(seat, own)| {
-                let fate = if own.stands() { "" } else { ", fallen" };
+                let fate = if own.stands() { "" } else { " (fallen)" };
                 format!("{} {}{fate}", self.name(seat), crowns(seat))
             })
             .collect();
@@ -418,15 +465,12 @@ impl Story {
 }
 
 /// Result of a fight in words, after the one who attacked.
-fn outcome(battle: &BattleReport, looted: u64) -> String {
+fn outcome(battle: &BattleReport, looted: u64, keep_left: u32) -> String {
     if !battle.result.is_won {
         return " and is beaten back".to_owned();
     }
-    let goods = match looted {
-        0 => None,
-        1 => Some("one good".to_owned()),
-        looted => Some(format!("{looted} goods")),
-    };
+    let goods = (looted > 0).then(|| goods_text(looted));
+    let hit = hit_text(battle.hit, keep_left);
     match (battle.hit, goods, battle.place, battle.attack) {
         (0, None, Place::City(_), Attack::Assault) => " and wins, but the keep smokes".to_owned(),
         (0, None, Place::City(_), Attack::Raid) => " and wins, but finds no goods".to_owned(),
@@ -434,8 +478,37 @@ fn outcome(battle: &BattleReport, looted: u64) -> String {
         // A winner with survivors takes it, which is another sentence.
         (0, None, Place::Throne, _) => " and leaves it empty".to_owned(),
         (0, Some(goods), ..) => format!(" and carries off {goods}"),
-        (hit, None, ..) => format!(" and takes {hit} from the keep"),
-        (hit, Some(goods), ..) => format!(", takes {hit} from the keep and {goods}"),
+        (_, None, ..) => format!(" and takes {hit}"),
+        (_, Some(goods), ..) => format!(" and takes {goods} and {hit}"),
+    }
+}
+
+/// Points that a keep lost, in words.
+fn hit_text(hit: u32, left: u32) -> String {
+    match left {
+        0 => format!("the last {hit} from the keep"),
+        1 => format!("{hit} from the keep, one is left"),
+        left => format!("{hit} from the keep, {left} are left"),
+    }
+}
+
+/// Points that are left of the keep at a place: it smokes after a hit, so no other one can follow
+/// before the story reads the report.
+fn keep_left(game: &Crowns, place: Place) -> u32 {
+    match place {
+        Place::City(seat) => {
+            let city = game.seats().get(usize::from(seat));
+            city.map_or(0, raftian_realm::crowns::Seat::keep)
+        }
+        Place::Oasis(_) | Place::Throne => 0,
+    }
+}
+
+/// An amount of goods in words.
+fn goods_text(amount: u64) -> String {
+    match amount {
+        1 => "one good".to_owned(),
+        amount => format!("{amount} goods"),
     }
 }
 
@@ -477,76 +550,4 @@ fn clock(seconds: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Archetype, Bot, Level, play::play};
-    use raftian_realm::crowns::Rules;
-
-    #[test]
-    fn story_names_the_winner_and_is_the_same_each_time() {
-        let bots = [Archetype::Rush, Archetype::Boom].map(|kind| Bot::new(Level::Captain, kind));
-        let tell = || {
-            let mut story = Story::new(&["rush", "boom"]);
-            let rules = Rules::of_this_build();
-            let played = play(&bots, 3, &rules, |game| story.watch(game)).unwrap();
-            story.watch(&played.game);
-            (story.text().to_owned(), played.game.end().unwrap())
-        };
-        let (text, end) = tell();
-        let winner = ["Asta (rush)", "Brand (boom)"][usize::from(end.winner.unwrap())];
-        let last = text.lines().last().unwrap();
-        assert!(last.contains(winner) && last.contains("wins"), "{text}");
-        assert!(text.lines().count() > 10, "{text}");
-        assert_eq!(tell().0, text);
-    }
-
-    #[test]
-    fn changes_of_the_throne_become_one_line_when_there_are_many() {
-        let mut story = Story::new(&["rush", "boom", "turtle"]);
-        for (second, seat) in [(1, 0), (2, 1), (3, 2)] {
-            story.taken(seat, second * 1_000, None);
-        }
-        story.add(60_000, "Something else happens.");
-        let few: Vec<_> = story.text().lines().skip(1).collect();
-        assert_eq!(
-            few,
-            [
-                " 0:01  Asta is the first to sit on the Throne.",
-                " 0:02  Brand takes the Throne from Asta.",
-                " 0:03  Cleo takes the Throne from Brand.",
-                " 1:00  Something else happens.",
-            ]
-        );
-        for (second, seat) in [(61, 0), (62, 1), (63, 0), (64, 2)] {
-            let fight = Fight {
-                at: second * 1_000,
-                seat,
-                sentence: String::new(),
-                with: "3 axes".to_owned(),
-                cost: "; the fight costs one attacker".to_owned(),
-                dead: 1,
-            };
-            story.taken(seat, second * 1_000, Some(fight));
-        }
-        story.add(70_000, "It ends.");
-        let many: Vec<_> = story.text().lines().skip(5).collect();
-        assert_eq!(
-            many,
-            [
-                " 1:01  The Throne changes hands 4 times until 1:04, for 4 lives: Asta, Brand, Asta, Cleo.",
-                " 1:10  It ends.",
-            ]
-        );
-    }
-
-    #[test]
-    fn armies_are_listed_in_words() {
-        assert_eq!(army(&Army::new([1, 0, 2, 0])), "1 spear and 2 riders");
-        assert_eq!(army(&Army::new([0, 9, 0, 0])), "9 axes");
-        assert_eq!(
-            army(&Army::new([2, 3, 4, 1])),
-            "2 spears, 3 axes, 4 riders and 1 ram"
-        );
-        assert_eq!(clock(605), "10:05");
-    }
-}
+mod tests;
