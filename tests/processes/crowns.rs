@@ -326,6 +326,12 @@ fn bots_play_at_once_and_tournaments_have_gates() {
     assert!(text.contains("wins") && text.lines().count() > 20, "{text}");
     let again = machines.run(&["bots", "play", "--seed", "2", "--story"]);
     assert_eq!(again.stdout, story.stdout, "the same match each time");
+    let short = machines.run(&["bots", "play", "--seed", "2"]);
+    let text = String::from_utf8_lossy(&short.stdout).into_owned();
+    assert!(
+        text.contains(") won: ") && text.contains("Crowns: Asta (rush) "),
+        "{text}"
+    );
     let few = machines.run(&["bots", "play", "--archetypes", "rush"]);
     assert_eq!(few.status.code(), Some(2), "{few:?}");
 
@@ -353,9 +359,36 @@ fn bots_play_at_once_and_tournaments_have_gates() {
     assert_eq!(output.status.code(), Some(10), "{output:?}");
     let document: Value = serde_json::from_slice(&output.stdout).expect("a document is JSON");
     assert_eq!(document["ok"], false);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(text.matches("\"schema\"").count(), 1, "{text}");
+    assert_eq!(document["schema"], "raftian.bots-tournament/1");
     assert_eq!(document["matches"], 2 * 15 + 3 * 2 + 4 * 2 + 2 * 2);
     let picture = std::fs::read_to_string(svg).expect("the picture was written");
     assert!(picture.starts_with("<svg") && picture.contains("balanced"));
+
+    let none = [
+        "--games",
+        "0",
+        "--tables",
+        "0",
+        "--ablations",
+        "0",
+        "--levels",
+        "0",
+    ];
+    let nothing = machines.run(&[&["bots", "tournament", "--json"][..], &none].concat());
+    let document: Value = serde_json::from_slice(&nothing.stdout).expect("a document is JSON");
+    assert_eq!(document["ok"], true, "no gate was asked for");
+    let unmeasured = machines.run(&["bots", "tournament", "--levels", "0", "--gate"]);
+    assert_eq!(unmeasured.status.code(), Some(10), "{unmeasured:?}");
+    let text = String::from_utf8_lossy(&unmeasured.stderr).into_owned();
+    assert!(text.contains("levels against each other"), "{text}");
+    let nowhere = machines.data("missing/pairs.svg");
+    let nowhere = nowhere.to_str().expect("a temporary path is text");
+    // A whole tournament would take minutes.
+    let unwritable = machines.run(&["bots", "tournament", "--svg", nowhere]);
+    assert_eq!(unwritable.status.code(), Some(3), "{unwritable:?}");
+
     std::fs::write(gates, "orders = 5").expect("a file");
     let wrong = machines.run(&["bots", "tournament", "--games", "1", "--gate", gates]);
     assert_eq!(wrong.status.code(), Some(3), "{wrong:?}");

@@ -61,6 +61,20 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// Names of the measurements for which no match is played.
+    pub fn unmeasured(&self) -> Vec<&'static str> {
+        let counts = [
+            ("pairs of archetypes", self.games),
+            ("tables of three to five seats", self.tables),
+            ("armies without a unit", self.ablations),
+            ("levels against each other", self.levels),
+        ];
+        let without = counts.into_iter().filter(|(_, count)| *count == 0);
+        without.map(|(name, _)| name).collect()
+    }
+}
+
 /// Result of a match.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 struct Outcome {
@@ -76,8 +90,6 @@ struct Outcome {
 /// Results of a tournament.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Results {
-    /// Layout of this document.
-    pub schema: u32,
     /// Hash of the rules that were played.
     pub rules: String,
     /// Its settings.

@@ -94,7 +94,6 @@ impl Summary {
             .map(|row| (0..KINDS).map(|column| self.rate(row, column)).collect())
             .collect();
         Results {
-            schema: 1,
             rules: format!("{:016x}", rules.hash()),
             settings,
             matches: self.matches,

@@ -4,7 +4,7 @@ mod seat;
 mod tournament;
 
 use clap::{Args, Subcommand};
-use raftian_bots::story::Story;
+use raftian_bots::story::{Story, seat_name};
 use raftian_bots::{Archetype, Bot, Level, play::play};
 use raftian_realm::crowns::{EndReason, Rules, SEATS};
 use serde::Serialize;
@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::order::words::{ArchetypeName, LevelName};
 use super::output::{print, print_json};
 use super::{Exit, Failure};
+use crate::report_words::{clock, ending};
 
 /// Name and version of the JSON schema of `raftian bots play`.
 const PLAY_SCHEMA: &str = "raftian.bots-play/1";
@@ -132,16 +133,20 @@ fn run_play(args: &PlayArgs) -> Result<Exit, Failure> {
     if args.json {
         print_json(&document)?;
     } else {
-        let winner = document.winner.map_or("a draw".to_owned(), |seat| {
-            let name = document.archetypes[usize::from(seat) - 1];
-            format!("seat {seat} ({name}) won")
+        let title = |(seat, kind): (u8, &&str)| format!("{} ({kind})", seat_name(seat));
+        let titles: Vec<_> = (0..).zip(&document.archetypes).map(title).collect();
+        let result = end.map_or("no end".to_owned(), |end| {
+            let winner = end.winner.map(|seat| titles[usize::from(seat)].as_str());
+            ending(winner, end.reason)
         });
-        let minutes = format!("{}:{:02}", document.seconds / 60, document.seconds % 60);
-        let crowns: Vec<_> = document.crowns.iter().map(u64::to_string).collect();
-        let crowns = crowns.join(", ");
+        let crowns = titles.iter().zip(&document.crowns);
+        let crowns: Vec<_> = crowns
+            .map(|(title, crowns)| format!("{title} {crowns}"))
+            .collect();
         print(&format!(
-            "{winner} after {minutes} ({}), crowns by seat: {crowns}",
-            document.reason
+            "{}  {result}. Crowns: {}.",
+            clock(1_000 * document.seconds),
+            crowns.join(", "),
         ))?;
     }
     Ok(Exit::Success)

@@ -16,6 +16,7 @@ use crate::cli::profile::RunningArgs;
 use crate::cli::signals::watch_signals;
 use crate::cli::status::{SeenTable, ask, ask_table, unexpected};
 use crate::cli::{Exit, Failure};
+use crate::report_words::ending;
 use crate::table_document::{GameDocument, game_document};
 
 /// Name and version of the lines that `raftian bots serve` prints.
@@ -169,12 +170,14 @@ pub(in crate::cli) fn run(args: &RunArgs) -> Result<Exit, Failure> {
 
 fn print_end(game: Option<&Crowns>, seat: u8) -> Result<Exit, Failure> {
     let end = game.and_then(Crowns::end);
-    let text = match end.and_then(|end| end.winner) {
-        Some(winner) if winner == seat => "the match has ended: won".to_owned(),
-        Some(winner) => format!("the match has ended: seat {} won", u16::from(winner) + 1),
-        None => "the match has ended in a draw".to_owned(),
-    };
-    crate::cli::output::print(&text)?;
+    let text = end.map_or("it was abandoned".to_owned(), |end| {
+        let winner = end.winner.map(|winner| match winner == seat {
+            true => "this seat".to_owned(),
+            false => format!("seat {}", u16::from(winner) + 1),
+        });
+        ending(winner.as_deref(), end.reason)
+    });
+    crate::cli::output::print(&format!("the match has ended: {text}"))?;
     Ok(Exit::Success)
 }
 
@@ -249,6 +252,25 @@ fn practice(args: &ServeArgs, level: Level, program: &mut Program) -> Result<Exi
     }
 }
 
+/// The reason of a line that is not an order: the message of the parser in one line, without its
+/// hints on usage. Missing arguments and possible values are on lines of their own there.
+fn reason_of(message: &str) -> String {
+    let lines = message.lines().map(str::trim);
+    let lines = lines
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
+        .filter(|line| !line.is_empty() && !line.starts_with("tip:"));
+    let mut reason = String::new();
+    for line in lines {
+        if reason.ends_with(':') {
+            reason.push(' ');
+        } else if !reason.is_empty() {
+            reason += "; ";
+        }
+        reason += line;
+    }
+    reason.trim_start_matches("error: ").to_owned()
+}
+
 /// The program at standard input and output.
 struct Program {
     lines: std::io::Lines<std::io::StdinLock<'static>>,
@@ -295,11 +317,7 @@ impl Program {
                     Ok(order) => orders.push((line, order)),
                     Err(error) => self.note(line, Some(error.to_string())),
                 },
-                Err(error) => {
-                    let text = error.to_string();
-                    let reason = text.lines().next().unwrap_or_default().to_owned();
-                    self.note(line, Some(reason));
-                }
+                Err(error) => self.note(line, Some(reason_of(&error.to_string()))),
             }
         }
         Ok(Some(orders))
@@ -312,5 +330,29 @@ impl Program {
         }
         let refused = refusal.map(|reason| RefusedLine { order, reason });
         self.refused.extend(refused);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(line: &str) -> String {
+        let parsed = OrderLine::try_parse_from(line.split_whitespace());
+        reason_of(&parsed.unwrap_err().to_string())
+    }
+
+    #[test]
+    fn reason_keeps_missing_arguments_and_possible_values() {
+        assert_eq!(
+            reason("train axe"),
+            "the following required arguments were not provided: <COUNT>"
+        );
+        assert_eq!(
+            reason("build castle"),
+            "invalid value 'castle' for '<BUILDING>'; \
+             [possible values: lumber, mine, farm, barracks, wall, store]"
+        );
+        assert!(reason("order 66").starts_with("unrecognized subcommand 'order'"));
     }
 }

@@ -53,6 +53,8 @@ struct TournamentDocument<'a> {
     schema: &'static str,
     ok: bool,
     seconds: f64,
+    /// Measurements for which no match was played.
+    unmeasured: Vec<&'static str>,
     #[serde(flatten)]
     results: &'a Results,
     gates: &'a [Gate],
@@ -82,7 +84,19 @@ fn play(args: &TournamentArgs) -> Result<Exit, Failure> {
         levels: args.levels,
         seed: args.seed,
     };
-    let bar = bar(settings.matches().map_err(|error| refused(&error))?);
+    let total = settings.matches().map_err(|error| refused(&error))?;
+    let unmeasured = settings.unmeasured();
+    if args.gate.is_some() && !unmeasured.is_empty() {
+        let text = format!(
+            "a gate needs all measurements, but no match is played for: {}",
+            unmeasured.join(", ")
+        );
+        return Err(Failure::new(Exit::Failed, text));
+    }
+    if let Some(path) = &args.svg {
+        check_writable(path)?;
+    }
+    let bar = bar(total);
     let started = Instant::now();
     let results = tournament::run(settings, &rules, |_| bar.inc(1));
     let results = results.map_err(|error| refused(&error))?;
@@ -92,27 +106,23 @@ fn play(args: &TournamentArgs) -> Result<Exit, Failure> {
     if let Some(path) = &args.svg {
         let svg = tournament::heat_map(&results)
             .map_err(|error| Failure::new(Exit::Unexpected, error.to_string()))?;
-        std::fs::write(path, svg).map_err(|error| {
-            let text = format!("cannot write {}: {error}", path.display());
-            Failure::new(Exit::Configuration, text)
-        })?;
+        std::fs::write(path, svg).map_err(|error| unwritable(path, &error))?;
     }
-    let ok = gates.iter().all(|gate| gate.holds);
+    // Without `--gate` the bounds are only shown.
+    let ok = args.gate.is_none() || gates.iter().all(|gate| gate.holds);
     if args.json {
         print_json(&TournamentDocument {
             schema: SCHEMA,
             ok,
             seconds,
+            unmeasured,
             results: &results,
             gates: &gates,
         })?;
     } else {
         print(text(&results, &gates, seconds).trim_end())?;
     }
-    Ok(match args.gate {
-        Some(_) if !ok => Exit::Failed,
-        Some(_) | None => Exit::Success,
-    })
+    Ok(if ok { Exit::Success } else { Exit::Failed })
 }
 
 /// A bar on a terminal; nothing elsewhere.
@@ -137,6 +147,23 @@ fn refused(error: &TournamentError) -> Failure {
     Failure::new(Exit::Configuration, error.to_string())
 }
 
+/// Refuses a path that cannot be written, before the matches are played. Creates the file.
+fn check_writable(path: &Path) -> Result<(), Failure> {
+    let opened = std::fs::File::options()
+        .append(true)
+        .create(true)
+        .open(path);
+    match opened {
+        Ok(_) => Ok(()),
+        Err(error) => Err(unwritable(path, &error)),
+    }
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
+    let text = format!("cannot write {}: {error}", path.display());
+    Failure::new(Exit::Configuration, text)
+}
+
 fn invalid(path: &Path, error: &dyn std::error::Error) -> Failure {
     Failure::new(Exit::Configuration, format!("{}: {error}", path.display()))
 }
@@ -147,6 +174,9 @@ fn text(results: &Results, gates: &[Gate], seconds: f64) -> String {
         results.matches, results.rules
     );
     // Writing to a string cannot fail.
+    for name in results.settings.unmeasured() {
+        let _ = writeln!(text, "not measured: {name}");
+    }
     let _ = pairs(&mut text, results);
     let _ = others(&mut text, results);
     let broken = gates.iter().filter(|gate| !gate.holds).count();
@@ -160,7 +190,8 @@ fn text(results: &Results, gates: &[Gate], seconds: f64) -> String {
             most,
             ..
         } = gate;
-        let _ = writeln!(text, "{mark} {name:<40} {value:6.3}  ({least} to {most})");
+        let value = number(*value);
+        let _ = writeln!(text, "{mark} {name:<40} {value}  ({least} to {most})");
     }
     text
 }
@@ -182,11 +213,20 @@ fn pairs(text: &mut String, results: &Results) -> std::fmt::Result {
         }
         writeln!(text, "{:9.2}{:7.2}", results.means[row], results.nash[row])?;
     }
+    writeln!(
+        text,
+        "Each number is the share of matches that the archetype of its row wins against that of its \
+         column; Nash is how often a player who cannot be exploited chooses the row."
+    )?;
     let widest = results.pairs.iter().flatten().flatten();
     let widest = widest
         .map(|share| (share.high - share.low) / 2.0)
         .fold(0.0, f64::max);
-    writeln!(text, "95 % Wilson intervals: ±{widest:.2} at most")
+    writeln!(
+        text,
+        "The interval of a share holds its true value in 95 of 100 cases (Wilson): ±{widest:.2} at \
+         most."
+    )
 }
 
 fn others(text: &mut String, results: &Results) -> std::fmt::Result {
@@ -233,7 +273,19 @@ fn others(text: &mut String, results: &Results) -> std::fmt::Result {
     Ok(())
 }
 
+/// A measured value; a share of nothing has none.
+fn number(value: f64) -> String {
+    if value.is_finite() {
+        format!("{value:6.3}")
+    } else {
+        "unknown".to_owned()
+    }
+}
+
 fn interval(share: &Share) -> String {
+    if share.games == 0 {
+        return "not measured".to_owned();
+    }
     let Share {
         rate, low, high, ..
     } = share;
