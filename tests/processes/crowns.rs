@@ -318,6 +318,30 @@ fn example_in_python_beats_a_recruit() {
     );
 }
 
+/// The example without the program, and with a program that fails.
+#[test]
+fn example_in_python_ends_with_an_error_in_one_line() {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/bot.py");
+    let machines = Machines::new();
+    let missing = machines.data("no-such-program");
+    let own = std::path::Path::new(env!("CARGO_BIN_EXE_raftian"));
+    for (raftian, code, lines) in [(missing.as_path(), 1, 1), (own, 2, 1)] {
+        let output = std::process::Command::new("python3")
+            .arg(example)
+            .env("RAFTIAN", raftian)
+            .env("HOME", machines.home())
+            .env_remove("XDG_DATA_HOME")
+            .output();
+        let Ok(output) = output else {
+            eprintln!("skipped: python3 is not installed");
+            return;
+        };
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(text.lines().count(), lines, "{text}");
+    }
+}
+
 #[test]
 fn bots_play_at_once_and_tournaments_have_gates() {
     let machines = Machines::new();

@@ -1,5 +1,7 @@
 //! The table of a match as a document, as part of the status.
 
+use std::collections::BTreeMap;
+
 use bevy_raft::AppliedLog;
 use raftian_realm::crowns::{
     Army, Building, Crowns, EndReason, Pact, Place, Resource, Tile, UnitKind,
@@ -115,6 +117,9 @@ pub struct SeatedCityDocument {
     pub wall: u8,
     /// Level of the store.
     pub store: u8,
+    /// Cost of the next level of each building in wood, iron and grain; none at its highest level,
+    /// and while another building waits.
+    pub costs: BTreeMap<String, Option<[u64; 3]>>,
     /// The building under construction.
     pub site: Option<SiteDocument>,
     /// The building that waits for the one under construction, named as in `site`.
@@ -320,6 +325,9 @@ pub fn game_document(game: &Crowns) -> GameDocument {
         barracks: own.levels().barracks,
         wall: own.levels().wall,
         store: own.levels().store,
+        costs: BUILDINGS
+            .map(|one| (building_text(one).to_owned(), game.building_cost(seat, one)))
+            .into(),
         site: own.sites().0.map(|site| SiteDocument {
             building: building_text(site.building).to_owned(),
             done_ms: site.done,
@@ -401,6 +409,16 @@ fn pacts(game: &Crowns) -> Vec<PactDocument> {
     pacts.collect()
 }
 
+/// All buildings.
+const BUILDINGS: [Building; 6] = [
+    Building::Field(Resource::Wood),
+    Building::Field(Resource::Iron),
+    Building::Field(Resource::Grain),
+    Building::Barracks,
+    Building::Wall,
+    Building::Store,
+];
+
 /// A building as `raftian order build` takes it.
 fn building_text(building: Building) -> &'static str {
     match building {
@@ -444,5 +462,21 @@ mod tests {
                 "captain rush (seat 4)"
             ]
         );
+    }
+
+    #[test]
+    fn city_has_the_costs_of_its_buildings() {
+        let rules = raftian_realm::crowns::Rules::of_this_build();
+        let mut game = Crowns::new(2, 1, rules, 0).expect("two seats have a map");
+        let costs = &game_document(&game).cities[0].costs;
+        assert_eq!(costs["farm"], Some([140, 84, 56]));
+        assert_eq!(costs.len(), 6);
+        for _ in 0..2 {
+            let wall = raftian_realm::crowns::Order::Build(Building::Wall);
+            let stamp = game.now() + 60_000;
+            assert_eq!(game.order(0, &wall, stamp), Ok(()));
+            assert_eq!(game.order(0, &wall, stamp), Ok(()));
+            assert_eq!(game_document(&game).cities[0].costs["farm"], None);
+        }
     }
 }
