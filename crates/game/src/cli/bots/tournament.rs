@@ -215,8 +215,8 @@ fn pairs(text: &mut String, results: &Results) -> std::fmt::Result {
     }
     writeln!(
         text,
-        "Each number is the share of matches that the archetype of its row wins against that of its \
-         column; Nash is how often a player who cannot be exploited chooses the row."
+        "Each number is the share of matches that the archetype of its row wins against that of \
+         its column; Nash is how often a player who cannot be exploited chooses the row."
     )?;
     let widest = results.pairs.iter().flatten().flatten();
     let widest = widest

@@ -116,7 +116,11 @@ pub(in crate::cli) enum CrownsOrder {
 #[derive(Args, Debug)]
 pub(in crate::cli) struct SetupArgs {
     /// Number of seats: 2 to 8.
-    #[arg(long, value_parser = clap::value_parser!(u8).range(i64::from(*SEATS.start())..=i64::from(*SEATS.end())))]
+    #[arg(
+        long,
+        value_parser = clap::value_parser!(u8)
+            .range(i64::from(*SEATS.start())..=i64::from(*SEATS.end()))
+    )]
     seats: Option<u8>,
     /// Speed of the game clock: 1 to 20.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=MAX_SPEED))]
