@@ -1,6 +1,7 @@
 //! Matches that players join: founding, tickets, leaving, vanishing and coming back.
 
-use std::process::Stdio;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
 
 use serde_json::Value;
 
@@ -550,4 +551,44 @@ fn profiles_of_one_user_have_their_own_matches() {
     }
     ada.kill().expect("a child can be killed");
     ada.wait().expect("a killed child ends");
+}
+
+/// Starts a match in the own profile of a user, and waits until its member runs.
+fn start_in_profile(machines: &Machines) -> Child {
+    let arguments = ["start", "--headless", "--json", "--listen", "127.0.0.1:0"];
+    let mut child = program(machines.home(), &arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program can be started");
+    let stdout = child.stdout.take().expect("it is piped");
+    let lines = BufReader::new(stdout).lines().map_while(Result::ok);
+    let mut events = lines.filter_map(|line| serde_json::from_str::<Value>(&line).ok());
+    assert!(events.any(|event| event["event"] == "ready"));
+    child
+}
+
+/// Kills a member and returns its standard error.
+fn kill(mut child: Child) -> String {
+    child.kill().expect("a child can be killed");
+    let output = child.wait_with_output().expect("a killed child ends");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn start_after_a_crash_names_the_match_and_how_to_continue_it() {
+    let machines = Machines::new();
+    let first = start_in_profile(&machines);
+    let second = start_in_profile(&machines);
+    let current = machines.data(".local/share/raftian/current");
+    let directory = std::fs::read_to_string(current).expect("the match is remembered");
+    // The first one runs, so there was nothing to continue.
+    let before = kill(second);
+    let third = start_in_profile(&machines);
+    let after = kill(third);
+    kill(first);
+    assert_eq!(before, "");
+    assert_eq!(after.lines().count(), 1, "{after}");
+    let command = format!("continue it with `raftian node --data {directory}`");
+    assert!(after.contains(&command), "{command:?} in {after}");
 }

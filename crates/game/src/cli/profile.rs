@@ -1,6 +1,7 @@
 //! Places of a user's matches on this machine.
 
 use std::fs;
+use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -15,6 +16,9 @@ const PROGRAM: &str = "raftian";
 
 /// File that names the directory of the match that was started last.
 const CURRENT: &str = "current";
+
+/// Folder of the matches in the user's folder for data.
+const MATCHES: &str = "matches";
 
 /// Selects a running member.
 #[derive(Args, Debug)]
@@ -96,6 +100,39 @@ pub(super) fn folders() -> Result<MatchFolders, Failure> {
     };
     MatchFolders::of_user(&program)
         .map_err(|error| Failure::new(Exit::Configuration, format!("{error} with --data DIR")))
+}
+
+/// A match of this profile that was not left.
+pub(super) struct StoppedMatch {
+    /// Its name.
+    pub(super) name: String,
+    /// Directory of its member.
+    pub(super) directory: PathBuf,
+}
+
+/// The match of the selected profile that was started last among those which were not left and
+/// whose member does not run; `None` without one.
+pub(super) fn stopped_match() -> Option<StoppedMatch> {
+    let folder = folders().ok()?.data().join(MATCHES);
+    // Unreadable folders and files are those of other programs or builds.
+    let directories = fs::read_dir(folder).into_iter().flatten().flatten();
+    let directories = directories.map(|entry| entry.path()).chain(current());
+    let stopped = directories.filter_map(|directory| {
+        let file = MemberFile::find(&directory).ok().flatten()?;
+        if file.left || is_running(&file) {
+            return None;
+        }
+        let started = fs::metadata(directory.join(MemberFile::NAME)).ok()?;
+        let name = file.match_name;
+        Some((started.modified().ok()?, StoppedMatch { name, directory }))
+    });
+    let newest = stopped.max_by_key(|(started, _)| *started);
+    newest.map(|(_, stopped)| stopped)
+}
+
+/// Whether the port of a member is taken, by the member or by another program.
+fn is_running(file: &MemberFile) -> bool {
+    UdpSocket::bind(file.listen).is_err()
 }
 
 /// Remembers the directory of the match that was started last in this profile.

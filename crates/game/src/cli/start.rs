@@ -7,7 +7,9 @@ use raftian_node::cluster::MemberFile;
 use raftian_node::player::{found, resume as prepare_to_continue};
 
 use super::member::{PlaceArgs, check_display, player, run as run_member};
+use super::profile::{StoppedMatch, stopped_match};
 use super::{Exit, Failure};
+use crate::terminal::note;
 
 #[derive(Args, Debug)]
 pub(super) struct StartArgs {
@@ -32,9 +34,24 @@ pub(super) fn run(args: &StartArgs, log_level: &str) -> Result<Exit, Failure> {
     {
         return resume(directory.clone(), &args.place, log_level);
     }
+    if args.place.headless && args.place.data.is_none() {
+        note_stopped_match();
+    }
     let player = player(args.name.clone(), &args.place)?;
     let launch = found(&player, args.match_name.as_deref(), !args.no_lan)?;
     run_member(launch, &args.place, log_level)
+}
+
+/// Notes how to continue a match whose member has ended without leaving it, for example by a
+/// crash: `raftian start` founds another one.
+fn note_stopped_match() {
+    if let Some(StoppedMatch { name, directory }) = stopped_match() {
+        let directory = directory.display();
+        note(&format!(
+            "the match {name:?} was not left and does not run; continue it with `raftian node \
+             --data {directory}`"
+        ));
+    }
 }
 
 /// Continues the member in `directory`.
