@@ -102,7 +102,7 @@ fn classic_board_is_drawn_and_hits_fade_its_cities() {
 fn click_on_a_city_is_committed_by_five_nodes_in_one_process() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let file = directory.path().join("clicked.png");
-    let mut game = Command::new(env!("CARGO_BIN_EXE_raftian"))
+    let game = Command::new(env!("CARGO_BIN_EXE_raftian"))
         .args(["--screen", "classic", "--after", "20", "--screenshot"])
         .arg(&file)
         .stdin(Stdio::null())
@@ -110,15 +110,10 @@ fn click_on_a_city_is_committed_by_five_nodes_in_one_process() {
         .expect("the program can be started");
     let window = window_of(&game);
     // Clicks before the first frame and before the first leader are lost, so repeat every second.
-    let ended = loop {
-        if let Some(ended) = game.try_wait().expect("the game can be waited for") {
-            break ended;
-        }
+    repeat_until_closed(game, || {
         xdotool(&["mousemove", "--window", &window, "375", "225"]);
         xdotool(&["click", "1"]);
-        std::thread::sleep(Duration::from_secs(1));
-    };
-    assert!(ended.success());
+    });
     let picture = Picture::read(&file);
     assert_ne!(picture.pixel(CENTRES[2]), [0, 0, 255], "city 3 was hit");
     assert_eq!(
@@ -199,7 +194,7 @@ fn one_key_leads_from_the_menu_to_a_match_against_bots() {
     let title = menu.count((0, 100, 1280, 220), GOLD);
     assert!(title > 5_000, "the name of the game: {title} gold pixels");
 
-    let mut game = Command::new(env!("CARGO_BIN_EXE_raftian"))
+    let game = Command::new(env!("CARGO_BIN_EXE_raftian"))
         .args(["--after", "25", "--screenshot"])
         .arg(&played)
         .stdin(Stdio::null())
@@ -208,15 +203,10 @@ fn one_key_leads_from_the_menu_to_a_match_against_bots() {
     let window = window_of(&game);
     // The first entry has the focus. Keys before the first frame are lost; in a match Enter does
     // nothing while no march is planned.
-    let ended = loop {
-        if let Some(ended) = game.try_wait().expect("the game can be waited for") {
-            break ended;
-        }
+    repeat_until_closed(game, || {
         xdotool(&["windowfocus", &window]);
         xdotool(&["key", "Return"]);
-        std::thread::sleep(Duration::from_secs(1));
-    };
-    assert!(ended.success());
+    });
     let played = Picture::read(&played);
     let bar = played.count((0, 0, 1280, 8), PANEL);
     assert!(bar > 10_000, "the bar above the map: {bar}");
@@ -330,6 +320,18 @@ fn window_of(game: &Child) -> String {
         !window.is_empty()
     });
     window
+}
+
+/// Repeats an input every second until the game has taken its picture and ended with success.
+fn repeat_until_closed(mut game: Child, input: impl Fn()) {
+    let ended = loop {
+        if let Some(ended) = game.try_wait().expect("the game can be waited for") {
+            break ended;
+        }
+        input();
+        std::thread::sleep(Duration::from_secs(1));
+    };
+    assert!(ended.success());
 }
 
 fn xdotool(arguments: &[&str]) -> String {

@@ -5,7 +5,6 @@ use std::fmt::Write;
 
 use raftian_realm::crowns::{
     Army, Attack, BattleReport, Building, Crowns, End, EndReason, PactChange, Place, Report,
-    UnitKind,
 };
 
 /// Names of the seats in stories, and of bots on the map.
@@ -17,7 +16,7 @@ const LOOK: u64 = 300_000;
 /// Fights that cost fewer resources than this are only counted; for oases, twice as many.
 const LEAST_LOSS: u64 = 250;
 
-/// Changes of the Throne's holder with nothing else between them that are told in one line.
+/// Smallest number of consecutive changes of the Throne's holder that become one line.
 const QUARREL: usize = 4;
 
 /// Returns the name of a seat in stories, without how it plays; seats are counted from 0.
@@ -197,7 +196,7 @@ impl Story {
         }
     }
 
-    /// Adds the changes of the Throne's holder that are not told yet.
+    /// Writes the pending changes of the Throne's holder.
     fn add_changes(&mut self) {
         let changes = std::mem::take(&mut self.changes);
         let (Some(first), Some(last)) = (changes.first(), changes.last()) else {
@@ -353,7 +352,7 @@ impl Story {
             return;
         }
         let attacker = self.name(battle.attacker);
-        let with = army(&battle.attackers);
+        let with = battle.attackers.to_string();
         let against = self.place(battle.place, battle.defender);
         let verb = match (battle.attack, battle.place) {
             (Attack::Raid, Place::City(_)) => "raids",
@@ -518,30 +517,6 @@ fn deaths(lost: Army, side: &str) -> Option<String> {
         0 => None,
         1 => Some(format!("one {side}")),
         count => Some(format!("{count} {side}s")),
-    }
-}
-
-/// An army in words.
-fn army(army: &Army) -> String {
-    let parts: Vec<_> = army
-        .units()
-        .map(|(kind, count)| {
-            let name = match (kind, count) {
-                (UnitKind::Spear, 1) => "spear",
-                (UnitKind::Spear, _) => "spears",
-                (UnitKind::Axe, 1) => "axe",
-                (UnitKind::Axe, _) => "axes",
-                (UnitKind::Rider, 1) => "rider",
-                (UnitKind::Rider, _) => "riders",
-                (UnitKind::Ram, 1) => "ram",
-                (UnitKind::Ram, _) => "rams",
-            };
-            format!("{count} {name}")
-        })
-        .collect();
-    match parts.split_last() {
-        Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
-        _ => parts.concat(),
     }
 }
 

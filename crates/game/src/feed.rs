@@ -78,20 +78,10 @@ fn name_in(names: &[String], seat: u8) -> String {
 #[cfg(test)]
 mod tests {
     use raftian_realm::crowns::{Order, Phrase, Resource, Words};
-    use raftian_realm::table::{Command, Origin, PlayerId, Setup};
+    use raftian_realm::table::{Command, Setup};
 
     use super::*;
-
-    fn apply(table: &mut Table, player: u8, stamp: u64, command: Command) {
-        let origin = Origin {
-            player: PlayerId([player; 16]),
-            member: u64::from(player),
-            stamp,
-            random: 7,
-        };
-        let applied = table.apply(&command, &origin);
-        applied.expect("the command is allowed");
-    }
+    use crate::table::command_at as apply;
 
     /// A match of two players with a fair window, in which each seat swaps wood that it does not
     /// have and then greets.

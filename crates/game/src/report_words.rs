@@ -2,7 +2,7 @@
 
 use raftian_realm::crowns::{
     Army, Attack, BattleReport, Building, EndReason, Order, PactChange, PactOrder, Phrase, Place,
-    Refusal, Report, Resource, Resources, Rules, Tile, UnitKind, Words,
+    Refusal, Report, Resource, Resources, Rules, Tile, Words,
 };
 
 /// Returns a report as one sentence; `None` for a report that players do not need. `name` gives
@@ -24,10 +24,10 @@ pub fn sentence(report: &Report, name: &dyn Fn(u8) -> String, rules: &Rules) -> 
                 [0, 0, 0] => String::new(),
                 loot => format!(" with {}", goods(loot)),
             };
-            format!("{} of {} returned home{loot}.", units(army), name(*seat))
+            format!("{} of {} returned home{loot}.", army, name(*seat))
         }
         Report::Starved { seat, kind } => {
-            let unit = unit_name(*kind, 1);
+            let unit = kind.counted(1);
             format!("1 {unit} of {} starved: there is no grain.", name(*seat))
         }
         Report::Fell { seat, by: Some(by) } => {
@@ -74,14 +74,6 @@ pub fn clock(milliseconds: u64) -> String {
     format!("{}:{:02}", seconds / 60, seconds % 60)
 }
 
-/// Returns an army in words, for example "2 spears and 1 ram"; "no units" for an empty one.
-pub fn units(army: &Army) -> String {
-    let parts = army
-        .units()
-        .map(|(kind, count)| format!("{count} {}", unit_name(kind, count)));
-    list(parts.collect()).unwrap_or_else(|| "no units".to_owned())
-}
-
 /// Returns goods in words, for example "20 wood and 5 grain"; "nothing" for none.
 pub fn goods(goods: Resources) -> String {
     list(amounts(goods)).unwrap_or_else(|| "nothing".to_owned())
@@ -122,20 +114,6 @@ pub fn phrase_text(phrase: Phrase) -> &'static str {
         Phrase::Defend => "I defend this",
         Phrase::Peace => "Peace?",
         Phrase::Beware => "Beware of the leader",
-    }
-}
-
-/// Returns the name of `count` units of a kind, without the number.
-pub fn unit_name(kind: UnitKind, count: u32) -> &'static str {
-    match (kind, count) {
-        (UnitKind::Spear, 1) => "spear",
-        (UnitKind::Spear, _) => "spears",
-        (UnitKind::Axe, 1) => "axe",
-        (UnitKind::Axe, _) => "axes",
-        (UnitKind::Rider, 1) => "rider",
-        (UnitKind::Rider, _) => "riders",
-        (UnitKind::Ram, 1) => "ram",
-        (UnitKind::Ram, _) => "rams",
     }
 }
 
@@ -196,7 +174,7 @@ fn battle(battle: &BattleReport, name: &dyn Fn(u8) -> String) -> String {
         (Place::Oasis(_), None) => " against its militia".to_owned(),
         (Place::Throne, None) => " against its guard".to_owned(),
     };
-    let with = units(&battle.attackers);
+    let with = battle.attackers;
     let result = result_words(battle);
     let losses = losses(battle, &attacker, defender.as_deref());
     format!("{attacker} {verb} {place}{against} with {with} and {result}; {losses}.")
@@ -242,7 +220,7 @@ fn lost_units(army: &Army) -> String {
     if army.is_empty() {
         "none".to_owned()
     } else {
-        units(army)
+        army.to_string()
     }
 }
 
@@ -283,14 +261,14 @@ fn order_words(order: &Order, name: &dyn Fn(u8) -> String) -> String {
     match order {
         Order::Build(building) => format!("build the {}", building_words(*building)),
         Order::CancelBuild => "cancel a building".to_owned(),
-        Order::Train(kind, count) => format!("train {count} {}", unit_name(*kind, *count)),
+        Order::Train(kind, count) => format!("train {count} {}", kind.counted(*count)),
         Order::March { army, to, attack } => {
             let verb = match (attack, to) {
                 (Attack::Raid, Place::City(_)) => "raid",
                 (Attack::Assault, Place::City(_)) => "assault",
                 (_, Place::Oasis(_) | Place::Throne) => "march to",
             };
-            format!("{verb} {} with {}", place_words(*to, name), units(army))
+            format!("{verb} {} with {}", place_words(*to, name), army)
         }
         Order::TurnBack { march } => format!("turn back march {march}"),
         Order::CallHome(place) => format!("call home from {}", place_words(*place, name)),
@@ -318,7 +296,7 @@ fn order_words(order: &Order, name: &dyn Fn(u8) -> String) -> String {
 
 #[cfg(test)]
 mod tests {
-    use raftian_realm::crowns::{BattleResult, End, Text};
+    use raftian_realm::crowns::{BattleResult, End, Text, UnitKind};
 
     use super::*;
 

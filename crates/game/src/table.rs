@@ -229,5 +229,21 @@ fn report(
     seen.next = seen.next.max(game.next_report());
 }
 
+/// Performs a command of a player at a stamp, for tests of code that reads tables.
+///
+/// # Panics
+/// If the table refuses it.
+#[cfg(test)]
+pub(crate) fn command_at(table: &mut Table, player: u8, stamp: u64, command: Command) {
+    let origin = Origin {
+        player: PlayerId([player; 16]),
+        member: u64::from(player),
+        stamp,
+        random: 7,
+    };
+    let applied = table.apply(&command, &origin);
+    applied.expect("the command is allowed");
+}
+
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use raftian_realm::crowns::{Army, EndReason, Resource};
 
-use crate::report_words::{clock, ending, unit_name, units};
+use crate::report_words::{clock, ending};
 use crate::table_document::{
     EndDocument, GameDocument, MarchDocument, PactDocument, PlaceDocument, SeatDocument,
     SeatedCityDocument, TableDocument,
@@ -193,7 +193,7 @@ impl TableDocument {
             ("building", site_text(game, city)),
             ("training", training_text(city)),
             ("keep", keep_text(game, city)),
-            ("at home", units(&Army::new(city.home))),
+            ("at home", Army::new(city.home).to_string()),
         ];
         for march in &game.marches {
             if march.seat == own {
@@ -208,13 +208,13 @@ impl TableDocument {
     fn march_text(&self, game: &GameDocument, march: &MarchDocument) -> String {
         let way = if march.returns { "home from" } else { "to" };
         let place = self.target(&march.place);
-        let units = units(&Army::new(march.army));
+        let units = Army::new(march.army).to_string();
         let left = game.left(march.arrives_ms);
         format!("{}: {units} {way} {place}, {left} left", march.march)
     }
 
     fn attack_text(&self, game: &GameDocument, march: &MarchDocument) -> String {
-        let units = units(&Army::new(march.army));
+        let units = Army::new(march.army).to_string();
         let place = match self.target(&march.place) {
             _ if march.place.starts_with("city:") => "your city".to_owned(),
             place => place,
@@ -237,7 +237,7 @@ impl TableDocument {
         let resource = place.resource.map_or("crowns", Resource::name);
         let state = match place.holder {
             Some(holder) => {
-                let garrison = units(&Army::new(place.garrison));
+                let garrison = Army::new(place.garrison).to_string();
                 format!("{} with {garrison}", self.title(holder))
             }
             None if place.resource.is_none() && game.clock_ms < game.throne_opens_ms => {
@@ -331,7 +331,7 @@ fn training_text(city: &SeatedCityDocument) -> String {
     let batches = city.training.iter();
     let batches = batches.map(|batch| {
         let count = batch.count;
-        format!("{count} {}", unit_name(batch.unit, count))
+        format!("{count} {}", batch.unit.counted(count))
     });
     batches.collect::<Vec<_>>().join(", then ")
 }
@@ -352,21 +352,11 @@ fn keep_text(game: &GameDocument, city: &SeatedCityDocument) -> String {
 mod tests {
     use bevy_raft::AppliedLog;
     use raftian_realm::crowns::{Attack, Building, Order, Place, UnitKind};
-    use raftian_realm::table::{Archetype, Command, Level, Origin, PlayerId, Setup, Table};
+    use raftian_realm::table::{Archetype, Command, Level, Setup, Table};
 
     use super::*;
+    use crate::table::command_at as apply;
     use crate::table_document;
-
-    fn apply(table: &mut Table, player: u8, stamp: u64, command: Command) {
-        let origin = Origin {
-            player: PlayerId([player; 16]),
-            member: u64::from(player),
-            stamp,
-            random: 7,
-        };
-        let applied = table.apply(&command, &origin);
-        applied.expect("the command is allowed");
-    }
 
     /// A table with two players and a bot, as the first of them sees it.
     fn table() -> Table {

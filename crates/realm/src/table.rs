@@ -460,7 +460,7 @@ impl Table {
         own.next().map(|(seat, _)| seat)
     }
 
-    /// The player as whom a player sits here: in a sandbox, all are the same.
+    /// Identity under which a player has a seat: the same for all in a sandbox.
     fn seated_as(&self, player: PlayerId) -> PlayerId {
         if self.setup.is_sandbox {
             PlayerId::SANDBOX

@@ -119,34 +119,28 @@ struct FailureDocument<'a> {
 
 /// Prints a failure also as a document if JSON was requested, and returns it.
 pub(super) fn failed(json: bool, schema: &str, failure: Failure) -> Failure {
-    if json {
-        let document = FailureDocument {
-            schema,
-            ok: false,
-            exit_code: failure.exit as u8,
-            error: &failure.message,
-        };
-        if let Err(worse) = print_json(&document) {
-            return worse;
-        }
-    }
-    failure
+    failed_as(json.then_some(false), schema, failure)
 }
 
 /// As [`failed`], for commands that print one document a line.
 pub(super) fn failed_line(json: bool, schema: &str, failure: Failure) -> Failure {
-    if json {
-        let document = FailureDocument {
-            schema,
-            ok: false,
-            exit_code: failure.exit as u8,
-            error: &failure.message,
-        };
-        if let Err(worse) = print_line(&document) {
-            return worse;
-        }
-    }
-    failure
+    failed_as(json.then_some(true), schema, failure)
+}
+
+/// `is_line` is whether the document is printed on one line; `None` prints none.
+fn failed_as(is_line: Option<bool>, schema: &str, failure: Failure) -> Failure {
+    let document = FailureDocument {
+        schema,
+        ok: false,
+        exit_code: failure.exit as u8,
+        error: &failure.message,
+    };
+    let printed = match is_line {
+        Some(true) => print_line(&document),
+        Some(false) => print_json(&document),
+        None => Ok(()),
+    };
+    printed.err().unwrap_or(failure)
 }
 
 /// Parses a number of seconds from the command line.

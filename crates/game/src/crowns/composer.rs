@@ -5,7 +5,7 @@ use raftian_realm::crowns::{Army, Attack, Crowns, Place, Preview, Seat, Tile, Un
 
 use super::CrownsSystems;
 use super::perspective::Perspective;
-use super::words::{army, clock};
+use super::words::clock;
 use crate::screens::Screen;
 
 /// The plan of a march.
@@ -186,7 +186,7 @@ pub(super) fn forecast(composer: &Composer, perspective: &Perspective) -> Vec<St
             Place::Oasis(_) | Place::Throne => &here,
         };
         return vec![
-            format!("There: {}.", army(there)),
+            format!("There: {}.", there),
             "Choose units below, or with 1 to 4.".to_owned(),
         ];
     }
@@ -197,7 +197,7 @@ pub(super) fn forecast(composer: &Composer, perspective: &Perspective) -> Vec<St
             let mut lines = vec![arrival(game, &preview)];
             lines.extend(result(composer, game, &preview));
             let left = city.home().minus(&composer.army()).unwrap_or(Army::NONE);
-            lines.push(format!("At home stay: {}.", army(&left)));
+            lines.push(format!("At home stay: {}.", left));
             lines
         }
     }
@@ -217,13 +217,12 @@ fn result(composer: &Composer, game: &Crowns, preview: &Preview) -> Vec<String> 
     if !preview.result.is_won {
         return vec![
             "You would lose this fight.".to_owned(),
-            format!("Your losses: {}. Theirs: {}.", army(&lost), army(&killed)),
+            format!("Your losses: {}. Theirs: {}.", lost, killed),
         ];
     }
     let mut lines = vec![format!(
         "You win. Your losses: {}. Theirs: {}.",
-        army(&lost),
-        army(&killed)
+        lost, killed
     )];
     if let Some(Place::City(seat)) = composer.target {
         let keep = game.seats()[usize::from(seat)].keep();

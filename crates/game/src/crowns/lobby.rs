@@ -144,6 +144,9 @@ fn write_texts(
     let chairs = table.0.chairs();
     for (part, mut text) in &mut texts {
         let words = match *part {
+            LobbyText::Heading if table.0.setup().is_sandbox => {
+                "A sandbox: all members are one player".to_owned()
+            }
             LobbyText::Heading => "The match begins soon".to_owned(),
             LobbyText::Seat(seat) => chairs
                 .get(usize::from(seat))

@@ -77,6 +77,25 @@ fn fit_ground(layout: Res<MapLayout>, mut grounds: Query<&mut Transform, With<Gr
     }
 }
 
+/// The components of an entity of the projection that is drawn by its children.
+pub(super) fn drawn() -> impl Bundle {
+    (
+        Transform::default(),
+        Visibility::default(),
+        RenderLayers::layer(CROWNS_LAYER),
+    )
+}
+
+/// Removes the drawings of entities that live longer than the screen.
+pub(super) fn erase<C: Component>(mut commands: Commands, drawn: Query<Entity, With<C>>) {
+    for entity in &drawn {
+        commands
+            .entity(entity)
+            .despawn_related::<Children>()
+            .remove::<(Transform, Visibility)>();
+    }
+}
+
 /// A tinted icon, `side` units wide, at `at` from its parent.
 pub(super) fn icon(art: &Art, icon: Icon, colour: Color, side: f32, at: Vec3) -> impl Bundle {
     picture(art.icon(icon), colour, side, at)

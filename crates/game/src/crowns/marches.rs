@@ -1,6 +1,5 @@
 //! Armies under way, and the orders to march that are not committed yet.
 
-use bevy::camera::visibility::RenderLayers;
 use bevy::prelude::*;
 use bevy::time::Real;
 use raftian_realm::crowns::{Crowns, Place};
@@ -10,10 +9,10 @@ use super::art::Art;
 use super::composer::Composer;
 use super::icons::Icon;
 use super::layout::MapLayout;
-use super::map::{bar, depth, icon, label};
+use super::map::{bar, depth, drawn, erase, icon, label};
 use super::orders::PendingOrders;
 use super::perspective::Perspective;
-use crate::screens::{CROWNS_LAYER, Screen};
+use crate::screens::Screen;
 use crate::table::projection::March;
 use crate::ui::theme::colour;
 use crate::view::fonts::Typeface;
@@ -40,7 +39,7 @@ pub(super) fn plugin(app: &mut App) {
                 .chain()
                 .in_set(CrownsSystems::Draw),
         )
-        .add_systems(OnExit(Screen::Match), erase);
+        .add_systems(OnExit(Screen::Match), erase::<March>);
 }
 
 fn draw_new(
@@ -54,11 +53,7 @@ fn draw_new(
         let tint = colour::seat(seat);
         commands
             .entity(entity)
-            .insert((
-                Transform::default(),
-                Visibility::default(),
-                RenderLayers::layer(CROWNS_LAYER),
-            ))
+            .insert(drawn())
             .with_children(|parts| {
                 let at = |depth| Vec3::new(0.0, 0.0, depth);
                 let dark = Color::srgb(0.06, 0.07, 0.09);
@@ -77,15 +72,6 @@ fn draw_new(
             DespawnOnExit(Screen::Match),
             label(&font, 15.0, colour::TEXT),
         ));
-    }
-}
-
-fn erase(mut commands: Commands, marches: Query<Entity, With<March>>) {
-    for march in &marches {
-        commands
-            .entity(march)
-            .despawn_related::<Children>()
-            .remove::<(Transform, Visibility)>();
     }
 }
 

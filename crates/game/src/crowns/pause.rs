@@ -1,6 +1,5 @@
 //! The menu over a match, which goes on meanwhile.
 
-use bevy::input_focus::tab_navigation::TabGroup;
 use bevy::prelude::*;
 
 use super::CrownsSystems;
@@ -10,7 +9,7 @@ use crate::screens::Screen;
 use crate::status_document::OwnMember;
 use crate::ui::focus::FocusedFirst;
 use crate::ui::theme::{colour, size, space};
-use crate::ui::widgets::{button, column, panel, row, text};
+use crate::ui::widgets::{button, column, modal, panel, row, text};
 use crate::view::fonts::Typeface;
 
 /// Whether the menu is open.
@@ -68,17 +67,7 @@ fn show(
             Name::new("Pause menu"),
             PauseMenu,
             DespawnOnExit(Screen::Match),
-            TabGroup::modal(),
-            GlobalZIndex(30),
-            Node {
-                position_type: PositionType::Absolute,
-                width: percent(100),
-                height: percent(100),
-                justify_content: JustifyContent::Center,
-                align_items: AlignItems::Center,
-                ..default()
-            },
-            BackgroundColor(Color::BLACK.with_alpha(0.55)),
+            modal(30),
         ))
         .with_children(|screen| {
             screen

@@ -1,6 +1,5 @@
 //! Cities, oases and the Throne on the map.
 
-use bevy::camera::visibility::RenderLayers;
 use bevy::prelude::*;
 use bevy::time::Real;
 use raftian_realm::crowns::{Crowns, Place};
@@ -11,10 +10,10 @@ use super::composer::Composer;
 use super::icons::Icon;
 use super::input::HoveredPlace;
 use super::layout::MapLayout;
-use super::map::{bar, depth, icon, label, picture};
+use super::map::{bar, depth, drawn, erase, icon, label, picture};
 use super::perspective::Perspective;
 use super::words::clock;
-use crate::screens::{CROWNS_LAYER, Screen};
+use crate::screens::Screen;
 use crate::table::projection::{Garrison, Holder, Keep, Site};
 use crate::ui::theme::colour;
 use crate::view::fonts::Typeface;
@@ -65,7 +64,7 @@ pub(super) fn plugin(app: &mut App) {
             .chain()
             .in_set(CrownsSystems::Draw),
     )
-    .add_systems(OnExit(Screen::Match), erase);
+    .add_systems(OnExit(Screen::Match), erase::<Site>);
 }
 
 /// Draws each place that has no drawing yet.
@@ -89,11 +88,7 @@ fn draw_new(
         }
         commands
             .entity(entity)
-            .insert((
-                Transform::default(),
-                Visibility::default(),
-                RenderLayers::layer(CROWNS_LAYER),
-            ))
+            .insert(drawn())
             .with_children(|parts| match site.0 {
                 Place::City(seat) => draw_city(parts, &art, seat),
                 Place::Oasis(_) => draw_oasis(parts, &art, game, site.0),
@@ -236,16 +231,6 @@ fn draw_throne(parts: &mut ChildSpawnerCommands, art: &Art) {
 
 fn z(depth: f32) -> Vec3 {
     Vec3::new(0.0, 0.0, depth)
-}
-
-/// The drawings are children of entities that live longer than the screen.
-fn erase(mut commands: Commands, sites: Query<Entity, With<Site>>) {
-    for site in &sites {
-        commands
-            .entity(site)
-            .despawn_related::<Children>()
-            .remove::<(Transform, Visibility)>();
-    }
 }
 
 fn place_sites(

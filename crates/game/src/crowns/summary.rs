@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bevy::input_focus::tab_navigation::TabGroup;
 use bevy::prelude::*;
 use raftian_realm::crowns::{Crowns, EndReason};
 
@@ -19,7 +18,7 @@ use crate::screens::Screen;
 use crate::table::ReplicatedTable;
 use crate::ui::focus::FocusedFirst;
 use crate::ui::theme::{colour, size, space};
-use crate::ui::widgets::{button, column, panel, row, text};
+use crate::ui::widgets::{button, column, modal, panel, row, text};
 use crate::view::fonts::Typeface;
 
 /// Time of the match between two samples of the crowns.
@@ -100,17 +99,7 @@ fn show(
                 seed: table.0.seed(),
             },
             DespawnOnExit(Screen::Match),
-            TabGroup::modal(),
-            GlobalZIndex(20),
-            Node {
-                position_type: PositionType::Absolute,
-                width: percent(100),
-                height: percent(100),
-                justify_content: JustifyContent::Center,
-                align_items: AlignItems::Center,
-                ..default()
-            },
-            BackgroundColor(Color::BLACK.with_alpha(0.55)),
+            modal(20),
         ))
         .with_children(|screen| {
             screen

@@ -2,7 +2,7 @@
 
 use raftian_realm::crowns::{Building, Resource, Resources};
 
-pub(super) use crate::report_words::{clock, units as army};
+pub(super) use crate::report_words::clock;
 
 /// Name of a building.
 pub(super) fn building(building: Building) -> &'static str {

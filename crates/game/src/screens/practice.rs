@@ -174,7 +174,7 @@ mod tests {
 
     use super::*;
 
-    /// Whatever the numbers, the steps lead to a match of the player against that many bots.
+    /// For every number of opponents the steps lead to a match.
     #[test]
     fn steps_lead_to_a_match() {
         for count in 1..=MOST_OPPONENTS {

@@ -1,6 +1,6 @@
 //! Building blocks of screens and panels.
 
-use bevy::input_focus::tab_navigation::TabIndex;
+use bevy::input_focus::tab_navigation::{TabGroup, TabIndex};
 use bevy::picking::hover::Hovered;
 use bevy::prelude::*;
 use bevy::ui::auto_directional_navigation::AutoDirectionalNavigation;
@@ -100,6 +100,23 @@ pub(crate) fn panel(node: Node) -> impl Bundle {
         },
         BackgroundColor(colour::PANEL),
         BorderColor::all(colour::EDGE),
+    )
+}
+
+/// A layer over the whole screen that holds a panel in the middle and receives the focus.
+pub(crate) fn modal(layer: i32) -> impl Bundle {
+    (
+        TabGroup::modal(),
+        GlobalZIndex(layer),
+        Node {
+            position_type: PositionType::Absolute,
+            width: percent(100),
+            height: percent(100),
+            justify_content: JustifyContent::Center,
+            align_items: AlignItems::Center,
+            ..default()
+        },
+        BackgroundColor(Color::BLACK.with_alpha(0.55)),
     )
 }
 

@@ -1,5 +1,7 @@
 //! Armies: counts of the four units.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::rules::{Rules, UnitKind, UnitRules};
@@ -7,6 +9,21 @@ use super::rules::{Rules, UnitKind, UnitRules};
 /// Counts of the four units.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Army([u32; 4]);
+
+/// Counts with names, such as "2 spears and 1 ram"; "no units" for an empty army.
+impl fmt::Display for Army {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = self
+            .units()
+            .map(|(kind, count)| format!("{count} {}", kind.counted(count)));
+        let parts: Vec<_> = parts.collect();
+        match parts.split_last() {
+            None => f.write_str("no units"),
+            Some((last, [])) => f.write_str(last),
+            Some((last, others)) => write!(f, "{} and {last}", others.join(", ")),
+        }
+    }
+}
 
 impl Army {
     /// No unit.
@@ -94,6 +111,17 @@ impl Army {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn army_is_displayed_by_counts() {
+        assert_eq!(Army::NONE.to_string(), "no units");
+        assert_eq!(Army::new([0, 9, 0, 0]).to_string(), "9 axes");
+        assert_eq!(Army::new([1, 0, 2, 0]).to_string(), "1 spear and 2 riders");
+        assert_eq!(
+            Army::new([2, 3, 4, 1]).to_string(),
+            "2 spears, 3 axes, 4 riders and 1 ram"
+        );
+    }
 
     #[test]
     fn slowest_unit_sets_the_pace() {

@@ -103,6 +103,20 @@ impl UnitKind {
         UnitKind::Rider,
         UnitKind::Ram,
     ];
+
+    /// Name of `count` units, without the number.
+    pub fn counted(self, count: u32) -> &'static str {
+        match (self, count) {
+            (UnitKind::Spear, 1) => "spear",
+            (UnitKind::Spear, _) => "spears",
+            (UnitKind::Axe, 1) => "axe",
+            (UnitKind::Axe, _) => "axes",
+            (UnitKind::Rider, 1) => "rider",
+            (UnitKind::Rider, _) => "riders",
+            (UnitKind::Ram, 1) => "ram",
+            (UnitKind::Ram, _) => "rams",
+        }
+    }
 }
 
 /// What a seat begins with.

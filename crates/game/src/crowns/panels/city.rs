@@ -10,7 +10,6 @@ use super::super::perspective::Perspective;
 use super::super::words::{self, clock};
 use super::image;
 use super::top::tint;
-use crate::report_words::unit_name;
 use crate::ui::theme::{colour, size, space};
 use crate::ui::widgets::{
     Caption, column, control, row, small_button, text, unbroken, write as write_text,
@@ -262,7 +261,7 @@ fn spawn_unit(
             padding: UiRect::axes(space::TIGHT, space::TIGHT),
             ..column(px(1))
         }),
-        AccessibleLabel::new(format!("Train: {}", unit_name(kind, 1))),
+        AccessibleLabel::new(format!("Train: {}", kind.counted(1))),
         children![
             (
                 row(space::TIGHT),
@@ -397,7 +396,7 @@ fn site_text(game: &Crowns, city: &Seat) -> String {
 fn training_text(city: &Seat) -> String {
     let batches: Vec<_> = city
         .batches()
-        .map(|(kind, count)| format!("{count} {}", unit_name(kind, count)))
+        .map(|(kind, count)| format!("{count} {}", kind.counted(count)))
         .collect();
     if batches.is_empty() {
         return "Barracks idle. Shift trains five at once.".to_owned();

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Three players at a table of four, of whom the last one is absent.
+/// Three players at a table of four; the third is absent.
 fn with_an_absent_player() -> Table {
     let mut table = Table::default();
     for player in [ADA, BO, CY] {
