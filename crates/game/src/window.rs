@@ -19,7 +19,8 @@ use wgpu_types::DeviceType;
 use crate::admin::{self, AdminService};
 use crate::embedded::{self, Embedded};
 use crate::screens::practice::MatchFiles;
-use crate::screens::{self, Screen, with_others};
+use crate::screens::with_others::{self, StopRequested};
+use crate::screens::{self, Screen};
 use crate::status_document::OwnMember;
 use crate::terminal::{note, release_libraries};
 use crate::view::screenshot::ScreenshotPlan;
@@ -85,12 +86,16 @@ pub fn open(
         .as_ref()
         .and_then(Embedded::seat_config)
         .map_or("raftian".to_owned(), |config| config.name.clone());
+    let stop = StopRequested(Arc::clone(&options.end));
     let options = WindowOptions {
+        // A signal first makes the player leave.
+        end: Arc::default(),
         is_closed_by_system: true,
         ..options.clone()
     };
     let mut app = base(&title, node, &options);
     app.insert_resource(files)
+        .insert_resource(stop)
         .add_plugins(embedded::plugin)
         .add_systems(Update, with_others::close_window);
     if let Some(embedded) = embedded {

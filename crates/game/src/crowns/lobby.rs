@@ -64,7 +64,7 @@ fn show(
             Name::new("Lobby"),
             Lobby,
             DespawnOnExit(Screen::Match),
-            TabGroup::new(0),
+            TabGroup::modal(),
             GlobalZIndex(15),
             Node {
                 position_type: PositionType::Absolute,

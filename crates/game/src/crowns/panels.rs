@@ -64,6 +64,7 @@ fn spawn(mut commands: Commands, font: Res<Typeface>, art: Res<Art>) {
     commands
         .spawn((
             Name::new("City panel"),
+            plan::CityPanel,
             TabGroup::new(0),
             place(Node {
                 top: px(TOP),

@@ -87,10 +87,9 @@ const KEYS: &str = "Arrows and Enter choose   F3 shows the five machines at work
 
 pub(super) fn plugin(app: &mut App) {
     app.add_systems(OnEnter(Screen::Menu), spawn)
-        .add_systems(
-            Update,
-            (write_lines, submit_field).run_if(in_state(Screen::Menu)),
-        )
+        .add_systems(Update, write_lines.run_if(in_state(Screen::Menu)))
+        // The letters of this frame are in the field by then.
+        .add_systems(Last, submit_field.run_if(in_state(Screen::Menu)))
         .add_observer(activate);
 }
 
@@ -207,6 +206,7 @@ fn spawn_field(line: &mut ChildSpawnerCommands, font: &Typeface) {
         },
         BackgroundColor(colour::GROUND),
         BorderColor::all(colour::EDGE),
+        Outline::new(px(2), px(2), Color::NONE),
         AccessibleLabel::new("Code or ticket of a match"),
     ));
     line.spawn((Entry::JoinNow, button(font, "Join")));
@@ -305,6 +305,7 @@ fn submit_field(
     keys: Res<ButtonInput<KeyCode>>,
     focus: Res<InputFocus>,
     field: Query<(Entity, &EditableText), With<CodeField>>,
+    mut failure: ResMut<LastFailure>,
     mut commands: Commands,
 ) {
     if !keys.any_just_pressed([KeyCode::Enter, KeyCode::NumpadEnter]) {
@@ -312,6 +313,7 @@ fn submit_field(
     }
     for (entity, text) in &field {
         if focus.get() == Some(entity) {
+            failure.0 = None;
             join(&mut commands, text);
         }
     }

@@ -1,5 +1,7 @@
 //! Matches with others, founded or joined from the menu.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bevy::prelude::*;
@@ -112,9 +114,15 @@ fn show_members(
     };
 }
 
-/// Closes the window: a match with others is left first, so that no one waits for this player.
+/// Set when a signal ends the program.
+#[derive(Resource, Default)]
+pub(crate) struct StopRequested(pub(crate) Arc<AtomicBool>);
+
+/// Closes the window, also for a signal: a match with others is left first, so that they need not
+/// wait for this player.
 pub(crate) fn close_window(
     mut closed: MessageReader<WindowCloseRequested>,
+    stop: Res<StopRequested>,
     state: Res<State<MatchState>>,
     embedded: Option<Res<Embedded>>,
     time: Res<Time<Real>>,
@@ -123,7 +131,8 @@ pub(crate) fn close_window(
     mut exit: MessageWriter<AppExit>,
 ) {
     let state = *state.get();
-    if closed.read().count() > 0 {
+    let is_stopped = stop.0.swap(false, Ordering::AcqRel);
+    if closed.read().count() > 0 || is_stopped {
         if embedded.is_some() || !is_active(state) || leaving_since.is_some() {
             exit.write(AppExit::Success);
             return;

@@ -1,12 +1,13 @@
 //! Keyboard focus: Tab and the arrow keys move it, and a frame shows it.
 
 use bevy::input_focus::directional_navigation::DirectionalNavigationPlugin;
-use bevy::input_focus::tab_navigation::TabNavigationPlugin;
+use bevy::input_focus::tab_navigation::{
+    NavAction, TabGroup, TabIndex, TabNavigation, TabNavigationPlugin,
+};
 use bevy::input_focus::{FocusCause, InputFocus, InputFocusVisible};
 use bevy::math::CompassOctant;
 use bevy::prelude::*;
 use bevy::ui::auto_directional_navigation::AutoDirectionalNavigator;
-use bevy::ui_widgets::Button;
 
 use super::theme::colour;
 
@@ -23,7 +24,16 @@ const ARROWS: [(KeyCode, CompassOctant); 4] = [
 
 pub(super) fn plugin(app: &mut App) {
     app.add_plugins((TabNavigationPlugin, DirectionalNavigationPlugin))
-        .add_systems(Update, (focus_first, move_focus, frame_focused).chain());
+        .add_systems(
+            Update,
+            (
+                focus_first,
+                move_within_modal.run_if(has_modal),
+                move_focus.run_if(not(has_modal)),
+                frame_focused,
+            )
+                .chain(),
+        );
 }
 
 fn focus_first(
@@ -34,6 +44,46 @@ fn focus_first(
     if let Some(first) = appeared.iter().next() {
         focus.set(first, FocusCause::Navigated);
         visible.0 = true;
+    }
+}
+
+/// Whether a modal group covers the rest of the screen.
+fn has_modal(groups: Query<&TabGroup>) -> bool {
+    groups.iter().any(|group| group.modal)
+}
+
+/// The arrow keys stay within the nearest modal group: what it covers cannot be seen.
+fn move_within_modal(
+    keys: Res<ButtonInput<KeyCode>>,
+    groups: Query<(Entity, &TabGroup, Option<&GlobalZIndex>)>,
+    parents: Query<&ChildOf>,
+    navigation: TabNavigation,
+    mut focus: ResMut<InputFocus>,
+    mut visible: ResMut<InputFocusVisible>,
+) {
+    let modals = groups.iter().filter(|(_, group, _)| group.modal);
+    let nearest = modals.max_by_key(|(_, _, layer)| layer.map_or(0, |layer| layer.0));
+    let Some((modal, ..)) = nearest else { return };
+    for (key, direction) in ARROWS {
+        if !keys.just_pressed(key) {
+            continue;
+        }
+        let action = match direction {
+            CompassOctant::South | CompassOctant::East => NavAction::Next,
+            _ => NavAction::Previous,
+        };
+        let is_inside = focus
+            .get()
+            .is_some_and(|control| parents.iter_ancestors(control).any(|above| above == modal));
+        let next = if is_inside {
+            navigation.navigate(&focus, action)
+        } else {
+            navigation.initialize(modal, action)
+        };
+        if let Ok(next) = next {
+            focus.set(next, FocusCause::Navigated);
+            visible.0 = true;
+        }
     }
 }
 
@@ -54,7 +104,7 @@ fn move_focus(
 fn frame_focused(
     focus: Res<InputFocus>,
     visible: Res<InputFocusVisible>,
-    mut controls: Query<(Entity, &mut Outline), With<Button>>,
+    mut controls: Query<(Entity, &mut Outline), With<TabIndex>>,
 ) {
     for (control, mut outline) in &mut controls {
         let is_focused = visible.0 && focus.get() == Some(control);
@@ -65,6 +115,37 @@ fn frame_focused(
         };
         if outline.color != colour {
             outline.color = colour;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bevy::input_focus::InputFocusPlugin;
+
+    use super::*;
+
+    /// A control below, and a modal group of two above it.
+    #[test]
+    fn arrows_stay_within_a_modal_group() {
+        let mut app = App::new();
+        app.add_plugins(InputFocusPlugin)
+            .init_resource::<ButtonInput<KeyCode>>()
+            .add_systems(Update, move_within_modal.run_if(has_modal));
+        let world = app.world_mut();
+        let below = world.spawn((TabGroup::new(0), GlobalZIndex(10))).id();
+        let covered = world.spawn((TabIndex(0), ChildOf(below))).id();
+        let modal = world.spawn((TabGroup::modal(), GlobalZIndex(20))).id();
+        let [first, second] = [0, 1].map(|_| world.spawn((TabIndex(0), ChildOf(modal))).id());
+        let mut focus = world.resource_mut::<InputFocus>();
+        focus.set(covered, FocusCause::Navigated);
+        for expected in [first, second, first] {
+            let mut keys = app.world_mut().resource_mut::<ButtonInput<KeyCode>>();
+            keys.reset_all();
+            keys.press(KeyCode::ArrowRight);
+            app.update();
+            let focused = app.world().resource::<InputFocus>().get();
+            assert_eq!(focused, Some(expected));
         }
     }
 }

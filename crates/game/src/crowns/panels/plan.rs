@@ -17,6 +17,10 @@ use crate::view::fonts::Typeface;
 #[derive(Component)]
 pub(super) struct PlanPanel;
 
+/// The panel of the city, in whose place the plan is shown.
+#[derive(Component)]
+pub(super) struct CityPanel;
+
 /// A text of the panel.
 #[derive(Component, Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum PlanText {
@@ -106,13 +110,19 @@ pub(super) fn write(
     }
 }
 
-pub(super) fn show(composer: Res<Composer>, mut panel: Single<&mut Node, With<PlanPanel>>) {
-    let display = if composer.target.is_some() {
-        Display::Flex
-    } else {
-        Display::None
-    };
-    if panel.display != display {
-        panel.display = display;
+/// Shows the plan in place of the city while one is open: a covered control must not get the focus.
+pub(super) fn show(
+    composer: Res<Composer>,
+    mut panels: Query<(&mut Node, Has<PlanPanel>), Or<(With<PlanPanel>, With<CityPanel>)>>,
+) {
+    for (mut panel, is_plan) in &mut panels {
+        let display = if is_plan == composer.target.is_some() {
+            Display::Flex
+        } else {
+            Display::None
+        };
+        if panel.display != display {
+            panel.display = display;
+        }
     }
 }
