@@ -245,6 +245,37 @@ fn bot_plays_the_seat_of_a_member() {
     assert!(city["barracks"].as_u64() > Some(1), "it built: {city}");
 }
 
+/// Its orders wait for a majority, but an interrupt does not.
+#[test]
+fn bot_of_a_seat_is_interrupted_without_a_majority() {
+    let machines = Machines::new();
+    let ada = machines.found("Ada");
+    let bo = machines.join("Bo", ada.ticket());
+    ada.sees(&["Ada", "Bo"]);
+    ada.succeed(&["table", "sit"]);
+    ada.succeed(&["table", "add-bot", "recruit"]);
+    ada.succeed(&["table", "start"]);
+    bo.kill();
+    eventually("the majority is lost", || ada.leader().is_none());
+    let directory = ada.directory.to_str().expect("a temporary path is text");
+    let arguments = ["bots", "run", "--level", "captain", "--data", directory];
+    let mut child = program(machines.home(), &arguments)
+        .spawn()
+        .expect("the program can be started");
+    // A Captain builds in its first decision, so by then an order waits.
+    eventually("an order waits", || {
+        ada.json(&["status"])["pending"].as_u64() > Some(0)
+    });
+    let sent = std::process::Command::new("kill")
+        .arg(child.id().to_string())
+        .status();
+    assert!(sent.is_ok_and(|status| status.success()));
+    eventually("it ends", || {
+        child.try_wait().is_ok_and(|ended| ended.is_some())
+    });
+    assert_eq!(child.wait().expect("it has ended").code(), Some(143));
+}
+
 /// The line protocol, against a bot in the same process.
 #[test]
 fn program_plays_by_lines() {

@@ -99,14 +99,19 @@ struct OrderLine {
     order: CrownsOrder,
 }
 
-/// Proposes an order; returns why it was refused.
-fn give(config: &NodeConfig, order: Order) -> Result<Option<String>, Failure> {
+/// Proposes an order; returns why it was refused. Without a majority it waits until interrupted.
+fn give(
+    config: &NodeConfig,
+    order: Order,
+    is_interrupted: impl Fn() -> bool,
+) -> Result<Option<String>, Failure> {
     let mut request = AdminRequest::Table {
         command: Box::new(Command::Order(order)),
     };
     loop {
         match ask(config, &request, TIMEOUT)? {
             AdminResponse::Performed(performed) => return Ok(performed.refusal),
+            AdminResponse::Waiting { .. } if is_interrupted() => return Ok(None),
             AdminResponse::Waiting { ticket } => request = AdminRequest::Outcome { ticket },
             AdminResponse::NotNow { reason } => return Ok(Some(reason)),
             other => return Err(unexpected(&other)),
@@ -159,13 +164,20 @@ pub(in crate::cli) fn run(args: &RunArgs) -> Result<Exit, Failure> {
             let mut present = game.without_reports();
             present.advance(seen.clock);
             for order in bot.orders(&present, seat, seed) {
-                give(&config, order)?;
+                give(&config, order, is_interrupted)?;
+                if stop.is_made() {
+                    return Ok(stop.exit());
+                }
             }
         }
         std::thread::sleep(pause.saturating_sub(began.elapsed()));
         seen = ask_table(&config)?;
     }
-    print_end(seen.table.game(), seat)
+    if seen.table.rounds() == round {
+        return print_end(seen.table.game(), seat);
+    }
+    crate::cli::output::print("the match has ended, and another one is played at this table")?;
+    Ok(Exit::Success)
 }
 
 fn print_end(game: Option<&Crowns>, seat: u8) -> Result<Exit, Failure> {
@@ -210,7 +222,7 @@ fn serve_member(args: &ServeArgs, program: &mut Program) -> Result<Exit, Failure
             break;
         }
         for (line, order) in orders {
-            let refusal = give(&config, order)?;
+            let refusal = give(&config, order, || false)?;
             program.note(line, refusal);
         }
         std::thread::sleep(every.saturating_sub(began.elapsed()));
