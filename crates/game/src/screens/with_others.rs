@@ -131,7 +131,8 @@ pub(crate) fn close_window(
     mut exit: MessageWriter<AppExit>,
 ) {
     let state = *state.get();
-    let is_stopped = stop.0.swap(false, Ordering::AcqRel);
+    // The flag stays set: the exit code follows from it.
+    let is_stopped = stop.0.load(Ordering::Acquire) && leaving_since.is_none();
     if closed.read().count() > 0 || is_stopped {
         if embedded.is_some() || !is_active(state) || leaving_since.is_some() {
             exit.write(AppExit::Success);
