@@ -40,6 +40,10 @@ pub struct Story {
     throne: Option<u8>,
     /// The seat from which the Throne was won in the last fight for it.
     beaten: Option<u8>,
+    /// The seat that held the Throne after the last call of `watch`.
+    holder: Option<u8>,
+    /// Since when the Throne is empty.
+    vacancy: Option<Vacancy>,
     /// A won fight for the Throne; whether the winner sits on it is the next report.
     won: Option<Fight>,
     /// Changes of the Throne's holder since the last line about anything else.
@@ -65,6 +69,15 @@ struct Change {
     seat: u8,
     sentence: String,
     dead: u64,
+}
+
+/// A Throne that was held and is empty.
+#[derive(Clone, Copy, Debug)]
+struct Vacancy {
+    since: u64,
+    /// The seat that called its garrison home; `None` after a fight without survivors and after
+    /// the fall of the holder.
+    left_by: Option<u8>,
 }
 
 /// The seat with the most crowns.
@@ -96,6 +109,8 @@ impl Story {
             skirmishes: BTreeMap::new(),
             throne: None,
             beaten: None,
+            holder: None,
+            vacancy: None,
             won: None,
             changes: Vec::new(),
             leader: None,
@@ -105,11 +120,13 @@ impl Story {
     /// Adds what has happened since the last call.
     pub fn watch(&mut self, game: &Crowns) {
         let reports: Vec<_> = game.reports_since(self.next_report).collect();
+        let is_fought = reports.iter().any(|(_, report)| is_throne_battle(report));
         for (at, report) in reports {
             self.pass_time(game, at);
             self.hear(game, at, report);
         }
         self.next_report = game.next_report();
+        self.follow_throne(game, is_fought);
         self.follow(game);
         if game.end().is_none() {
             self.pass_time(game, game.now());
@@ -189,6 +206,21 @@ impl Story {
         }
     }
 
+    /// Keeps since when the Throne is empty.
+    fn follow_throne(&mut self, game: &Crowns, is_fought: bool) {
+        let holding = game.holding(Place::Throne);
+        let before = self.holder;
+        self.holder = holding.and_then(|holding| holding.holder);
+        let Some(before) = before.filter(|_| self.holder.is_none()) else {
+            return;
+        };
+        let stands = game.seats()[usize::from(before)].stands();
+        self.vacancy = Some(Vacancy {
+            since: game.now(),
+            left_by: (stands && !is_fought).then_some(before),
+        });
+    }
+
     /// Adds a won fight for the Throne after which its winner does not hold it.
     fn add_won(&mut self) {
         if let Some(fight) = self.won.take() {
@@ -262,11 +294,12 @@ impl Story {
                     Some(1) => ", one small fight".to_owned(),
                     Some(count) => format!(", {count} small fights"),
                 };
+                let crowns = counted(game.crowns(*seat), "crown");
+                let soldiers = counted(army.total(), "soldier");
+                let fields = counted(u64::from(fields), "level");
                 format!(
-                    "{} has {} crowns, {} soldiers and {fields} levels of fields{skirmishes}",
+                    "{} has {crowns}, {soldiers} and {fields} of fields{skirmishes}",
                     self.name(*seat),
-                    game.crowns(*seat),
-                    army.total(),
                 )
             })
             .collect();
@@ -398,16 +431,25 @@ impl Story {
     /// It was empty unless a seat was `beaten`.
     fn taken(&mut self, seat: u8, at: u64, beaten: Option<u8>, won: Option<Fight>) {
         let before = self.throne.replace(seat);
+        let vacancy = self.vacancy.take();
         let name = self.name(seat);
         let taken = match before {
             None => format!("{name} is the first to sit on the Throne"),
             Some(before) if before == seat => format!("{name} sits on the Throne again"),
-            // Its holder went home or has fallen.
-            Some(_) if beaten.is_none() => format!("{name} takes the empty Throne"),
-            Some(before) => {
-                let beaten = beaten.unwrap_or(before);
-                format!("{name} takes the Throne from {}", self.name(beaten))
-            }
+            Some(_) => match (beaten, vacancy) {
+                (Some(beaten), _) => format!("{name} takes the Throne from {}", self.name(beaten)),
+                (None, None) => format!("{name} takes the empty Throne"),
+                (None, Some(Vacancy { since, left_by })) => {
+                    let since = clock(since / 1_000);
+                    match left_by {
+                        Some(left) => {
+                            let left = self.name(left);
+                            format!("{name} takes the Throne, which {left} left at {since}")
+                        }
+                        None => format!("{name} takes the Throne, empty since {since}"),
+                    }
+                }
+            },
         };
         let (sentence, dead) = match won {
             Some(fight) => {
@@ -505,19 +547,26 @@ fn keep_left(game: &Crowns, place: Place) -> u32 {
 
 /// An amount of goods in words.
 fn goods_text(amount: u64) -> String {
-    match amount {
-        1 => "one good".to_owned(),
-        amount => format!("{amount} goods"),
-    }
+    counted(amount, "good")
 }
 
 /// Losses in words; `None` without any.
 fn deaths(lost: Army, side: &str) -> Option<String> {
-    match lost.total() {
-        0 => None,
-        1 => Some(format!("one {side}")),
-        count => Some(format!("{count} {side}s")),
+    let dead = lost.total();
+    (dead > 0).then(|| counted(dead, side))
+}
+
+/// A number of things whose plural ends in s.
+fn counted(count: u64, name: &str) -> String {
+    match count {
+        0 => format!("no {name}s"),
+        1 => format!("one {name}"),
+        count => format!("{count} {name}s"),
     }
+}
+
+fn is_throne_battle(report: &Report) -> bool {
+    matches!(report, Report::Battle(battle) if battle.place == Place::Throne)
 }
 
 fn clock(seconds: u64) -> String {

@@ -159,3 +159,42 @@ fn empty_throne_is_taken_from_no_seat() {
         ]
     );
 }
+
+/// The holder that called its garrison home is named; a fight without survivors names no seat.
+#[test]
+fn empty_throne_names_since_when_it_is_empty() {
+    for (left_by, expected) in [
+        (Some(0), " 1:00  Brand takes the Throne, which Asta left at 0:50."),
+        (None, " 1:00  Brand takes the Throne, empty since 0:50."),
+    ] {
+        let mut story = Story::new(&["rush", "boom"]);
+        story.taken(0, 1_000, None, None);
+        let since = 50_000;
+        story.vacancy = Some(Vacancy { since, left_by });
+        story.taken(1, 60_000, None, None);
+        story.taken(0, 61_000, None, None);
+        story.add(70_000, "It ends.");
+        let lines: Vec<_> = story.text().lines().skip(2).collect();
+        let again = " 1:01  Asta takes the empty Throne.";
+        assert_eq!(lines, [expected, again, " 1:10  It ends."]);
+    }
+}
+
+/// A whole game: each holder that calls its garrison home is seen by the story.
+#[test]
+fn throne_without_a_garrison_has_been_left() {
+    let bots = [Archetype::Rush, Archetype::Turtle].map(|kind| Bot::new(Level::Captain, kind));
+    let rules = Rules::of_this_build();
+    let mut left = 0;
+    for seed in 1..10 {
+        let mut story = Story::new(&["rush", "turtle"]);
+        play(&bots, seed, &rules, |game| {
+            story.watch(game);
+            let is_held = game.holding(Place::Throne).unwrap().holder.is_some();
+            assert!(!is_held || story.vacancy.is_none(), "{}", story.text());
+        })
+        .unwrap();
+        left += story.text().matches(", which ").count();
+    }
+    assert!(left > 0, "the Throne was never left");
+}
