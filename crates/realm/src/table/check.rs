@@ -35,7 +35,7 @@ pub enum ImpossibleTable {
 }
 
 impl Table {
-    fn check(&self) -> Result<(), ImpossibleTable> {
+    pub(super) fn check(&self) -> Result<(), ImpossibleTable> {
         let seats = usize::from(self.setup.seats);
         let playing = self.playing.as_ref();
         let players = playing.map(|playing| playing.game.seats().len());

@@ -267,6 +267,8 @@ fn fair_window_is_measured_in_stamps() {
 fn rematch_begins_by_majority_with_the_next_seats() {
     let mut table = playing();
     let first_map = table.game().unwrap().map().clone();
+    assert_eq!(Table::default().seed(), None);
+    assert_eq!(table.seed(), Some(at(ADA, 5_000).random));
     let rematch = Command::Rematch(true);
     assert_eq!(
         apply(&mut Table::default(), ADA, rematch.clone()),
@@ -295,6 +297,7 @@ fn rematch_begins_by_majority_with_the_next_seats() {
     assert_eq!(vote, Ok(()));
     assert!(table.is_playing());
     assert_eq!(table.rounds(), 2);
+    assert_eq!(table.seed(), Some(at(ADA, 1_900_000).random));
     assert_eq!((table.seat_of(BO), table.seat_of(ADA)), (Some(0), Some(2)));
     assert_ne!(table.game().unwrap().map(), &first_map);
     assert_eq!(table.bots().next().unwrap().1.decision, 0);

@@ -12,19 +12,19 @@ use crate::crowns::rules::RulesError;
 
 /// Largest amount, count or number in a stored match. A match of the longest length with the
 /// largest numbers of the rules stays far below.
-const MAX: u64 = 1 << 56;
+pub(super) const MAX: u64 = 1 << 56;
 
 /// Largest number of units of one kind in an army of a stored match. A city begins with a million
 /// at most, and barracks train some thousands.
-const MAX_UNITS: u32 = 1 << 21;
+pub(super) const MAX_UNITS: u32 = 1 << 21;
 
 /// Largest number of marches, caravans, waiting orders or events in a stored match.
 /// An event that is void stays until it is due, some minutes at most.
-const MAX_ITEMS: usize = 1 << 16;
+pub(super) const MAX_ITEMS: usize = 1 << 16;
 
 /// Largest amount of goods that a stored match has in one place, so that its parts do not exceed their
 /// type.
-const MAX_GOODS: u64 = 1 << 36;
+pub(super) const MAX_GOODS: u64 = 1 << 36;
 
 /// Reason why stored data is not a match.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -180,7 +180,7 @@ impl Crowns {
         }
         let mut events = self.schedule.iter();
         let is_event = |(due, event): (&Due, &Event)| {
-            due.0 <= MAX.max(self.now.saturating_add(MAX)) && event.seats().all(is_seat)
+            due.0 <= self.now.saturating_add(MAX) && event.seats().all(is_seat)
         };
         if !events.all(is_event) {
             return Err(ImpossibleGame::Missing("event"));

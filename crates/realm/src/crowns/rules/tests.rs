@@ -1,3 +1,5 @@
+mod bounds;
+
 use super::*;
 
 #[test]

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::check::ImpossibleTable;
 use super::*;
 
 fn restored(table: &Table) -> Result<Table, postcard::Error> {
@@ -66,6 +67,118 @@ fn stored_table_is_restored_equal_or_refused() {
         tamper(&mut wrong);
         assert!(restored(&wrong).is_err(), "tamper {number}");
     }
+}
+
+#[test]
+fn bounds_of_a_stored_table_are_inclusive_and_named() {
+    type Change = fn(&mut Table);
+    type Case = (&'static str, Change, Change, ImpossibleTable);
+    let cases: &[Case] = &[
+        (
+            "handicap",
+            |table| table.chairs[0].handicap = *HANDICAPS.end(),
+            |table| table.chairs[0].handicap = *HANDICAPS.end() + 1,
+            ImpossibleTable::Handicap,
+        ),
+        (
+            "small handicap",
+            |table| table.chairs[0].handicap = *HANDICAPS.start(),
+            |table| table.chairs[0].handicap = *HANDICAPS.start() - 1,
+            ImpossibleTable::Handicap,
+        ),
+        (
+            "speed",
+            |table| table.playing.as_mut().unwrap().speed = MAX_SPEED,
+            |table| table.playing.as_mut().unwrap().speed = MAX_SPEED + 1,
+            ImpossibleTable::Seats,
+        ),
+        (
+            "beginning",
+            |table| table.playing.as_mut().unwrap().began = MAX_CLOCK,
+            |table| table.playing.as_mut().unwrap().began = MAX_CLOCK + 1,
+            ImpossibleTable::Seats,
+        ),
+        (
+            "players with wins",
+            |table| remember_players(table, MAX_PLAYERS),
+            |table| remember_players(table, MAX_PLAYERS + 1),
+            ImpossibleTable::Players,
+        ),
+        (
+            "another player",
+            |_| {},
+            |table| table.playing.as_mut().unwrap().players.swap(0, 1),
+            ImpossibleTable::MatchPlayers,
+        ),
+        (
+            "one player too few",
+            |_| {},
+            |table| table.playing.as_mut().unwrap().players.truncate(2),
+            ImpossibleTable::MatchPlayers,
+        ),
+        (
+            "a player with two seats",
+            |_| {},
+            |table| {
+                table.chairs[1] = table.chairs[0].clone();
+                table.playing.as_mut().unwrap().players[1] = Some(ADA);
+            },
+            ImpossibleTable::SamePlayer,
+        ),
+        (
+            "seats",
+            |_| {},
+            |table| {
+                table.setup.seats += 1;
+                table.chairs.push(Chair::OPEN);
+            },
+            ImpossibleTable::Seats,
+        ),
+        (
+            "rules",
+            |_| {},
+            |table| {
+                let mut rules = toml::to_string(&crowns::Rules::of_this_build()).unwrap();
+                rules = rules.replacen("attack = 40", "attack = 41", 1);
+                let rules = crowns::Rules::parse(&rules).unwrap();
+                let game = Crowns::new(3, 1, rules, 0).unwrap();
+                table.playing.as_mut().unwrap().game = game;
+            },
+            ImpossibleTable::Rules,
+        ),
+    ];
+    for (name, valid, impossible, error) in cases {
+        let mut table = busy();
+        valid(&mut table);
+        assert_eq!(table.check(), Ok(()), "{name}");
+        impossible(&mut table);
+        assert_eq!(table.check().as_ref(), Err(error), "{name}");
+    }
+}
+
+/// After a match, seats are free for others while its players stay those of the match.
+#[test]
+fn table_after_a_match_has_other_seats_than_the_match() {
+    let mut table = playing();
+    table.advance(5_000 + 1_200_000);
+    assert_eq!(apply(&mut table, BO, Command::Stand), Ok(()));
+    assert_eq!(table.check(), Ok(()));
+    assert_eq!(table.match_players()[1], Some(BO));
+    table.setup.seats = 4;
+    table.chairs.push(Chair::OPEN);
+    assert_eq!(table.check(), Ok(()), "more seats than in the last match");
+    table.playing.as_mut().unwrap().players.push(None);
+    assert_eq!(table.check(), Err(ImpossibleTable::MatchPlayers));
+}
+
+fn remember_players(table: &mut Table, count: usize) {
+    table.wins = (0..count)
+        .map(|number| {
+            let mut id = [0; 16];
+            id[..8].copy_from_slice(&number.to_be_bytes());
+            (PlayerId(id), 1)
+        })
+        .collect();
 }
 
 proptest! {

@@ -1,7 +1,9 @@
 //! Stored matches that the rules cannot work with.
 
+use super::check::{MAX, MAX_GOODS, MAX_ITEMS, MAX_UNITS};
+use super::seat::Waiting;
 use super::*;
-use crate::crowns::order::PactOrder;
+use crate::crowns::order::{MAX_BATCH, MAX_BATCHES, PactOrder};
 
 /// Changes one thing in a stored match.
 type Tamper = fn(&mut Crowns);
@@ -169,5 +171,223 @@ fn every_impossible_match_is_refused() {
         let mut game = busy();
         tamper(&mut game);
         assert!(restored(&game).is_err(), "{name}");
+    }
+}
+
+/// Sets one number of a stored match.
+type Set = fn(&mut Crowns, u64);
+
+fn count(number: u64) -> u32 {
+    u32::try_from(number).unwrap()
+}
+
+fn level(number: u64) -> u8 {
+    u8::try_from(number).unwrap()
+}
+
+/// Copies of one item under the keys from 1.
+fn copies<T: Clone>(items: &mut BTreeMap<u64, T>, number: u64) {
+    let one = items.values().next().unwrap().clone();
+    *items = (1..=number).map(|key| (key, one.clone())).collect();
+}
+
+#[test]
+fn every_number_of_a_stored_match_has_a_largest_value() {
+    let now = busy().now;
+    let bounds: &[(&str, u64, Set)] = &[
+        ("now", LATEST_STAMP, |game, most| game.now = most),
+        ("began", now, |game, most| game.began = most),
+        ("began early", LATEST_START, |game, most| {
+            game.now = LATEST_START + 1;
+            game.began = most;
+        }),
+        ("settled", now, |game, most| game.throne.settled = most),
+        ("window", MAX_WINDOW, |game, most| game.window = most),
+        ("next", MAX, |game, most| game.next = most),
+        ("goal", MAX, |game, most| game.throne.goal = most),
+        ("made", MAX, |game, most| game.tally.made = most),
+        ("lost", busy().tally.made, |game, most| {
+            game.tally.lost = most
+        }),
+        ("lost goods", MAX_GOODS, |game, most| {
+            game.tally.lost_goods[2] = most
+        }),
+        ("loot", MAX_GOODS, |game, most| {
+            first_march(game).loot[1] = most
+        }),
+        ("gift", MAX_GOODS, |game, most| {
+            first_caravan(game).goods[1] = most
+        }),
+        ("site", MAX_GOODS, |game, most| {
+            game.seats[2].site.as_mut().unwrap().cost[1] = most;
+        }),
+        ("next site", MAX_GOODS, |game, most| {
+            let cost = [0, most, 0];
+            let building = Building::Store;
+            game.seats[2].waiting = Some(Waiting { building, cost });
+        }),
+        ("home", u64::from(MAX_UNITS), |game, most| {
+            game.seats[1].home = Army::new([0, 0, count(most), 0]);
+        }),
+        ("garrison", u64::from(MAX_UNITS), |game, most| {
+            game.oases[0].garrison = Army::new([0, 0, count(most), 0]);
+        }),
+        ("march", u64::from(MAX_UNITS), |game, most| {
+            first_march(game).army = Army::new([0, 0, count(most), 0]);
+        }),
+        ("marches", MAX_ITEMS as u64, |game, most| {
+            copies(&mut game.marches, most)
+        }),
+        ("caravans", MAX_ITEMS as u64, |game, most| {
+            copies(&mut game.caravans, most)
+        }),
+        ("waiting", MAX_ITEMS as u64, |game, most| {
+            copies(&mut game.waiting, most)
+        }),
+        ("events", MAX_ITEMS as u64, |game, most| {
+            let due = game.now;
+            game.schedule = (0..most)
+                .map(|key| ((due, key, key), Event::TimeOver))
+                .collect();
+        }),
+        ("field", 5, |game, most| {
+            game.seats[0].levels.fields[1] = level(most)
+        }),
+        ("wall", 5, |game, most| {
+            game.seats[0].levels.wall = level(most)
+        }),
+        ("barracks", 5, |game, most| {
+            game.seats[0].levels.barracks = level(most)
+        }),
+        ("store", 5, |game, most| {
+            game.seats[0].levels.store = level(most)
+        }),
+        ("keep", 100, |game, most| game.seats[0].keep = count(most)),
+        ("crowns", MAX, |game, most| game.seats[0].crowns = most),
+        ("production", MAX_PRODUCTION, |game, most| {
+            game.seats[0].production = most
+        }),
+        ("allowed", now, |game, most| game.seats[0].allowed_at = most),
+        ("allowed after the end", LATEST_STAMP, |game, most| {
+            let at = game.now;
+            game.end = Some(End {
+                winner: None,
+                reason: EndReason::Time,
+                at,
+            });
+            game.seats[0].allowed_at = most;
+        }),
+        ("allowance", MAX, |game, most| {
+            game.seats[0].allowance = most
+        }),
+        ("starved", now, |game, most| game.seats[0].starved_at = most),
+        ("batch", u64::from(MAX_BATCH), |game, most| {
+            game.seats[0].batches = [(UnitKind::Ram, count(most))].into();
+        }),
+        ("batches", MAX_BATCHES as u64, |game, most| {
+            game.seats[0].batches = (0..most).map(|_| (UnitKind::Ram, 1)).collect();
+        }),
+        ("leaves", now, |game, most| {
+            first_march(game).leaves = most;
+            first_march(game).arrives = most;
+        }),
+        ("arrives", now + MAX, |game, most| {
+            first_march(game).arrives = most
+        }),
+        ("caravan leaves", now, |game, most| {
+            first_caravan(game).leaves = most;
+            first_caravan(game).arrives = most;
+        }),
+        ("caravan arrives", now + MAX, |game, most| {
+            first_caravan(game).arrives = most
+        }),
+        ("due", now + MAX, |game, most| {
+            game.schedule.insert((most, 0, 0), Event::TimeOver);
+        }),
+        ("holder", 2, |game, most| {
+            game.oases[0].holder = Some(level(most))
+        }),
+        ("march of", 2, |game, most| {
+            first_march(game).seat = level(most)
+        }),
+        ("march to", 5, |game, most| {
+            first_march(game).place = Place::Oasis(level(most))
+        }),
+        ("gift from", 2, |game, most| {
+            first_caravan(game).from = level(most)
+        }),
+        ("gift to", 2, |game, most| {
+            first_caravan(game).to = level(most)
+        }),
+        ("order of", 2, |game, most| {
+            game.waiting.values_mut().next().unwrap().0 = level(most)
+        }),
+        ("pact with", 2, |game, most| {
+            game.pacts.insert((0, level(most)), Pact::Agreed);
+        }),
+        ("event of", 2, |game, most| {
+            let due = (game.now, 0, 0);
+            game.schedule
+                .insert(due, Event::Trained { seat: level(most) });
+        }),
+        ("winner", 2, |game, most| {
+            let winner = Some(level(most));
+            let at = game.now;
+            game.end = Some(End {
+                winner,
+                reason: EndReason::Time,
+                at,
+            });
+        }),
+    ];
+    for (name, most, set) in bounds {
+        let mut game = busy();
+        set(&mut game, *most);
+        assert_eq!(game.check(), Ok(()), "{name}: {most}");
+        let mut game = busy();
+        set(&mut game, most + 1);
+        assert!(game.check().is_err(), "{name}: {most} + 1");
+    }
+}
+
+/// Two things that are wrong at once do not hide each other.
+#[test]
+fn holding_without_a_garrison_has_no_holder() {
+    let mut game = busy();
+    game.oases[0].holder = Some(3);
+    game.oases[0].garrison = Army::NONE;
+    assert!(game.check().is_err());
+    game.oases[0].holder = None;
+    assert_eq!(game.check(), Ok(()));
+}
+
+/// The smallest values.
+#[test]
+fn levels_and_batches_of_a_stored_match_have_a_smallest_value() {
+    let sets: [(&str, Set, u64); 3] = [
+        (
+            "barracks",
+            |game, least| game.seats[0].levels.barracks = level(least),
+            1,
+        ),
+        (
+            "store",
+            |game, least| game.seats[0].levels.store = level(least),
+            1,
+        ),
+        (
+            "batch",
+            |game, least| {
+                game.seats[0].batches = [(UnitKind::Ram, count(least))].into();
+            },
+            1,
+        ),
+    ];
+    for (name, set, least) in sets {
+        let mut game = busy();
+        set(&mut game, least);
+        assert_eq!(game.check(), Ok(()), "{name}");
+        set(&mut game, least - 1);
+        assert!(game.check().is_err(), "{name}");
     }
 }
