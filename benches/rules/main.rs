@@ -166,7 +166,7 @@ fn table_of_eight(seed: u64) -> Table {
         seats: 8,
         ..Setup::default()
     };
-    let mut commands = vec![(0, Command::Sit), (0, Command::Configure(setup))];
+    let mut commands = vec![(0, Command::Sit), (0, Command::Configure(setup.into()))];
     commands.extend((1..8).map(|seat| (seat, Command::Sit)));
     commands.extend((1..8).map(|seat| (seat, Command::Ready(true))));
     commands.push((0, Command::Start));

@@ -93,7 +93,7 @@ mod tests {
             window: Some(100),
             ..Setup::default()
         };
-        apply(&mut table, 1, 0, Command::Configure(setup));
+        apply(&mut table, 1, 0, Command::Configure(setup.into()));
         apply(&mut table, 2, 0, Command::Sit);
         apply(&mut table, 2, 0, Command::Ready(true));
         apply(&mut table, 1, 0, Command::Start);

@@ -24,7 +24,7 @@ const LONGEST_PAUSE: u64 = 1_000;
 pub struct TableCommand(pub Command);
 
 impl ReplicatedCommand for TableCommand {
-    const NAME: &'static str = "raftian.command/2";
+    const NAME: &'static str = "raftian.command/3";
 }
 
 /// The table of the match this machine takes part in.

@@ -366,7 +366,7 @@ mod tests {
             seats: 3,
             ..Setup::default()
         };
-        apply(&mut table, 1, 0, Command::Configure(setup));
+        apply(&mut table, 1, 0, Command::Configure(setup.into()));
         let bot = Command::AddBot {
             level: Level::Captain,
             archetype: Archetype::Rush,

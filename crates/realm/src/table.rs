@@ -162,6 +162,44 @@ impl Default for Setup {
     }
 }
 
+/// Changes of a [`Setup`]: `None` keeps what the table has agreed on, so that two players who
+/// change different settings at once do not undo each other's.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub struct SetupChange {
+    /// Number of seats.
+    pub seats: Option<u8>,
+    /// The fair window, as in [`Setup::window`].
+    pub window: Option<Option<u64>>,
+    /// Speed of the game clock.
+    pub speed: Option<u64>,
+    /// Whether all members are one player.
+    pub is_sandbox: Option<bool>,
+}
+
+impl SetupChange {
+    /// The setup after the changes.
+    pub fn applied_to(self, setup: Setup) -> Setup {
+        Setup {
+            seats: self.seats.unwrap_or(setup.seats),
+            window: self.window.unwrap_or(setup.window),
+            speed: self.speed.unwrap_or(setup.speed),
+            is_sandbox: self.is_sandbox.unwrap_or(setup.is_sandbox),
+        }
+    }
+}
+
+impl From<Setup> for SetupChange {
+    /// Changes everything.
+    fn from(setup: Setup) -> Self {
+        SetupChange {
+            seats: Some(setup.seats),
+            window: Some(setup.window),
+            speed: Some(setup.speed),
+            is_sandbox: Some(setup.is_sandbox),
+        }
+    }
+}
+
 /// A command of a player, or of a member that runs bots.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Command {
@@ -172,7 +210,7 @@ pub enum Command {
     /// Is ready to begin, or not yet.
     Ready(bool),
     /// Changes what the table agrees on.
-    Configure(Setup),
+    Configure(SetupChange),
     /// Changes the production of a seat, in percent.
     Handicap {
         /// The seat.

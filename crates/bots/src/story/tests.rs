@@ -164,7 +164,10 @@ fn empty_throne_is_taken_from_no_seat() {
 #[test]
 fn empty_throne_names_since_when_it_is_empty() {
     for (left_by, expected) in [
-        (Some(0), " 1:00  Brand takes the Throne, which Asta left at 0:50."),
+        (
+            Some(0),
+            " 1:00  Brand takes the Throne, which Asta left at 0:50.",
+        ),
         (None, " 1:00  Brand takes the Throne, empty since 0:50."),
     ] {
         let mut story = Story::new(&["rush", "boom"]);

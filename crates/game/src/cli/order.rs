@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 use raftian_node::cluster::NodeConfig;
-use raftian_realm::table::{Command, Setup};
+use raftian_realm::table::Command;
 use serde::Serialize;
 
 use super::output::{failed, print, print_json, seconds};
 use super::profile::RunningArgs;
 use super::signals::watch_signals;
-use super::status::{Unanswered, ask, ask_status, ask_table, unexpected};
+use super::status::{Unanswered, ask, ask_status, unexpected};
 use super::{Exit, Failure};
 use crate::admin::{AdminRequest, AdminResponse, CommittedOrder, PerformedCommand};
 use crate::realm::{CityId, Order};
@@ -132,19 +132,9 @@ pub(super) fn run_table(args: &TableArgs) -> Result<Exit, Failure> {
         json: args.json,
     };
     match &args.order {
-        Some(order) => {
-            let command = order
-                .command(|| present_setup(&args.member))
-                .map_err(|failure| proposer.failed(failure))?;
-            proposer.perform(command)
-        }
+        Some(order) => proposer.perform(order.command()),
         None => show(args).map_err(|failure| failed(args.json, TABLE_SCHEMA, failure)),
     }
-}
-
-/// The setup of the table at present.
-fn present_setup(member: &RunningArgs) -> Result<Setup, Failure> {
-    Ok(ask_table(&member.config()?)?.table.setup())
 }
 
 /// Prints the table.

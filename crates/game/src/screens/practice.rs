@@ -140,12 +140,13 @@ fn next_step(table: &Table, has_seat: bool, opponents: Opponents) -> Command {
     let seats = u8::try_from(opponents.count + 1).unwrap_or(u8::MAX);
     let setup = table.setup();
     if !setup.is_sandbox || setup.seats != seats {
-        return Command::Configure(Setup {
+        let setup = Setup {
             seats,
             speed: opponents.speed,
             is_sandbox: true,
             ..Setup::default()
-        });
+        };
+        return Command::Configure(setup.into());
     }
     if !has_seat {
         return Command::Sit;

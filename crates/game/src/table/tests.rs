@@ -79,7 +79,7 @@ fn begin(cluster: &mut TestCluster, id: u64) {
     };
     for one in [
         Command::Sit,
-        Command::Configure(setup),
+        Command::Configure(setup.into()),
         bot(Level::Captain, Archetype::Rush),
         bot(Level::Captain, Archetype::Boom),
         bot(Level::Recruit, Archetype::Balanced),

@@ -2,7 +2,7 @@
 
 use super::{
     Archetype, BOT_SILENCE, Chair, Command, HANDICAPS, Level, MAX_BOT_ORDERS, Occupant, Origin,
-    PlayerId, Playing, Refusal, SHORTEST_DECISION, SeatedBot, SeatedPlayer, Setup, Table,
+    PlayerId, Playing, Refusal, SHORTEST_DECISION, SeatedBot, SeatedPlayer, SetupChange, Table,
 };
 use crate::crowns::{Crowns, Order, PactOrder, Rules};
 
@@ -75,7 +75,7 @@ impl Table {
             Command::Sit => self.sit(origin),
             Command::Stand => self.stand(origin.player),
             Command::Ready(is_ready) => self.ready(origin.player, *is_ready),
-            Command::Configure(setup) => self.configure(origin.player, *setup),
+            Command::Configure(change) => self.configure(origin.player, *change),
             Command::Handicap { seat, percent } => self.handicap(origin.player, *seat, *percent),
             Command::AddBot { level, archetype } => self.add_bot(origin, *level, *archetype),
             Command::RemoveBot { seat } => self.remove_bot(origin.player, *seat),
@@ -196,8 +196,9 @@ impl Table {
         Ok(())
     }
 
-    fn configure(&mut self, player: PlayerId, setup: Setup) -> Result<(), Refusal> {
+    fn configure(&mut self, player: PlayerId, change: SetupChange) -> Result<(), Refusal> {
         self.check_may_decide(player)?;
+        let setup = change.applied_to(self.setup);
         Self::check_setup(&setup)?;
         if setup.is_sandbox != self.setup.is_sandbox && self.has_present_player() {
             return Err(Refusal::Sandbox);

@@ -88,12 +88,15 @@ fn setup_is_bounded_and_keeps_the_seated() {
     }
     assert_eq!(apply(&mut table, BO, Command::Stand), Ok(()));
     let setup = |seats, window, speed| {
-        Command::Configure(Setup {
-            seats,
-            window: Some(window),
-            speed,
-            ..Setup::default()
-        })
+        Command::Configure(
+            Setup {
+                seats,
+                window: Some(window),
+                speed,
+                ..Setup::default()
+            }
+            .into(),
+        )
     };
     for (seats, window, speed, refusal) in [
         (1, 0, 1, Refusal::Seats),
@@ -211,10 +214,13 @@ fn player_orders_for_the_own_seat_only() {
 fn members_of_a_sandbox_are_one_player() {
     let mut table = Table::default();
     let sandbox = |is_sandbox| {
-        Command::Configure(Setup {
-            is_sandbox,
-            ..Setup::default()
-        })
+        Command::Configure(
+            Setup {
+                is_sandbox,
+                ..Setup::default()
+            }
+            .into(),
+        )
     };
     assert_eq!(apply(&mut table, ADA, Command::Sit), Ok(()));
     let late = apply(&mut table, ADA, sandbox(true));
@@ -247,7 +253,7 @@ fn fair_window_is_measured_in_stamps() {
     };
     let begin = [
         Command::Sit,
-        Command::Configure(setup),
+        Command::Configure(setup.into()),
         CAPTAIN,
         Command::Start,
     ];
@@ -381,7 +387,7 @@ fn distance_of_the_members_opens_a_fair_window() {
         };
         for command in [
             Command::Sit,
-            Command::Configure(setup),
+            Command::Configure(setup.into()),
             CAPTAIN,
             Command::Distance(is_far),
             Command::Start,
@@ -407,7 +413,10 @@ fn game_clock_runs_with_the_stamps_times_the_speed() {
         speed: 2,
         ..Setup::default()
     };
-    assert_eq!(apply(&mut table, ADA, Command::Configure(fast)), Ok(()));
+    assert_eq!(
+        apply(&mut table, ADA, Command::Configure(fast.into())),
+        Ok(())
+    );
     assert_eq!(apply(&mut table, ADA, Command::Start), Ok(()));
     assert_eq!(table.next_event(), Some(5_000 + 600_000));
     let field = Order::Build(Building::Field(Resource::Wood));
@@ -425,4 +434,29 @@ fn game_clock_runs_with_the_stamps_times_the_speed() {
     let end = table.game().unwrap().end().unwrap();
     assert_eq!((end.reason, end.at), (EndReason::Time, 1_200_000));
     assert_eq!(table.next_event(), None);
+}
+
+/// Each of two players who change different settings at once gets theirs.
+#[test]
+fn settings_that_a_player_does_not_name_stay() {
+    let mut table = Table::default();
+    let seats = SetupChange {
+        seats: Some(3),
+        ..SetupChange::default()
+    };
+    let speed = SetupChange {
+        speed: Some(4),
+        window: Some(Some(100)),
+        ..SetupChange::default()
+    };
+    assert_eq!(apply(&mut table, ADA, Command::Configure(seats)), Ok(()));
+    assert_eq!(apply(&mut table, BO, Command::Configure(speed)), Ok(()));
+    let setup = Setup {
+        seats: 3,
+        window: Some(100),
+        speed: 4,
+        is_sandbox: false,
+    };
+    assert_eq!(table.setup(), setup);
+    assert_eq!(SetupChange::from(setup).applied_to(Setup::default()), setup);
 }

@@ -166,7 +166,7 @@ fn draw_lobby(rng: &mut ChaCha8Rng) -> Vec<Command> {
     let mut commands = vec![
         far,
         Command::Sit,
-        Command::Configure(setup),
+        Command::Configure(setup.into()),
         bot.clone(),
         bot,
     ];

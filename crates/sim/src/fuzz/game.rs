@@ -123,7 +123,7 @@ fn lobby() -> Vec<Step> {
         (0, 1, Command::Sit),
         (1, 1, Command::Sit),
         (1, 1, Command::Distance(true)),
-        (0, 1, Command::Configure(setup)),
+        (0, 1, Command::Configure(setup.into())),
         (0, 1, handicap),
         (0, 1, bot),
         (1, 1, Command::Ready(true)),

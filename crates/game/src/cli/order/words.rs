@@ -5,7 +5,9 @@ use raftian_realm::crowns::{
     Army, Attack, Building, MAX_BATCH, Order, PactOrder, Phrase, Place, Resource, SEATS, Text,
     TextError, Tile, UnitKind, Words,
 };
-use raftian_realm::table::{Archetype, Command, HANDICAPS, Level, MAX_SPEED, MAX_WINDOW, Setup};
+use raftian_realm::table::{
+    Archetype, Command, HANDICAPS, Level, MAX_SPEED, MAX_WINDOW, SetupChange,
+};
 
 /// An order of the own seat.
 #[derive(Subcommand, Debug)]
@@ -139,13 +141,13 @@ pub(in crate::cli) struct SetupArgs {
 struct FairWindow(Option<u64>);
 
 impl SetupArgs {
-    /// The present setup with the changes that are named.
-    pub(in crate::cli) fn changed(&self, present: Setup) -> Setup {
-        Setup {
-            seats: self.seats.unwrap_or(present.seats),
-            speed: self.speed.unwrap_or(present.speed),
-            window: self.fair_window.map_or(present.window, |window| window.0),
-            is_sandbox: self.sandbox.unwrap_or(present.is_sandbox),
+    /// The changes that are named.
+    fn change(&self) -> SetupChange {
+        SetupChange {
+            seats: self.seats,
+            window: self.fair_window.map(|window| window.0),
+            speed: self.speed,
+            is_sandbox: self.sandbox,
         }
     }
 }
@@ -370,27 +372,14 @@ impl CrownsOrder {
 }
 
 impl TableOrder {
-    /// The command, at a table with the setup that `present` returns.
-    ///
-    /// # Errors
-    /// Those of `present`, which is only called if it is needed.
-    pub(in crate::cli) fn command<E>(
-        &self,
-        present: impl FnOnce() -> Result<Setup, E>,
-    ) -> Result<Command, E> {
-        Ok(self.command_with(match self {
-            TableOrder::Setup(changes) => changes.changed(present()?),
-            _ => Setup::default(),
-        }))
-    }
-
-    fn command_with(&self, setup: Setup) -> Command {
+    /// The command.
+    pub(in crate::cli) fn command(&self) -> Command {
         match *self {
             TableOrder::Sit => Command::Sit,
             TableOrder::Stand => Command::Stand,
             TableOrder::Ready => Command::Ready(true),
             TableOrder::NotReady => Command::Ready(false),
-            TableOrder::Setup(_) => Command::Configure(setup),
+            TableOrder::Setup(ref changes) => Command::Configure(changes.change()),
             TableOrder::Handicap { seat, percent } => Command::Handicap { seat, percent },
             TableOrder::AddBot { level, archetype } => Command::AddBot {
                 level: level.into(),
@@ -444,6 +433,8 @@ fn place(text: &str) -> Result<Place, String> {
 mod tests {
     use clap::Parser;
 
+    use raftian_realm::table::Setup;
+
     use super::*;
     use crate::table_document::place_text;
 
@@ -467,32 +458,35 @@ mod tests {
         parsed.order.order().map_err(|error| error.to_string())
     }
 
-    /// A command at a table with an unusual setup.
     fn table(line: &str) -> Result<Command, String> {
         let parsed = TableLine::try_parse_from(line.split_whitespace());
         let parsed = parsed.map_err(|error| error.to_string())?;
-        parsed.order.command(|| {
-            Ok(Setup {
-                seats: 3,
-                window: Some(50),
-                speed: 7,
-                is_sandbox: true,
-            })
-        })
+        Ok(parsed.order.command())
     }
 
     #[test]
     fn setup_keeps_what_is_not_named() {
-        let setup = |line| match table(line) {
-            Ok(Command::Configure(setup)) => setup,
+        let present = Setup {
+            seats: 3,
+            window: Some(50),
+            speed: 7,
+            is_sandbox: true,
+        };
+        let changed = |line| match table(line) {
+            Ok(Command::Configure(change)) => change.applied_to(present),
             other => panic!("{line}: {other:?}"),
         };
-        let kept = setup("setup");
-        let faster = setup("setup --speed 9");
-        assert_eq!(faster, Setup { speed: 9, ..kept });
-        assert_eq!((kept.seats, kept.window), (3, Some(50)));
-        let automatic = setup("setup --fair-window auto --sandbox false");
+        assert_eq!(changed("setup"), present);
+        assert_eq!(
+            changed("setup --speed 9"),
+            Setup {
+                speed: 9,
+                ..present
+            }
+        );
+        let automatic = changed("setup --fair-window auto --sandbox false");
         assert_eq!((automatic.window, automatic.is_sandbox), (None, false));
+        assert_eq!((automatic.seats, automatic.speed), (3, 7));
     }
 
     #[test]

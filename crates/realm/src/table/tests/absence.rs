@@ -5,10 +5,13 @@ use super::*;
 /// A table of two, both seats taken, whose players are noted as absent.
 fn without_its_players() -> Table {
     let mut table = Table::default();
-    let of_two = Command::Configure(Setup {
-        seats: 2,
-        ..Setup::default()
-    });
+    let of_two = Command::Configure(
+        Setup {
+            seats: 2,
+            ..Setup::default()
+        }
+        .into(),
+    );
     for (player, command) in [
         (ADA, Command::Sit),
         (ADA, of_two),
@@ -33,14 +36,20 @@ fn without_its_players() -> Table {
 #[test]
 fn absent_players_do_not_decide_about_the_next_match() {
     let table = without_its_players();
-    let of_three = Command::Configure(Setup {
-        seats: 3,
-        ..Setup::default()
-    });
-    let sandbox = Command::Configure(Setup {
-        is_sandbox: true,
-        ..Setup::default()
-    });
+    let of_three = Command::Configure(
+        Setup {
+            seats: 3,
+            ..Setup::default()
+        }
+        .into(),
+    );
+    let sandbox = Command::Configure(
+        Setup {
+            is_sandbox: true,
+            ..Setup::default()
+        }
+        .into(),
+    );
     for command in [of_three, sandbox, CAPTAIN] {
         let mut table = table.clone();
         assert_eq!(

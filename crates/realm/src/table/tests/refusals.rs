@@ -32,10 +32,13 @@ fn refused_start_leaves_an_absent_player_the_seat() {
 fn refused_setup_leaves_an_absent_player_the_seat() {
     let mut table = with_an_absent_player();
     assert_eq!(table.apply(&CAPTAIN, &at(ADA, 20_001)), Ok(()));
-    let of_two = Command::Configure(Setup {
-        seats: 2,
-        ..Setup::default()
-    });
+    let of_two = Command::Configure(
+        Setup {
+            seats: 2,
+            ..Setup::default()
+        }
+        .into(),
+    );
     let refused = table.apply(&of_two, &at(ADA, 20_002));
     assert_eq!(refused, Err(Refusal::TooFewSeats));
     assert_eq!(table.seat_of(CY), Some(2));
@@ -59,7 +62,7 @@ fn command() -> impl Strategy<Value = Command> {
         4 => Just(Command::Sit),
         1 => Just(Command::Stand),
         4 => any::<bool>().prop_map(Command::Ready),
-        1 => setup.prop_map(Command::Configure),
+        1 => setup.prop_map(|setup| Command::Configure(setup.into())),
         1 => (seat(), 40_u64..210).prop_map(|(seat, percent)| Command::Handicap { seat, percent }),
         2 => Just(CAPTAIN),
         1 => seat().prop_map(|seat| Command::RemoveBot { seat }),
