@@ -4,6 +4,7 @@
 //! [`orders`], and nothing changes before they are committed.
 
 pub(crate) mod art;
+mod chat;
 mod composer;
 mod control;
 mod effects;
@@ -71,5 +72,6 @@ pub(crate) fn plugin(app: &mut App) {
         lobby::plugin,
         pause::plugin,
         summary::plugin,
+        chat::plugin,
     ));
 }

@@ -5,13 +5,18 @@ use bevy::prelude::*;
 use bevy::time::Real;
 use bevy::ui::InteractionDisabled;
 use bevy::ui_widgets::Activate;
-use raftian_realm::crowns::{Attack, Building, Crowns, Order, Resource, Resources, UnitKind};
+use raftian_realm::crowns::{
+    Attack, Building, Crowns, Order, Pact, PactOrder, Phrase, Resource, Resources, UnitKind, Words,
+};
 use raftian_realm::table::{Archetype, Command, Level, Occupant, Table};
 
 use super::CrownsSystems;
+use super::chat::IsChatting;
 use super::composer::Composer;
+use super::input::HoveredTile;
 use super::orders::{Give, Notice, PendingOrders};
-use super::pause::IsPaused;
+use super::panels::SideMode;
+use super::pause::{IsGivingUp, IsPaused};
 use super::perspective::Perspective;
 use crate::screens::Screen;
 use crate::status_document::OwnMember;
@@ -22,6 +27,9 @@ const MANY: u32 = 5;
 
 /// Amount that one press swaps at the market.
 const SWAPPED: u64 = 60;
+
+/// Amount that one press gives to another seat.
+pub(super) const GIFT: u64 = 50;
 
 /// Something the player can do.
 #[derive(Component, Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,6 +52,20 @@ pub(super) enum Action {
     Send,
     CallHome,
     Close,
+    /// Opens or closes the panel of the other seats.
+    Others,
+    /// Offers a seat a pact, or accepts its offer.
+    OfferPact(u8),
+    /// Ends the pact with a seat, or an offer of one.
+    EndPact(u8),
+    Gift(u8, Resource),
+    Say(Phrase),
+    /// Opens the field for a message.
+    Chat,
+    /// Points at the tile under the pointer, or at the target of the plan.
+    Ping,
+    /// Gives up the city, after it was asked for twice.
+    Concede,
     Rematch,
     /// Opens or closes the menu over the match.
     Pause,
@@ -58,12 +80,16 @@ pub(super) enum Action {
 
 impl Action {
     /// Whether it needs no city: the table itself refuses what is impossible.
-    fn is_of_table(self) -> bool {
+    fn needs_no_city(self) -> bool {
         matches!(
             self,
             Action::Menu
                 | Action::Pause
                 | Action::Close
+                | Action::Others
+                | Action::Say(_)
+                | Action::Chat
+                | Action::Ping
                 | Action::Sit
                 | Action::Stand
                 | Action::Ready
@@ -112,8 +138,12 @@ fn perform(
     table: Res<ReplicatedTable>,
     member: Option<Res<OwnMember>>,
     time: Res<Time<Real>>,
+    hovered: Res<HoveredTile>,
     mut composer: ResMut<Composer>,
+    mut side: ResMut<SideMode>,
+    mut chatting: ResMut<IsChatting>,
     mut paused: ResMut<IsPaused>,
+    mut giving_up: ResMut<IsGivingUp>,
     mut notice: ResMut<Notice>,
     mut next: ResMut<NextState<Screen>>,
     mut commands: Commands,
@@ -135,7 +165,28 @@ fn perform(
                 commands.trigger(Give(command));
             }
         }
-        Action::Close => composer.close(),
+        Action::Close => {
+            composer.close();
+            *side = SideMode::City;
+        }
+        Action::Others => {
+            composer.close();
+            *side = match *side {
+                SideMode::Others => SideMode::City,
+                SideMode::City | SideMode::Plan => SideMode::Others,
+            };
+        }
+        Action::Chat => chatting.0 = true,
+        Action::Ping => {
+            let game = perspective.game.as_ref();
+            let target = composer.target.zip(game);
+            let target = target.and_then(|(place, game)| game.map().tile(place));
+            match target.or(hovered.0) {
+                Some(tile) => commands.trigger(Give(Command::Order(Order::Ping(tile)))),
+                None => notice.show("Point at a tile of the map first.", time.elapsed()),
+            }
+        }
+        Action::Concede if !giving_up.0 => giving_up.0 = true,
         Action::Attack => composer.next_target(&perspective),
         Action::PreviousTarget => composer.previous_target(&perspective),
         Action::More(kind) => composer.change(&perspective, kind, if is_many { 5 } else { 1 }),
@@ -149,12 +200,20 @@ fn perform(
         | Action::Swap(..)
         | Action::TurnBack(_)
         | Action::Send
-        | Action::CallHome => {
+        | Action::CallHome
+        | Action::OfferPact(_)
+        | Action::EndPact(_)
+        | Action::Gift(..)
+        | Action::Say(_)
+        | Action::Concede => {
             if let Err(reason) = check(action, &perspective, &composer) {
                 notice.show(reason, time.elapsed());
             } else if let Some(order) = order_of(action, is_many, &perspective, &composer) {
                 if matches!(action, Action::Send | Action::CallHome) {
                     composer.close();
+                }
+                if action == Action::Concede {
+                    paused.0 = false;
                 }
                 commands.trigger(Give(Command::Order(order)));
             }
@@ -194,8 +253,25 @@ fn order_of(
     perspective: &Perspective,
     composer: &Composer,
 ) -> Option<Order> {
+    if let Action::Say(phrase) = action {
+        return Some(Order::Say(Words::Phrase(phrase)));
+    }
     let (own, game, city) = perspective.city()?;
     match action {
+        Action::OfferPact(with) => {
+            let order = PactOrder::Offer;
+            Some(Order::Pact { with, order })
+        }
+        Action::EndPact(with) => {
+            let order = PactOrder::End;
+            Some(Order::Pact { with, order })
+        }
+        Action::Gift(to, resource) => {
+            let mut goods = [0; 3];
+            goods[resource as usize] = GIFT;
+            Some(Order::Give { to, goods })
+        }
+        Action::Concede => Some(Order::Concede),
         Action::Build(building) => Some(Order::Build(building)),
         Action::CancelBuild => Some(Order::CancelBuild),
         Action::Train(kind) => Some(Order::Train(kind, if is_many { MANY } else { 1 })),
@@ -222,6 +298,10 @@ fn order_of(
         | Action::All(_)
         | Action::SwitchAttack
         | Action::Close
+        | Action::Others
+        | Action::Say(_)
+        | Action::Chat
+        | Action::Ping
         | Action::Rematch
         | Action::Pause
         | Action::Menu
@@ -252,7 +332,7 @@ pub(super) fn check(
     perspective: &Perspective,
     composer: &Composer,
 ) -> Result<(), String> {
-    if action.is_of_table() {
+    if action.needs_no_city() {
         return Ok(());
     }
     if action == Action::Rematch {
@@ -294,6 +374,22 @@ pub(super) fn check(
         Action::TurnBack(row) => {
             let has_march = own_marches(game, own).nth(row).is_some();
             is_so(has_march, "There is no such march.")
+        }
+        Action::OfferPact(seat) => match game.pact(own, seat) {
+            Some(Pact::Offered { by }) => is_so(by == seat, "You have offered it already."),
+            Some(Pact::Agreed | Pact::Ends(_)) => Err("There is a pact.".to_owned()),
+            None => Ok(()),
+        },
+        Action::EndPact(seat) => {
+            let ends = matches!(game.pact(own, seat), None | Some(Pact::Ends(_)));
+            is_so(!ends, "There is no pact to end.")
+        }
+        Action::Gift(_, resource) => {
+            let amounts = game.stock(own).map_or([0; 3], |stock| stock.amounts());
+            is_so(
+                amounts[resource as usize] >= GIFT,
+                "There is too little of it.",
+            )
         }
         Action::Send => composer.check(game, own, city),
         Action::CallHome => {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bevy::prelude::*;
 use bevy::time::Real;
-use raftian_realm::crowns::{BattleReport, Place, Report};
+use raftian_realm::crowns::{BattleReport, Place, Report, Tile};
 
 use super::CrownsSystems;
 use super::art::Art;
@@ -20,7 +20,7 @@ use crate::view::fonts::Typeface;
 /// Something that fades at a place.
 #[derive(Component, Clone, Copy, Debug)]
 struct Effect {
-    place: Place,
+    tile: Tile,
     born: Duration,
     lifetime: Duration,
     motion: Motion,
@@ -60,28 +60,38 @@ fn show(
     let mut texts = Vec::new();
     // Below what a battle at the same place shows.
     let mut first_line = 3;
-    let place = match &reported.report {
+    let tile_of = |place| {
+        let game = perspective.game.as_ref();
+        game.and_then(|game| game.map().tile(place))
+    };
+    let tile = match &reported.report {
         Report::Battle(battle) => {
             texts = battle_texts(battle, &perspective);
             first_line = 0;
-            battle.place
+            tile_of(battle.place)
         }
         Report::Taken { place, seat } => {
             texts.push((format!("{}!", perspective.name(*seat)), colour::GOLD));
-            *place
+            tile_of(*place)
         }
         Report::Fell { seat, .. } => {
             texts.push(("fallen".to_owned(), colour::BAD));
-            Place::City(*seat)
+            tile_of(Place::City(*seat))
+        }
+        Report::Pinged { seat, tile } => {
+            texts.push((perspective.name(*seat), colour::seat(*seat)));
+            Some(*tile)
         }
         _ => return,
     };
+    let Some(tile) = tile else { return };
     let ring = match &reported.report {
         Report::Battle(battle) => colour::seat(battle.attacker),
+        Report::Pinged { seat, .. } => colour::seat(*seat),
         _ => colour::GOLD,
     };
     let effect = |motion, colour, lifetime| Effect {
-        place,
+        tile,
         born,
         lifetime: Duration::from_millis(lifetime),
         motion,
@@ -130,7 +140,6 @@ fn fade(
     mut commands: Commands,
     time: Res<Time<Real>>,
     layout: Res<MapLayout>,
-    perspective: Res<Perspective>,
     mut effects: Query<(
         Entity,
         &Effect,
@@ -139,18 +148,14 @@ fn fade(
         Option<&mut TextColor>,
     )>,
 ) {
-    let Some(game) = &perspective.game else {
-        return;
-    };
     for (entity, effect, mut transform, sprite, ink) in &mut effects {
         let age = time.elapsed().saturating_sub(effect.born);
         let part = age.as_secs_f32() / effect.lifetime.as_secs_f32();
-        let tile = game.map().tile(effect.place).filter(|_| part < 1.0);
-        let Some(tile) = tile else {
+        if part >= 1.0 {
             commands.entity(entity).despawn();
             continue;
-        };
-        let at = layout.at(tile);
+        }
+        let at = layout.at(effect.tile);
         let opacity = 1.0 - part * part;
         match effect.motion {
             Motion::Spread => {

@@ -6,12 +6,14 @@ use bevy::prelude::*;
 use bevy::ui::ContentSize;
 use bevy::window::PrimaryWindow;
 use bevy_egui::input::EguiWantsInput;
-use raftian_realm::crowns::{Building, Place, Resource, UnitKind};
+use raftian_realm::crowns::{Building, Place, Resource, Tile, UnitKind};
 
 use super::CrownsSystems;
+use super::chat::IsChatting;
 use super::composer::Composer;
 use super::control::{Action, Perform};
 use super::layout::MapLayout;
+use super::panels::SideMode;
 use super::pause::IsPaused;
 use super::perspective::Perspective;
 use crate::overlay::OverlayMode;
@@ -21,12 +23,16 @@ use crate::screens::Screen;
 #[derive(Resource, Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct HoveredPlace(pub(super) Option<Place>);
 
+/// The tile under the pointer.
+#[derive(Resource, Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct HoveredTile(pub(super) Option<Tile>);
+
 /// The node behind all panels, which receives presses on the map.
 #[derive(Component)]
 struct MapArea;
 
 /// Keys with their actions while no plan is open, as shown on the buttons.
-pub(super) const KEYS: [(KeyCode, Action); 13] = [
+pub(super) const KEYS: [(KeyCode, Action); 16] = [
     (
         KeyCode::KeyQ,
         Action::Build(Building::Field(Resource::Wood)),
@@ -49,6 +55,9 @@ pub(super) const KEYS: [(KeyCode, Action); 13] = [
     (KeyCode::Digit4, Action::Train(UnitKind::Ram)),
     (KeyCode::KeyF, Action::Repair),
     (KeyCode::KeyA, Action::Attack),
+    (KeyCode::KeyD, Action::Others),
+    (KeyCode::KeyV, Action::Ping),
+    (KeyCode::Enter, Action::Chat),
 ];
 
 /// Keys with their actions while a plan is open.
@@ -65,6 +74,7 @@ pub(super) const PLAN_KEYS: [(KeyCode, Action); 8] = [
 
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<HoveredPlace>()
+        .init_resource::<HoveredTile>()
         .add_systems(OnEnter(Screen::Match), spawn_area)
         .add_systems(
             Update,
@@ -139,11 +149,13 @@ fn find_hovered(
     perspective: Res<Perspective>,
     layout: Res<MapLayout>,
     mut hovered: ResMut<HoveredPlace>,
+    mut tile: ResMut<HoveredTile>,
 ) {
     let cursor = window.cursor_position().filter(|_| area.0);
-    let place =
-        cursor.and_then(|point| place_at(&perspective, &layout, world_point(&window, point)));
+    let point = cursor.map(|point| world_point(&window, point));
+    let place = point.and_then(|point| place_at(&perspective, &layout, point));
     hovered.set_if_neq(HoveredPlace(place));
+    tile.set_if_neq(HoveredTile(point.and_then(|point| layout.tile_at(point))));
 }
 
 fn press_keys(
@@ -153,19 +165,21 @@ fn press_keys(
     focus: Res<InputFocus>,
     visible: Res<InputFocusVisible>,
     composer: Res<Composer>,
+    side: Res<SideMode>,
+    chatting: Res<IsChatting>,
     paused: Res<IsPaused>,
     perspective: Res<Perspective>,
     mut commands: Commands,
 ) {
     // The overlay, or a focused text field, receives the keys instead.
     let is_typing = egui.is_some_and(|egui| egui.wants_any_keyboard_input());
-    if is_typing || *overlay == OverlayMode::Full {
+    if is_typing || chatting.0 || *overlay == OverlayMode::Full {
         return;
     }
     let is_many = keys.any_pressed([KeyCode::ShiftLeft, KeyCode::ShiftRight]);
     let is_open = composer.target.is_some();
     if keys.just_pressed(KeyCode::Escape) {
-        let action = if is_open {
+        let action = if is_open || *side == SideMode::Others {
             Action::Close
         } else {
             Action::Pause

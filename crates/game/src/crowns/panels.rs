@@ -1,6 +1,7 @@
 //! The panels around the map: what the player has, can do, and what the others have.
 
 mod city;
+mod others;
 mod plan;
 mod top;
 
@@ -9,6 +10,7 @@ use bevy::prelude::*;
 
 use super::CrownsSystems;
 use super::art::Art;
+use super::composer::Composer;
 use super::icons::Icon;
 use super::layout::{RIGHT, TOP};
 use crate::screens::Screen;
@@ -16,20 +18,68 @@ use crate::ui::theme::{colour, space};
 use crate::ui::widgets::column;
 use crate::view::fonts::Typeface;
 
+/// What the panel right of the map shows.
+#[derive(Resource, Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) enum SideMode {
+    /// The player's own city.
+    #[default]
+    City,
+    /// The plan of a march.
+    Plan,
+    /// The other seats.
+    Others,
+}
+
+/// The mode in which a panel is shown.
+#[derive(Component)]
+struct ShownIn(SideMode);
+
 pub(super) fn plugin(app: &mut App) {
-    app.add_systems(OnEnter(Screen::Match), spawn).add_systems(
-        Update,
-        (
-            top::write,
-            top::show_rivals,
-            city::write,
-            city::fill_bars,
-            city::show_rows,
-            plan::write,
-            plan::show,
-        )
-            .in_set(CrownsSystems::Draw),
-    );
+    app.init_resource::<SideMode>()
+        .add_systems(OnEnter(Screen::Match), (reset, spawn))
+        .add_systems(Update, follow_composer.in_set(CrownsSystems::Look))
+        .add_systems(
+            Update,
+            (
+                top::write,
+                top::show_rivals,
+                city::write,
+                city::fill_bars,
+                city::show_rows,
+                plan::write,
+                others::write,
+                others::show_seats,
+                (show_side, others::focus_first).chain(),
+            )
+                .in_set(CrownsSystems::Draw),
+        );
+}
+
+fn reset(mut mode: ResMut<SideMode>) {
+    *mode = SideMode::default();
+}
+
+/// The plan is shown as long as it has a target.
+fn follow_composer(composer: Res<Composer>, mut mode: ResMut<SideMode>) {
+    match (composer.target, *mode) {
+        (Some(_), SideMode::City | SideMode::Others) => *mode = SideMode::Plan,
+        (None, SideMode::Plan) => *mode = SideMode::City,
+        (Some(_), SideMode::Plan) | (None, SideMode::City | SideMode::Others) => {}
+    }
+}
+
+/// Shows one panel and hides the others: a covered control must not get the focus.
+fn show_side(mode: Res<SideMode>, mut panels: Query<(&mut Node, &ShownIn)>) {
+    for (mut panel, shown_in) in &mut panels {
+        let display = if shown_in.0 == *mode {
+            Display::Flex
+        } else {
+            Display::None
+        };
+        if panel.display != display {
+            panel.display = display;
+        }
+    }
 }
 
 fn spawn(mut commands: Commands, font: Res<Typeface>, art: Res<Art>) {
@@ -64,7 +114,7 @@ fn spawn(mut commands: Commands, font: Res<Typeface>, art: Res<Art>) {
     commands
         .spawn((
             Name::new("City panel"),
-            plan::CityPanel,
+            ShownIn(SideMode::City),
             TabGroup::new(0),
             place(Node {
                 top: px(TOP),
@@ -81,7 +131,7 @@ fn spawn(mut commands: Commands, font: Res<Typeface>, art: Res<Art>) {
     commands
         .spawn((
             Name::new("Plan"),
-            plan::PlanPanel,
+            ShownIn(SideMode::Plan),
             TabGroup::new(1),
             place(Node {
                 top: px(TOP),
@@ -95,6 +145,24 @@ fn spawn(mut commands: Commands, font: Res<Typeface>, art: Res<Art>) {
             }),
         ))
         .with_children(|panel| plan::spawn(panel, &font, &art));
+    commands
+        .spawn((
+            Name::new("Others"),
+            ShownIn(SideMode::Others),
+            TabGroup::new(2),
+            place(Node {
+                top: px(TOP),
+                right: px(0),
+                bottom: px(0),
+                width: px(RIGHT),
+                border: UiRect::left(px(1)),
+                padding: UiRect::all(space::WIDE),
+                overflow: Overflow::scroll_y(),
+                display: Display::None,
+                ..column(space::NEAR)
+            }),
+        ))
+        .with_children(|panel| others::spawn(panel, &font, &art));
 }
 
 /// A small picture in a panel.

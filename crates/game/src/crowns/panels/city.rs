@@ -159,7 +159,17 @@ pub(super) fn spawn(panel: &mut ChildSpawnerCommands, font: &Typeface, art: &Art
                 ));
             });
     }
+    panel.spawn((
+        Node {
+            margin: UiRect::top(Val::Auto),
+            ..default()
+        },
+        children![unbroken(font, MORE_KEYS, size::SMALL, colour::QUIET)],
+    ));
 }
+
+/// Keys of what has no button here.
+const MORE_KEYS: &str = "D the others   V point at a tile   Enter chat   Esc menu";
 
 fn heading(panel: &mut ChildSpawnerCommands, font: &Typeface, words: &str) {
     panel.spawn((

@@ -13,14 +13,6 @@ use crate::ui::theme::{colour, size, space};
 use crate::ui::widgets::{button, column, row, small_button, text, unbroken, write as write_text};
 use crate::view::fonts::Typeface;
 
-/// The panel.
-#[derive(Component)]
-pub(super) struct PlanPanel;
-
-/// The panel of the city, in whose place the plan is shown.
-#[derive(Component)]
-pub(super) struct CityPanel;
-
 /// A text of the panel.
 #[derive(Component, Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum PlanText {
@@ -107,22 +99,5 @@ pub(super) fn write(
             PlanText::Forecast(line) => lines.get(line).cloned().unwrap_or_default(),
         };
         write_text(&mut text, words);
-    }
-}
-
-/// Shows the plan in place of the city while one is open: a covered control must not get the focus.
-pub(super) fn show(
-    composer: Res<Composer>,
-    mut panels: Query<(&mut Node, Has<PlanPanel>), Or<(With<PlanPanel>, With<CityPanel>)>>,
-) {
-    for (mut panel, is_plan) in &mut panels {
-        let display = if is_plan == composer.target.is_some() {
-            Display::Flex
-        } else {
-            Display::None
-        };
-        if panel.display != display {
-            panel.display = display;
-        }
     }
 }
