@@ -135,8 +135,9 @@ fn eight_seats(matches: u64) -> (Duration, Duration, usize, usize) {
                     .map(|game: &Crowns| bot.orders(game, seat, seed));
                 for order in orders.unwrap_or_default() {
                     let command = Command::Order(order);
+                    let from = origin(&table, seat, stamp, seed);
                     let began = Instant::now();
-                    let _may_be_refused = table.apply(&command, &origin(seat, stamp, seed));
+                    let _may_be_refused = table.apply(&command, &from);
                     times.push(began.elapsed());
                 }
             }
@@ -151,12 +152,13 @@ fn eight_seats(matches: u64) -> (Duration, Duration, usize, usize) {
     (at(50), at(99), times.len(), largest)
 }
 
-fn origin(seat: u8, stamp: u64, random: u64) -> Origin {
+fn origin(table: &Table, seat: u8, stamp: u64, random: u64) -> Origin {
     Origin {
         player: PlayerId([seat; 16]),
         member: u64::from(seat),
         stamp,
         random,
+        round: table.rounds(),
     }
 }
 
@@ -171,7 +173,8 @@ fn table_of_eight(seed: u64) -> Table {
     commands.extend((1..8).map(|seat| (seat, Command::Ready(true))));
     commands.push((0, Command::Start));
     for (seat, command) in commands {
-        let done = table.apply(&command, &origin(seat, 0, seed));
+        let from = origin(&table, seat, 0, seed);
+        let done = table.apply(&command, &from);
         done.expect("eight players agree");
     }
     table

@@ -234,13 +234,15 @@ impl Story {
         let (Some(first), Some(last)) = (changes.first(), changes.last()) else {
             return;
         };
-        if changes.len() < QUARREL {
+        let mut holders: Vec<_> = changes.iter().map(|one| self.name(one.seat)).collect();
+        // One that left and came back.
+        holders.dedup();
+        if holders.len() < QUARREL {
             for change in &changes {
                 self.write(change.at, &change.sentence);
             }
             return;
         }
-        let holders: Vec<_> = changes.iter().map(|one| self.name(one.seat)).collect();
         let dead: u64 = changes.iter().map(|one| one.dead).sum();
         let cost = match dead {
             0 => String::new(),
@@ -249,7 +251,7 @@ impl Story {
         };
         let line = format!(
             "The Throne changes hands {} times until {}{cost}: {}.",
-            changes.len(),
+            holders.len(),
             clock(last.at / 1_000),
             holders.join(", "),
         );
@@ -304,7 +306,19 @@ impl Story {
             })
             .collect();
         self.skirmishes.clear();
-        self.add(at, &format!("— {}.", parts.join("; ")));
+        let fallen: Vec<_> = seats
+            .iter()
+            .filter(|seat| !game.seats()[usize::from(**seat)].stands())
+            .map(|seat| {
+                let crowns = counted(game.crowns(*seat), "crown");
+                format!("{} with {crowns}", self.name(*seat))
+            })
+            .collect();
+        let fallen = match fallen.as_slice() {
+            [] => String::new(),
+            fallen => format!(". Fallen: {}", fallen.join(", ")),
+        };
+        self.add(at, &format!("— {}{fallen}.", parts.join("; ")));
     }
 
     fn sentence(&mut self, game: &Crowns, report: &Report) -> Option<String> {
@@ -359,6 +373,7 @@ impl Story {
             Report::Built { .. }
             | Report::Battle(_)
             | Report::Taken { .. }
+            | Report::Left { .. }
             | Report::Returned { .. }
             | Report::Starved { .. }
             | Report::Refused { .. }
@@ -499,8 +514,16 @@ impl Story {
             EndReason::Crowns => {
                 format!("{title} wins with {own} crowns{lead}. The others: {others}.")
             }
-            EndReason::LastKeep => format!("{title} wins: the last keep that stands. {others}."),
-            EndReason::Time => format!("Time is up. {title} wins with {own} crowns; {others}."),
+            EndReason::LastKeep => {
+                format!(
+                    "{title} wins with {own} crowns: the last keep that stands. The others: \
+                     {others}."
+                )
+            }
+            EndReason::Abandoned => format!("The players left: {others}."),
+            EndReason::Time => {
+                format!("Time is up. {title} wins with {own} crowns. The others: {others}.")
+            }
         }
     }
 }
@@ -518,6 +541,9 @@ fn outcome(battle: &BattleReport, looted: u64, keep_left: u32) -> String {
         (0, None, Place::Oasis(_), _) => " and wins".to_owned(),
         // A winner with survivors takes it, which is another sentence.
         (0, None, Place::Throne, _) => " and leaves it empty".to_owned(),
+        (0, Some(goods), Place::City(_), Attack::Assault) => {
+            format!(" and carries off {goods}, but the keep smokes")
+        }
         (0, Some(goods), ..) => format!(" and carries off {goods}"),
         (_, None, ..) => format!(" and takes {hit}"),
         (_, Some(goods), ..) => format!(" and takes {goods} and {hit}"),

@@ -100,6 +100,7 @@ fn random_matches_end_by_the_rules() {
             (EndReason::Time, _) => assert_eq!(end.at, rules.goal.end * 1_000, "seed {seed}"),
             // Both have as many.
             (EndReason::Crowns, None) => assert!(best >= game.goal(), "seed {seed}"),
+            (EndReason::Abandoned, _) => panic!("seed {seed}: bots do not leave"),
             (EndReason::LastKeep, None) => panic!("seed {seed}: a city fell without a conqueror"),
         }
     }

@@ -296,7 +296,11 @@ fn take_requests(
                 },
             ),
             Ok(AdminRequest::Table { command }) => {
-                let proposal = commands.propose(TableCommand(*command));
+                let Some(table) = table.as_deref() else {
+                    reply(request, &no_match());
+                    continue;
+                };
+                let proposal = commands.propose(TableCommand::new(*command, &table.0));
                 service.track(proposal, None, request);
             }
             Ok(AdminRequest::Game) => {
@@ -308,7 +312,8 @@ fn take_requests(
             Ok(AdminRequest::Feed { round, since }) => {
                 let feed = table.as_deref().map(|table| {
                     let names = table_document::seat_names(&table.0, &log);
-                    let own = own_seat(table, &log, &status);
+                    let own = own_id(&status).map(|own| player_of(&log, own));
+                    let own = own.and_then(|own| table.0.match_seat_of(own));
                     let feed = feed::of(&table.0, &names, own, round, since);
                     AdminResponse::Feed { feed }
                 });
@@ -353,8 +358,11 @@ fn game(
 
 /// The seat of this member's player, counted from 0.
 fn own_seat(table: &ReplicatedTable, log: &AppliedLog, status: &RaftStatus) -> Option<u8> {
-    let own = status.view.as_ref()?.status.id;
-    table.0.seat_of(player_of(log, own))
+    table.0.seat_of(player_of(log, own_id(status)?))
+}
+
+fn own_id(status: &RaftStatus) -> Option<raftian_raft::NodeId> {
+    Some(status.view.as_ref()?.status.id)
 }
 
 /// Answers the requests whose outcome is known and those whose deadline has passed.

@@ -22,7 +22,7 @@ pub const CITIES: u8 = 5;
 /// Names of everything that is replicated, and the hash of the numbers of Crowns: programs with
 /// other ones cannot play the same match.
 pub const RULES: &str = "bevy_raft.tick/1 bevy_raft.ticks/1 raftian.command/3 raftian.order/1 \
-                         raftian.realm/1 raftian.table/2 snapshots:2 tick-on-demand:250ms \
+                         raftian.realm/1 raftian.table/3 snapshots:2 tick-on-demand:250ms \
                          crowns:034d95e0ea0ba561";
 
 /// Shortest time between two ticks of a match of Crowns.

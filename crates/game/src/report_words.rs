@@ -18,6 +18,9 @@ pub fn sentence(report: &Report, name: &dyn Fn(u8) -> String, rules: &Rules) -> 
         Report::Taken { seat, place } => {
             format!("{} took {}.", name(*seat), place_words(*place, name))
         }
+        Report::Left { seat, place } => {
+            format!("{} left {}.", name(*seat), place_words(*place, name))
+        }
         Report::Returned { army, .. } if army.is_empty() => return None,
         Report::Returned { seat, army, loot } => {
             let loot = match *loot {
@@ -64,6 +67,7 @@ pub fn ending(winner: Option<&str>, reason: EndReason) -> String {
         }
         (None, EndReason::Crowns) => "Draw: several have enough crowns".to_owned(),
         (None, EndReason::LastKeep) => "Draw: no keep stands".to_owned(),
+        (_, EndReason::Abandoned) => "Its players left it".to_owned(),
         (None, EndReason::Time) => "Draw: time is up, with equal crowns and keep points".to_owned(),
     }
 }

@@ -21,7 +21,22 @@ const LONGEST_PAUSE: u64 = 1_000;
 
 /// A command of the table as a replicated command.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct TableCommand(pub Command);
+pub struct TableCommand {
+    /// The command.
+    pub command: Command,
+    /// Number of matches begun at the table when it was proposed.
+    pub round: u32,
+}
+
+impl TableCommand {
+    /// A command for the table as its sender sees it.
+    pub fn new(command: Command, table: &Table) -> Self {
+        TableCommand {
+            command,
+            round: table.rounds(),
+        }
+    }
+}
 
 impl ReplicatedCommand for TableCommand {
     const NAME: &'static str = "raftian.command/3";
@@ -32,7 +47,7 @@ impl ReplicatedCommand for TableCommand {
 pub struct ReplicatedTable(pub Table);
 
 impl ReplicatedState for ReplicatedTable {
-    const NAME: &'static str = "raftian.table/2";
+    const NAME: &'static str = "raftian.table/3";
 }
 
 /// Result of the last command of the log, for observers of [`Committed<TableCommand>`], which are
@@ -131,7 +146,7 @@ fn apply_command(
         }
         return;
     }
-    if let Some(TableCommand(command)) = entry.command()
+    if let Some(TableCommand { command, round }) = entry.command()
         && let Some(info) = entry.info()
         && let Some(mut rng) = entry.rng()
     {
@@ -140,6 +155,7 @@ fn apply_command(
             member: info.member.0,
             stamp: stamp.0,
             random: rng.next_u64(),
+            round: *round,
         };
         verdict.0 = Some((info.index, table.0.apply(command, &origin)));
     } else if entry.tick().is_some() {
@@ -240,6 +256,7 @@ pub(crate) fn command_at(table: &mut Table, player: u8, stamp: u64, command: Com
         member: u64::from(player),
         stamp,
         random: 7,
+        round: table.rounds(),
     };
     let applied = table.apply(&command, &origin);
     applied.expect("the command is allowed");

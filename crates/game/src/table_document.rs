@@ -6,7 +6,7 @@ use bevy_raft::AppliedLog;
 use raftian_realm::crowns::{
     Army, Building, Crowns, EndReason, Pact, Place, Resource, Tile, UnitKind,
 };
-use raftian_realm::table::{Chair, Occupant, PlayerId, SeatedBot, Table};
+use raftian_realm::table::{Archetype, Chair, Level, MatchSeat, Occupant, PlayerId, Table};
 use serde::{Deserialize, Serialize};
 
 use crate::table::player_of;
@@ -91,6 +91,8 @@ pub struct GameDocument {
 pub struct SeatedCityDocument {
     /// The seat.
     pub seat: u8,
+    /// Name of who plays it, if it is known.
+    pub name: Option<String>,
     /// Tiles to the east of the Throne.
     pub x: i8,
     /// Tiles to the south of the Throne.
@@ -202,7 +204,7 @@ pub struct MarchDocument {
 pub struct EndDocument {
     /// The seat that won; none after a draw.
     pub winner: Option<u8>,
-    /// crowns, last-keep or time.
+    /// crowns, last-keep, time or abandoned.
     pub reason: String,
     /// Game clock.
     pub at_ms: u64,
@@ -222,7 +224,9 @@ pub fn of(table: &Table, log: &AppliedLog, own: Option<u8>) -> TableDocument {
         seats: seats
             .map(|(seat, chair)| seat_document(seat, chair, table, log))
             .collect(),
-        game: table.game().map(game_document),
+        game: table
+            .game()
+            .map(|game| game_document(game, &match_names(table, log))),
     }
 }
 
@@ -253,7 +257,7 @@ fn seat_document(seat: u8, chair: &Chair, table: &Table, log: &AppliedLog) -> Se
         },
         Occupant::Bot(bot) => SeatDocument {
             kind: "bot".to_owned(),
-            name: Some(bot_name(bot)),
+            name: Some(bot_name(bot.level, bot.archetype)),
             ready: true,
             present: log.roster.is_present(raftian_raft::NodeId(bot.member)),
             runs_on: Some(bot.member),
@@ -262,18 +266,25 @@ fn seat_document(seat: u8, chair: &Chair, table: &Table, log: &AppliedLog) -> Se
     }
 }
 
-/// Display names of the seats, in order. A name that several seats have is followed by the seat.
+/// Display names of the seats of the match, in order. A name that several seats have is followed by
+/// the seat.
 pub fn seat_names(table: &Table, log: &AppliedLog) -> Vec<String> {
-    let plain = table.chairs().iter().map(|chair| match &chair.occupant {
-        Occupant::Open => None,
-        Occupant::Player(player) => name_of(player.id, log),
-        Occupant::Bot(bot) => Some(bot_name(bot)),
-    });
-    distinct(&plain.collect::<Vec<_>>())
+    distinct(&match_names(table, log))
 }
 
-fn bot_name(bot: &SeatedBot) -> String {
-    format!("{} {}", bot.level.name(), bot.archetype.name())
+/// Names of who plays the seats of the match, as far as they are known: not those of others who
+/// have sat down since its end.
+fn match_names(table: &Table, log: &AppliedLog) -> Vec<Option<String>> {
+    let seats = table.match_seats().iter();
+    let names = seats.map(|seat| match *seat {
+        MatchSeat::Player(player) => name_of(player, log),
+        MatchSeat::Bot(level, archetype) => Some(bot_name(level, archetype)),
+    });
+    names.collect()
+}
+
+fn bot_name(level: Level, archetype: Archetype) -> String {
+    format!("{} {}", level.name(), archetype.name())
 }
 
 fn distinct(names: &[Option<String>]) -> Vec<String> {
@@ -307,11 +318,13 @@ fn counts(army: &Army) -> [u32; 4] {
     UnitKind::ALL.map(|kind| army.count(kind))
 }
 
-/// Returns the document of a match.
-pub fn game_document(game: &Crowns) -> GameDocument {
+/// Returns the document of a match. `names` are those of who plays its seats, as far as they are
+/// known.
+pub fn game_document(game: &Crowns, names: &[Option<String>]) -> GameDocument {
     let tile = |place| game.map().tile(place).unwrap_or(Tile::THRONE);
     let city = |(seat, own): (u8, &raftian_realm::crowns::Seat)| SeatedCityDocument {
         seat: seat + 1,
+        name: names.get(usize::from(seat)).cloned().flatten(),
         x: tile(Place::City(seat)).x,
         y: tile(Place::City(seat)).y,
         smokes_until_ms: own.smokes_until(),
@@ -384,6 +397,7 @@ pub fn game_document(game: &Crowns) -> GameDocument {
                 EndReason::Crowns => "crowns",
                 EndReason::LastKeep => "last-keep",
                 EndReason::Time => "time",
+                EndReason::Abandoned => "abandoned",
             }
             .to_owned(),
             at_ms: end.at,
@@ -468,7 +482,7 @@ mod tests {
     fn city_has_the_costs_of_its_buildings() {
         let rules = raftian_realm::crowns::Rules::of_this_build();
         let mut game = Crowns::new(2, 1, rules, 0).expect("two seats have a map");
-        let costs = &game_document(&game).cities[0].costs;
+        let costs = &game_document(&game, &[]).cities[0].costs;
         assert_eq!(costs["farm"], Some([140, 84, 56]));
         assert_eq!(costs.len(), 6);
         for _ in 0..2 {
@@ -476,7 +490,8 @@ mod tests {
             let stamp = game.now() + 60_000;
             assert_eq!(game.order(0, &wall, stamp), Ok(()));
             assert_eq!(game.order(0, &wall, stamp), Ok(()));
-            assert_eq!(game_document(&game).cities[0].costs["farm"], None);
+            let document = game_document(&game, &[]);
+            assert_eq!(document.cities[0].costs["farm"], None);
         }
     }
 }

@@ -32,8 +32,7 @@ impl TableDocument {
                 let _ = write!(text, " {name}");
             }
             text += &self.remarks(seat);
-            let city = self.game.as_ref().and_then(|game| game.city(seat.seat));
-            if let Some(city) = city {
+            if let Some(city) = self.playing_city(seat.seat) {
                 let [wood, iron, grain] = city.stock;
                 let summary = summary(city);
                 let _ = write!(text, ": {summary}, {wood} wood, {iron} iron, {grain} grain");
@@ -53,6 +52,11 @@ impl TableDocument {
         lines.extend(self.rematch_text().map(|votes| ("rematch", votes)));
         for seat in &self.seats {
             lines.push(("seat", self.seat_text(seat)));
+        }
+        let ended = self.game.as_ref().filter(|game| game.end.is_some());
+        for city in ended.iter().flat_map(|game| &game.cities) {
+            let played = format!("{}: {}", self.title(city.seat), summary(city));
+            lines.push(("played", played));
         }
         let playing = self.game.as_ref().filter(|game| game.end.is_none());
         if let Some(game) = playing {
@@ -106,6 +110,7 @@ impl TableDocument {
         let reason = match end.reason.as_str() {
             "crowns" => EndReason::Crowns,
             "last-keep" => EndReason::LastKeep,
+            "abandoned" => EndReason::Abandoned,
             _ => EndReason::Time,
         };
         ending(winner.as_deref(), reason)
@@ -123,10 +128,16 @@ impl TableDocument {
         ))
     }
 
-    /// A seat with the name of its player or bot.
+    /// The city of a seat while a match is played.
+    fn playing_city(&self, seat: u8) -> Option<&SeatedCityDocument> {
+        let playing = self.game.as_ref().filter(|game| game.end.is_none());
+        playing.and_then(|game| game.city(seat))
+    }
+
+    /// A seat of the match with the name of who plays it.
     fn title(&self, seat: u8) -> String {
-        let found = self.seats.iter().find(|one| one.seat == seat);
-        match found.and_then(|found| found.name.as_ref()) {
+        let city = self.game.as_ref().and_then(|game| game.city(seat));
+        match city.and_then(|city| city.name.as_ref()) {
             Some(name) => format!("{name} (seat {seat})"),
             None => format!("seat {seat}"),
         }
@@ -167,8 +178,7 @@ impl TableDocument {
             let wins = counted(u64::from(seat.wins), "match", "matches");
             let _ = write!(text, ", {wins} won");
         }
-        let game = self.game.as_ref();
-        if let Some(city) = game.and_then(|game| game.city(seat.seat)) {
+        if let Some(city) = self.playing_city(seat.seat) {
             text += ": ";
             text += &summary(city);
         }
@@ -379,8 +389,12 @@ mod tests {
 
     fn document(table: &Table) -> TableDocument {
         let mut document = table_document::of(table, &AppliedLog::default(), Some(0));
-        document.seats[0].name = Some("Ada".to_owned());
-        document.seats[2].name = Some("Bo".to_owned());
+        for (seat, name) in [(0, "Ada"), (2, "Bo")] {
+            document.seats[seat].name = Some(name.to_owned());
+            if let Some(game) = &mut document.game {
+                game.cities[seat].name = Some(name.to_owned());
+            }
+        }
         document
     }
 
@@ -450,23 +464,22 @@ mod tests {
         apply(&mut table, 1, 6_000, Command::Rematch(true));
         let mut document = table_document::of(&table, &AppliedLog::default(), Some(1));
         document.seats[1].name = Some("Bo".to_owned());
+        document.game.as_mut().unwrap().cities[1].name = Some("Bo".to_owned());
         let text = document.to_text();
         let ended = "ended after 0:05: Bo (seat 2) won: the last keep that stands";
         for part in [
             ended,
             "rematch    1 of 2 players here want it; it begins with more than half\n",
-            "seat       1 player: 0 crowns, fallen\n",
-            "seat       2 Bo (you), 1 match won: 0 crowns, keep 100, 4 units\n",
+            "seat       1 player\n",
+            "seat       2 Bo (you), 1 match won\n",
+            "played     seat 1: 0 crowns, fallen\n",
+            "played     Bo (seat 2): 0 crowns, keep 100, 4 units\n",
         ] {
             assert!(text.contains(part), "{part:?} in\n{text}");
         }
         let lines = document.lines();
         assert_eq!(lines[0], ("crowns", ended.to_owned()));
-        assert!(
-            lines[2]
-                .1
-                .starts_with("2 player Bo (you): 0 crowns, keep 100, 4 units, ")
-        );
+        assert_eq!(lines[2].1, "2 player Bo (you)");
     }
 
     #[test]

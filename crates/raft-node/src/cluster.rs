@@ -532,6 +532,16 @@ pub fn check_player_name(name: &str) -> Result<(), String> {
     check_name("name", name, MAX_NAME)
 }
 
+/// Control characters, invisible ones, and those that turn the direction of the text around them.
+fn is_unprintable(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{feff}'
+        )
+}
+
 /// Validates a name of one to `longest` printable characters.
 fn check_name(what: &str, name: &str, longest: usize) -> Result<(), String> {
     match name.chars().count() {
@@ -539,7 +549,7 @@ fn check_name(what: &str, name: &str, longest: usize) -> Result<(), String> {
         count if count > longest => Err(format!(
             "the {what} has {count} characters, more than {longest}"
         )),
-        _ if name.chars().any(char::is_control) => {
+        _ if name.chars().any(is_unprintable) => {
             Err(format!("the {what} has characters that cannot be printed"))
         }
         _ if name.trim() != name => Err(format!("the {what} begins or ends with a space")),

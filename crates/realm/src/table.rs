@@ -11,16 +11,18 @@ mod absence;
 mod check;
 mod commands;
 mod refusal;
+mod setup;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::crowns::{self, Crowns, SEATS};
+use crate::crowns::{self, Crowns};
 
 pub use absence::{ABANDON_DELAY, PLAYER_SILENCE, STEWARD_BATCH, STEWARD_DELAY, STEWARD_PAUSE};
 pub use check::ImpossibleTable;
 pub use refusal::Refusal;
+pub use setup::{Setup, SetupChange};
 
 /// Largest fair window in milliseconds.
 pub const MAX_WINDOW: u64 = 1_000;
@@ -66,6 +68,9 @@ pub struct Origin {
     pub stamp: u64,
     /// A number that no player could choose.
     pub random: u64,
+    /// Number of matches begun at the table as the sender saw it. A command that arrives after
+    /// another match has begun was meant for the one before.
+    pub round: u32,
 }
 
 /// Strength of a bot.
@@ -132,70 +137,6 @@ impl Archetype {
             Archetype::Turtle => "turtle",
             Archetype::Expand => "expand",
             Archetype::Balanced => "balanced",
-        }
-    }
-}
-
-/// Settings of a match, on which the table agrees before it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Setup {
-    /// Number of seats.
-    pub seats: u8,
-    /// Milliseconds of a fair window, 0 for none; `None` for [`FAR_WINDOW`] if the members are far
-    /// apart, else none.
-    pub window: Option<u64>,
-    /// Speed of the game clock.
-    pub speed: u64,
-    /// All members are one player, [`PlayerId::SANDBOX`]: for a person who runs all of them on one
-    /// machine and orders through any. Changes only while no player has a seat.
-    pub is_sandbox: bool,
-}
-
-impl Default for Setup {
-    fn default() -> Self {
-        Setup {
-            seats: 4,
-            window: None,
-            speed: 1,
-            is_sandbox: false,
-        }
-    }
-}
-
-/// Changes of a [`Setup`]: `None` keeps what the table has agreed on, so that two players who
-/// change different settings at once do not undo each other's.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
-pub struct SetupChange {
-    /// Number of seats.
-    pub seats: Option<u8>,
-    /// The fair window, as in [`Setup::window`].
-    pub window: Option<Option<u64>>,
-    /// Speed of the game clock.
-    pub speed: Option<u64>,
-    /// Whether all members are one player.
-    pub is_sandbox: Option<bool>,
-}
-
-impl SetupChange {
-    /// The setup after the changes.
-    pub fn applied_to(self, setup: Setup) -> Setup {
-        Setup {
-            seats: self.seats.unwrap_or(setup.seats),
-            window: self.window.unwrap_or(setup.window),
-            speed: self.speed.unwrap_or(setup.speed),
-            is_sandbox: self.is_sandbox.unwrap_or(setup.is_sandbox),
-        }
-    }
-}
-
-impl From<Setup> for SetupChange {
-    /// Changes everything.
-    fn from(setup: Setup) -> Self {
-        SetupChange {
-            seats: Some(setup.seats),
-            window: Some(setup.window),
-            speed: Some(setup.speed),
-            is_sandbox: Some(setup.is_sandbox),
         }
     }
 }
@@ -299,11 +240,17 @@ impl Chair {
         handicap: 100,
     };
 
-    /// Its player, if it has one.
-    fn player(&self) -> Option<PlayerId> {
+    /// Its player; `None` for an open seat or a bot.
+    pub fn player(&self) -> Option<PlayerId> {
+        self.match_seat()?.player()
+    }
+
+    /// Who would play it in a match that begins; `None` for an open one.
+    fn match_seat(&self) -> Option<MatchSeat> {
         match &self.occupant {
-            Occupant::Player(seated) => Some(seated.id),
-            Occupant::Open | Occupant::Bot(_) => None,
+            Occupant::Player(seated) => Some(MatchSeat::Player(seated.id)),
+            Occupant::Bot(bot) => Some(MatchSeat::Bot(bot.level, bot.archetype)),
+            Occupant::Open => None,
         }
     }
 
@@ -379,14 +326,33 @@ pub struct SeatedBot {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 struct Playing {
     game: Crowns,
-    /// The players of its seats; `None` for those of bots. They stay when the seats of the table
-    /// are taken by others after the match.
-    players: Vec<Option<PlayerId>>,
+    /// Who plays its seats. They stay when the seats of the table are taken by others after the
+    /// match.
+    seats: Vec<MatchSeat>,
     /// Stamp at which it began.
     began: u64,
     speed: u64,
     /// Seed of the bots.
     seed: u64,
+}
+
+/// Who plays a seat of a match.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum MatchSeat {
+    /// A player.
+    Player(PlayerId),
+    /// A bot.
+    Bot(Level, Archetype),
+}
+
+impl MatchSeat {
+    /// The player; `None` for a bot.
+    pub fn player(&self) -> Option<PlayerId> {
+        match self {
+            MatchSeat::Player(player) => Some(*player),
+            MatchSeat::Bot(..) => None,
+        }
+    }
 }
 
 impl Playing {
@@ -460,11 +426,19 @@ impl Table {
         self.playing.as_ref().map(|playing| &playing.game)
     }
 
-    /// The players of the match by seat, as they sat when it began; `None` for a bot. Empty without
-    /// a match.
-    pub fn match_players(&self) -> &[Option<PlayerId>] {
+    /// Who plays the seats of the match, as they sat when it began. Empty without a match.
+    pub fn match_seats(&self) -> &[MatchSeat] {
         let playing = self.playing.as_ref();
-        playing.map_or(&[], |playing| &playing.players)
+        playing.map_or(&[], |playing| &playing.seats)
+    }
+
+    /// The seat of a player in the match, which is not the one at the table if others have sat
+    /// down since its end.
+    pub fn match_seat_of(&self, player: PlayerId) -> Option<u8> {
+        let player = self.seated_as(player);
+        let mut seats = (0..).zip(self.match_seats());
+        let own = seats.find(|(_, seat)| seat.player() == Some(player));
+        own.map(|(seat, _)| seat)
     }
 
     /// Seed of the bots of this match.
@@ -562,27 +536,13 @@ impl Table {
     }
 
     fn note_win(&mut self, seat: u8) {
-        let player = self.match_players().get(usize::from(seat)).copied();
-        let Some(winner) = player.flatten() else {
+        let winner = self.match_seats().get(usize::from(seat));
+        let Some(winner) = winner.and_then(MatchSeat::player) else {
             return;
         };
         if self.wins.len() < MAX_PLAYERS || self.wins.contains_key(&winner) {
             *self.wins.entry(winner).or_default() += 1;
         }
-    }
-
-    /// Refuses a setup that no match can have.
-    fn check_setup(setup: &Setup) -> Result<(), Refusal> {
-        if !SEATS.contains(&setup.seats) {
-            return Err(Refusal::Seats);
-        }
-        if setup.window.is_some_and(|window| window > MAX_WINDOW) {
-            return Err(Refusal::Window);
-        }
-        if !(1..=MAX_SPEED).contains(&setup.speed) {
-            return Err(Refusal::Speed);
-        }
-        Ok(())
     }
 }
 

@@ -123,6 +123,7 @@ fn run_play(args: &PlayArgs) -> Result<Exit, Failure> {
             EndReason::Crowns => "crowns",
             EndReason::LastKeep => "last-keep",
             EndReason::Time => "time",
+            EndReason::Abandoned => "abandoned",
         }),
         seconds: end.map_or(0, |end| end.at / 1_000),
         crowns: seats.clone().map(|(seat, _)| game.crowns(seat)).collect(),

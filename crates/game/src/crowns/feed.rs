@@ -142,6 +142,7 @@ fn concerned(report: &Report) -> [Option<u8>; 2] {
         Report::Fell { seat, by } => [Some(*seat), *by],
         Report::Built { seat, .. }
         | Report::Taken { seat, .. }
+        | Report::Left { seat, .. }
         | Report::Returned { seat, .. }
         | Report::Starved { seat, .. }
         | Report::Refused { seat, .. } => [Some(*seat), None],

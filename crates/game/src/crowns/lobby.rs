@@ -226,6 +226,7 @@ mod tests {
             member: 1,
             stamp: 0,
             random: 1,
+            round: 0,
         };
         assert!(advice(table.chairs()).starts_with("Take a seat"));
         assert_eq!(table.apply(&Command::Sit, &origin), Ok(()));

@@ -9,7 +9,7 @@ use raftian_realm::crowns::{Order, Place};
 use raftian_realm::table::{Command, Refusal};
 
 use crate::overlay::latency::CommitLatency;
-use crate::table::{LastVerdict, TableCommand};
+use crate::table::{LastVerdict, ReplicatedTable, TableCommand};
 
 /// Time for which a notice is shown.
 const SHOWN_FOR: Duration = Duration::from_secs(4);
@@ -73,11 +73,12 @@ pub(super) fn plugin(app: &mut App) {
 fn propose(
     give: On<Give>,
     time: Res<Time<Real>>,
+    table: Res<ReplicatedTable>,
     mut pending: ResMut<PendingOrders>,
     mut commands: Commands,
 ) {
     let command = give.0.clone();
-    let id = commands.propose(TableCommand(command.clone()));
+    let id = commands.propose(TableCommand::new(command.clone(), &table.0));
     let since = time.elapsed();
     pending.0.push(Pending { id, command, since });
 }

@@ -5,7 +5,7 @@ use bevy_raft::AppliedLog;
 use bevy_raft::prelude::*;
 use raftian_bots::story::NAMES;
 use raftian_realm::crowns::{Crowns, Place, Seat};
-use raftian_realm::table::{Occupant, Table};
+use raftian_realm::table::{Chair, MatchSeat, Table};
 
 use super::CrownsSystems;
 use crate::table::{PresentStamp, ReplicatedTable, player_of, present_game};
@@ -70,17 +70,24 @@ fn look(
         return;
     }
     let own = status.id().map(|id| player_of(&log, id));
-    perspective.own = own.and_then(|own| table.0.seat_of(own));
+    perspective.own = own.and_then(|own| match table.0.game() {
+        Some(_) => table.0.match_seat_of(own),
+        None => table.0.seat_of(own),
+    });
     perspective.names = names(&table.0, &log);
 }
 
 /// Names of all seats: those of players, and for bots one of a list.
 fn names(table: &Table, log: &AppliedLog) -> Vec<String> {
-    let seats = table.chairs().iter().zip(NAMES.iter().cycle());
+    let players: Vec<_> = match table.game() {
+        Some(_) => table.match_seats().iter().map(MatchSeat::player).collect(),
+        None => table.chairs().iter().map(Chair::player).collect(),
+    };
+    let seats = players.into_iter().zip(NAMES.iter().cycle());
     seats
-        .map(|(chair, name)| match &chair.occupant {
-            Occupant::Player(player) => name_of(player.id, log).unwrap_or_else(own_name),
-            Occupant::Bot(_) | Occupant::Open => (*name).to_owned(),
+        .map(|(player, name)| match player {
+            Some(player) => name_of(player, log).unwrap_or_else(own_name),
+            None => (*name).to_owned(),
         })
         .collect()
 }

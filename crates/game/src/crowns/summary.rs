@@ -123,12 +123,13 @@ fn fill(
 ) {
     let winner = game.end().and_then(|end| end.winner);
     let is_own = winner.is_some() && winner == perspective.own;
+    let reason = game.end().map_or(EndReason::Time, |end| end.reason);
     let title = match (winner, is_own) {
         (_, true) => "Victory".to_owned(),
         (Some(winner), false) => format!("{} wins", perspective.name(winner)),
+        (None, _) if reason == EndReason::Abandoned => "The match is over".to_owned(),
         (None, _) => "A draw".to_owned(),
     };
-    let reason = game.end().map_or(EndReason::Time, |end| end.reason);
     let at = game.end().map_or(0, |end| end.at);
     let name = winner.map(|winner| perspective.name(winner));
     let why = format!("{}, after {}.", ending(name.as_deref(), reason), clock(at));

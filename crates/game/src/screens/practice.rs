@@ -132,7 +132,7 @@ fn prepare_table(
     let Some(own) = status.id() else { return };
     let has_seat = table.0.seat_of(player_of(&log, own)).is_some();
     let step = next_step(&table.0, has_seat, *opponents);
-    preparing.0 = Some(commands.propose(TableCommand(step)));
+    preparing.0 = Some(commands.propose(TableCommand::new(step, &table.0)));
 }
 
 /// The next command on the way to a match against these opponents.
@@ -191,6 +191,7 @@ mod tests {
                 member: 1,
                 stamp: 0,
                 random: 5,
+                round: 0,
             };
             for _ in 0..count + 3 {
                 let has_seat = table.seat_of(origin.player).is_some();

@@ -129,11 +129,14 @@ fn run_bots(
                 .map_or_else(Vec::new, |game| bot.orders(game, seat, seed));
             if !orders.is_empty() {
                 let orders = orders.clone();
-                commands.propose(TableCommand(Command::BotOrders {
-                    seat,
-                    decision,
-                    orders,
-                }));
+                commands.propose(TableCommand::new(
+                    Command::BotOrders {
+                        seat,
+                        decision,
+                        orders,
+                    },
+                    &table.0,
+                ));
             }
         }
         let signed = decided
@@ -146,7 +149,7 @@ fn run_bots(
             decided.signs.insert(seat, stamp.get());
         } else if stamp.get() >= signed + SIGN_EVERY {
             decided.signs.insert(seat, stamp.get());
-            commands.propose(TableCommand(Command::BotAlive { seat }));
+            commands.propose(TableCommand::new(Command::BotAlive { seat }, &table.0));
         }
     }
 }
@@ -197,7 +200,7 @@ fn measure_distance(
     let is_waiting = *proposed == Some((log.index, is_far));
     if is_far != table.0.is_far() && !is_waiting {
         *proposed = Some((log.index, is_far));
-        commands.propose(TableCommand(Command::Distance(is_far)));
+        commands.propose(TableCommand::new(Command::Distance(is_far), &table.0));
     }
 }
 
@@ -237,7 +240,7 @@ fn adopt_bots(
         if now >= bot.seen.saturating_add(patience) && !is_proposed {
             decided.adoptions.insert(seat, now);
             tracing::info!(seat, "this member runs the bot from now on");
-            commands.propose(TableCommand(Command::AdoptBot { seat }));
+            commands.propose(TableCommand::new(Command::AdoptBot { seat }, &table.0));
         }
     }
 }
@@ -272,7 +275,7 @@ fn note_absences(
         let is_proposed = proposed.is_some_and(|at| now < at + CLAIM_PAUSE);
         if is_silent && !is_proposed {
             decided.absences.insert(seat, now);
-            commands.propose(TableCommand(Command::NoteAbsent { seat }));
+            commands.propose(TableCommand::new(Command::NoteAbsent { seat }, &table.0));
         }
     }
 }
@@ -298,7 +301,7 @@ fn end_own_absence(
     if !is_proposed {
         decided.presence = Some(now);
         tracing::info!(member = own.0, "the player of this member is not absent");
-        commands.propose(TableCommand(Command::Present));
+        commands.propose(TableCommand::new(Command::Present, &table.0));
     }
 }
 
@@ -324,7 +327,10 @@ fn run_stewards(
         };
         // One at a time, as the table allows them.
         if let Some(order) = steward(&game, seat).into_iter().next() {
-            commands.propose(TableCommand(Command::StewardOrder { seat, order }));
+            commands.propose(TableCommand::new(
+                Command::StewardOrder { seat, order },
+                &table.0,
+            ));
         }
     }
 }

@@ -50,10 +50,17 @@ fn table_of(app: &App) -> &Table {
     &app.world().resource::<ReplicatedTable>().0
 }
 
+/// Proposes a command for the table as a member sees it.
+fn propose(cluster: &mut TestCluster, id: u64, command: Command) {
+    let app = cluster.app(id);
+    let command = TableCommand::new(command, table(app));
+    app.world_mut().propose(command);
+}
+
 /// Applies a command through a member, and waits until all members have applied it.
 fn command(cluster: &mut TestCluster, id: u64, command: Command) {
     let before = applied(cluster, id);
-    cluster.app(id).world_mut().propose(TableCommand(command));
+    propose(cluster, id, command);
     cluster.run_until(|apps| {
         let mut indexes = apps
             .iter()
@@ -307,8 +314,7 @@ fn silent_player_is_absent_before_a_match_too() {
     cluster.network().isolate(NodeId(away));
     cluster.run_until(|apps| is_absent(&apps[leader as usize - 1]));
     for one in [bot(Level::Captain, Archetype::Boom), Command::Start] {
-        let app = cluster.app(leader);
-        app.world_mut().propose(TableCommand(one));
+        propose(&mut cluster, leader, one);
     }
     cluster.run_until(|apps| table_of(&apps[leader as usize - 1]).is_playing());
 }
@@ -332,10 +338,7 @@ fn entities_follow_a_match_that_comes_in_a_snapshot() {
         bot(Level::Captain, Archetype::Expand),
         Command::Start,
     ] {
-        cluster
-            .app(present[0])
-            .world_mut()
-            .propose(TableCommand(one));
+        propose(&mut cluster, present[0], one);
         (0..20).for_each(|_| cluster.frame());
     }
     for _ in 0..6_000 {

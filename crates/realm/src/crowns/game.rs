@@ -143,6 +143,8 @@ pub enum EndReason {
     LastKeep,
     /// The time was over.
     Time,
+    /// The players left it.
+    Abandoned,
 }
 
 /// Units and goods that came into the match and left it, for checks.
@@ -266,8 +268,18 @@ impl Crowns {
     }
 
     /// The reports from number `from` on with their stamps, as far as they are among the last
-    /// [`MAX_REPORTS`](super::MAX_REPORTS).
+    /// [`MAX_REPORTS`](super::MAX_REPORTS), and among the last 16 that their seat caused at will.
     pub fn reports_since(&self, from: u64) -> impl Iterator<Item = (u64, &Report)> + '_ {
+        self.numbered_reports_since(from)
+            .map(|(_, at, report)| (at, report))
+    }
+
+    /// As [`reports_since`](Self::reports_since), with the numbers of the reports before the
+    /// stamps.
+    pub fn numbered_reports_since(
+        &self,
+        from: u64,
+    ) -> impl Iterator<Item = (u64, u64, &Report)> + '_ {
         self.feed.since(from)
     }
 

@@ -131,6 +131,9 @@ pub enum Refusal {
     /// There is no such seat.
     #[error("there is no such seat")]
     NoSeat,
+    /// The order concerns another seat, but names the own one.
+    #[error("that is your own seat")]
+    OwnSeat,
     /// The match has ended.
     #[error("the match has ended")]
     Ended,
@@ -190,6 +193,9 @@ pub enum Refusal {
     /// The amount is worth nothing of the other resource.
     #[error("so little is worth nothing of the other resource")]
     TooLittle,
+    /// A gift of nothing.
+    #[error("nothing is given; name an amount of wood, iron or grain")]
+    NoGoods,
     /// The store has no room.
     #[error("the store has no room for it")]
     NoRoom,

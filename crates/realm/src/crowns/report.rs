@@ -36,6 +36,13 @@ pub enum Report {
         /// The place.
         place: Place,
     },
+    /// A seat called its garrison home from an oasis or the Throne.
+    Left {
+        /// The seat.
+        seat: u8,
+        /// The place.
+        place: Place,
+    },
     /// A march came home.
     Returned {
         /// The seat.
@@ -224,11 +231,23 @@ impl TryFrom<String> for Text {
     fn try_from(text: String) -> Result<Self, TextError> {
         // Bytes first: the number of characters of a long text takes long to count.
         let is_short = text.len() <= 4 * Text::MAX && text.chars().count() <= Text::MAX;
-        if text.trim().is_empty() || !is_short || text.chars().any(is_forbidden) {
+        if !is_short || text.chars().all(is_invisible) || text.chars().any(is_forbidden) {
             return Err(TextError);
         }
         Ok(Text(text))
     }
+}
+
+/// Characters that a text must not consist of alone: it would show nothing.
+fn is_invisible(character: char) -> bool {
+    let is_mark = matches!(
+        character,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{206f}'
+            | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{e0000}'..='\u{e0fff}'
+    );
+    character.is_whitespace() || is_mark
 }
 
 /// Control characters, and those that turn the direction of the text around them.
@@ -242,20 +261,68 @@ impl From<Text> for String {
     }
 }
 
+/// Largest number of reports in the feed that one seat has caused at will: without a limit of its
+/// own, a seat could drive out all others with messages or impossible orders.
+pub(super) const MAX_OF_SEAT: usize = 16;
+
 /// The last reports, numbered from 0.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Feed {
     next: u64,
-    last: VecDeque<(u64, Report)>,
+    last: VecDeque<Kept>,
+}
+
+/// A report with its number and stamp.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+struct Kept {
+    number: u64,
+    at: u64,
+    report: Report,
+}
+
+impl Report {
+    /// The seat that can cause such reports as often as it gives orders.
+    fn caused_at_will(&self) -> Option<u8> {
+        match self {
+            Report::Refused { seat, .. }
+            | Report::Said { seat, .. }
+            | Report::Pinged { seat, .. }
+            | Report::Pact {
+                seat,
+                change: PactChange::Offered | PactChange::Declined,
+                ..
+            } => Some(*seat),
+            Report::Built { .. }
+            | Report::Battle(_)
+            | Report::Taken { .. }
+            | Report::Left { .. }
+            | Report::Returned { .. }
+            | Report::Starved { .. }
+            | Report::Fell { .. }
+            | Report::Pact { .. }
+            | Report::Gift { .. }
+            | Report::Ended(_) => None,
+        }
+    }
 }
 
 impl Feed {
-    /// Adds a report of the stamp `at`. The oldest one goes if there are too many.
+    /// Adds a report of the stamp `at`. The oldest one goes if there are too many, or too many that
+    /// the same seat has caused at will.
     pub(super) fn push(&mut self, at: u64, report: Report) {
+        if let Some(seat) = report.caused_at_will() {
+            let own = (0..self.last.len())
+                .filter(|place| self.last[*place].report.caused_at_will() == Some(seat));
+            let own: Vec<_> = own.collect();
+            if own.len() >= MAX_OF_SEAT {
+                self.last.remove(own[0]);
+            }
+        }
         if self.last.len() >= MAX_REPORTS {
             self.last.pop_front();
         }
-        self.last.push_back((at, report));
+        let number = self.next;
+        self.last.push_back(Kept { number, at, report });
         self.next += 1;
     }
 
@@ -264,21 +331,21 @@ impl Feed {
         self.next
     }
 
-    /// Reports from number `from` on, with their stamps. Those that are gone are left out.
-    pub(super) fn since(&self, from: u64) -> impl Iterator<Item = (u64, &Report)> + '_ {
-        let kept = u64::try_from(self.last.len()).unwrap_or(u64::MAX);
-        let first = self.next.saturating_sub(kept);
-        let skipped = usize::try_from(from.saturating_sub(first)).unwrap_or(usize::MAX);
-        self.last
-            .iter()
-            .skip(skipped)
-            .map(|(at, report)| (*at, report))
+    /// Reports from number `from` on, with their numbers and stamps. Those that are gone are left
+    /// out.
+    pub(super) fn since(&self, from: u64) -> impl Iterator<Item = (u64, u64, &Report)> + '_ {
+        let first = self.last.partition_point(|kept| kept.number < from);
+        let kept = self.last.range(first..);
+        kept.map(|kept| (kept.number, kept.at, &kept.report))
     }
 
     /// Whether a stored feed is one.
     pub(super) fn is_possible(&self) -> bool {
-        let kept = u64::try_from(self.last.len()).unwrap_or(u64::MAX);
-        self.last.len() <= MAX_REPORTS && kept <= self.next && self.next < 1 << 56
+        let numbers: Vec<_> = self.last.iter().map(|kept| kept.number).collect();
+        self.last.len() <= MAX_REPORTS
+            && numbers.is_sorted_by(|one, next| one < next)
+            && numbers.last().is_none_or(|last| *last < self.next)
+            && self.next < 1 << 56
     }
 
     /// Forgets the reports; for a copy of the state that is only for planning.
@@ -302,6 +369,8 @@ mod tests {
             "two\nlines",
             "\u{1b}[2J",
             "\u{202e}turned",
+            "\u{200f}\u{200f}",
+            "\u{3164} \u{2060}",
             &"a".repeat(121),
         ] {
             assert_eq!(text(wrong), Err(TextError), "{wrong:?}");
@@ -316,7 +385,7 @@ mod tests {
             feed.push(number, report);
         }
         assert_eq!(feed.next(), 200);
-        let stamps = |from| -> Vec<u64> { feed.since(from).map(|(at, _)| at).collect() };
+        let stamps = |from| -> Vec<u64> { feed.since(from).map(|(_, at, _)| at).collect() };
         assert_eq!(stamps(198), [198, 199]);
         assert_eq!(stamps(0).len(), MAX_REPORTS);
         assert_eq!(stamps(0)[0], 200 - 128);
@@ -324,5 +393,27 @@ mod tests {
         assert_eq!(stamps(u64::MAX), [0; 0]);
         feed.clear();
         assert_eq!((feed.since(0).count(), feed.next()), (0, 200));
+    }
+
+    /// A seat that orders nonsense without end does not drive out what happened to the others.
+    #[test]
+    fn seat_has_a_share_of_the_feed() {
+        let mut feed = Feed::default();
+        feed.push(1, Report::Fell { seat: 1, by: None });
+        let pings = |seat| Report::Pinged {
+            seat,
+            tile: Tile { x: 0, y: 0 },
+        };
+        feed.push(2, pings(1));
+        for at in 0..500 {
+            feed.push(10 + at, pings(0));
+        }
+        let kept: Vec<_> = feed.since(0).map(|(number, at, _)| (number, at)).collect();
+        assert_eq!(kept.len(), 2 + MAX_OF_SEAT);
+        assert_eq!(kept[..3], [(0, 1), (1, 2), (486, 494)]);
+        assert_eq!(feed.since(487).count(), MAX_OF_SEAT - 1);
+        assert!(feed.is_possible());
+        feed.last.swap(0, 1);
+        assert!(!feed.is_possible());
     }
 }

@@ -82,13 +82,18 @@ impl Table {
         self.seat_of(player).map(|_| ()).ok_or(Refusal::NoSeat)
     }
 
-    pub(super) fn note_absent(&mut self, seat: u8, stamp: u64) -> Result<(), Refusal> {
+    pub(super) fn note_absent(&mut self, seat: u8, origin: &Origin) -> Result<(), Refusal> {
+        let stamp = origin.stamp;
         let seated = self.seated_mut(seat).ok_or(Refusal::NoSuchSeat)?;
         if stamp < seated.seen.saturating_add(PLAYER_SILENCE) {
             return Err(Refusal::PlayerPresent);
         }
         // The first one counts.
         seated.absent_since.get_or_insert(stamp);
+        // The others no longer wait for the vote of this player.
+        if self.game().is_some_and(|game| game.end().is_some()) {
+            return self.count_votes(origin);
+        }
         Ok(())
     }
 
@@ -109,7 +114,9 @@ impl Table {
         if is_left {
             return Err(Refusal::PlayersLeft);
         }
-        self.playing = None;
+        if let Some(playing) = &mut self.playing {
+            playing.game.abandon(playing.clock(stamp));
+        }
         Ok(())
     }
 

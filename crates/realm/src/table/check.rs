@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{HANDICAPS, MAX_PLAYERS, PlayerId, Table};
+use super::{Chair, HANDICAPS, MAX_PLAYERS, MatchSeat, Table};
 use crate::crowns::{ImpossibleGame, Rules};
 
 /// Reason why stored data is not a table.
@@ -41,7 +41,7 @@ impl Table {
         let players = playing.map(|playing| playing.game.seats().len());
         // After a match seats become free and are taken again.
         let fits = !self.is_playing() || players == Some(self.chairs.len());
-        if Self::check_setup(&self.setup).is_err() || self.chairs.len() != seats || !fits {
+        if self.setup.check().is_err() || self.chairs.len() != seats || !fits {
             return Err(ImpossibleTable::Seats);
         }
         if playing.is_some_and(|playing| !(1..=super::MAX_SPEED).contains(&playing.speed)) {
@@ -63,13 +63,13 @@ impl Table {
         if self.wins.len() > MAX_PLAYERS {
             return Err(ImpossibleTable::Players);
         }
-        let chairs: Vec<_> = self.chairs.iter().map(super::Chair::player).collect();
-        let players = self.match_players();
-        if has_twins(&chairs) || has_twins(players) {
+        let chairs: Vec<_> = self.chairs.iter().filter_map(Chair::match_seat).collect();
+        let played = self.match_seats();
+        if has_twins(&chairs) || has_twins(played) {
             return Err(ImpossibleTable::SamePlayer);
         }
         let seats = self.game().map_or(0, |game| game.seats().len());
-        if players.len() != seats || self.is_playing() && players != chairs {
+        if played.len() != seats || self.is_playing() && played != chairs {
             return Err(ImpossibleTable::MatchPlayers);
         }
         Ok(())
@@ -77,8 +77,8 @@ impl Table {
 }
 
 /// Whether a player has two seats.
-fn has_twins(players: &[Option<PlayerId>]) -> bool {
-    let seated: Vec<_> = players.iter().flatten().collect();
+fn has_twins(seats: &[MatchSeat]) -> bool {
+    let seated: Vec<_> = seats.iter().filter_map(MatchSeat::player).collect();
     let distinct: BTreeSet<_> = seated.iter().collect();
     distinct.len() < seated.len()
 }

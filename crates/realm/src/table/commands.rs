@@ -31,6 +31,31 @@ impl Command {
             | Command::Rematch(_) => false,
         }
     }
+
+    /// Whether it concerns the match that its sender saw: it must not change the next one.
+    fn is_of_round(&self) -> bool {
+        match self {
+            Command::Order(_)
+            | Command::BotOrders { .. }
+            | Command::StewardOrder { .. }
+            | Command::Start
+            | Command::Ready(_)
+            | Command::Rematch(_)
+            | Command::Abandon => true,
+            Command::Sit
+            | Command::Stand
+            | Command::Configure(_)
+            | Command::Handicap { .. }
+            | Command::AddBot { .. }
+            | Command::RemoveBot { .. }
+            | Command::BotAlive { .. }
+            | Command::AdoptBot { .. }
+            | Command::NoteAbsent { .. }
+            | Command::Present
+            | Command::Steward(_)
+            | Command::Distance(_) => false,
+        }
+    }
 }
 
 /// Whether a bot may give this order: it gives nothing away, and does not talk.
@@ -71,6 +96,9 @@ impl Table {
         if !command.is_of_member() {
             self.note_sign(origin.player, origin.stamp);
         }
+        if command.is_of_round() && origin.round != self.rounds {
+            return Err(Refusal::OtherMatch);
+        }
         match command {
             Command::Sit => self.sit(origin),
             Command::Stand => self.stand(origin.player),
@@ -91,7 +119,7 @@ impl Table {
             } => self.bot_orders(origin, *seat, *decision, orders),
             Command::BotAlive { seat } => self.bot_alive(origin, *seat),
             Command::AdoptBot { seat } => self.adopt_bot(origin, *seat),
-            Command::NoteAbsent { seat } => self.note_absent(*seat, origin.stamp),
+            Command::NoteAbsent { seat } => self.note_absent(*seat, origin),
             Command::Present => self.present(origin.player),
             Command::Abandon => self.abandon(origin.stamp),
             Command::Steward(is_allowed) => self.allow_steward(origin.player, *is_allowed),
@@ -199,7 +227,7 @@ impl Table {
     fn configure(&mut self, player: PlayerId, change: SetupChange) -> Result<(), Refusal> {
         self.check_may_decide(player)?;
         let setup = change.applied_to(self.setup);
-        Self::check_setup(&setup)?;
+        setup.check()?;
         if setup.is_sandbox != self.setup.is_sandbox && self.has_present_player() {
             return Err(Refusal::Sandbox);
         }
@@ -322,11 +350,11 @@ impl Table {
             }
         }
         self.reset_votes();
+        let match_seats = self.chairs.iter().filter_map(Chair::match_seat).collect();
         self.rounds = self.rounds.saturating_add(1);
-        let players = self.chairs.iter().map(Chair::player).collect();
         self.playing = Some(Playing {
             game,
-            players,
+            seats: match_seats,
             began: origin.stamp,
             speed: self.setup.speed,
             seed: origin.random,
@@ -336,10 +364,8 @@ impl Table {
 
     /// The seat that a player has in the match.
     fn match_seat(&self, player: PlayerId) -> Result<u8, Refusal> {
-        let mut seats = (0..).zip(self.match_players());
-        let own = seats.find(|(_, seated)| **seated == Some(player));
-        match own {
-            Some((seat, _)) => Ok(seat),
+        match self.match_seat_of(player) {
+            Some(seat) => Ok(seat),
             None if self.seat_of(player).is_none() => Err(Refusal::NoSeat),
             None if self.playing.is_none() => Err(Refusal::NotPlaying),
             None => Err(Refusal::NotInMatch),
@@ -421,6 +447,11 @@ impl Table {
             return Err(Refusal::NotEnded);
         }
         self.player_mut(origin.player)?.wants_rematch = is_wanted;
+        self.count_votes(origin)
+    }
+
+    /// Begins another match if enough of the present players want one.
+    pub(super) fn count_votes(&mut self, origin: &Origin) -> Result<(), Refusal> {
         let players = self
             .chairs
             .iter()

@@ -18,7 +18,7 @@ pub enum Refusal {
     #[error("you have no seat; take one before a match with `raftian table sit`")]
     NoSeat,
     /// There is no such seat.
-    #[error("the table has no such seat; see `raftian status`")]
+    #[error("the table has no such seat; see `raftian table`")]
     NoSuchSeat,
     /// All seats are taken.
     #[error("all seats are taken; change their number with `raftian table setup --seats`")]
@@ -29,6 +29,9 @@ pub enum Refusal {
     /// No match is played.
     #[error("no match is played")]
     NotPlaying,
+    /// It was meant for the match before this one.
+    #[error("another match has begun since then; look at it first")]
+    OtherMatch,
     /// The player took a seat after the match, and had none in it.
     #[error("you had no seat in the last match; wait for the next one")]
     NotInMatch,
@@ -57,7 +60,7 @@ pub enum Refusal {
     #[error("a match needs two players or bots")]
     Alone,
     /// A player is not ready.
-    #[error("not all players are ready; see `raftian status`")]
+    #[error("not all players are ready; see `raftian table`")]
     NotReady,
     /// Another member runs the bot.
     #[error("another member runs this bot")]

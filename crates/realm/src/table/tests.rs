@@ -20,11 +20,20 @@ fn at(player: PlayerId, stamp: u64) -> Origin {
         member: member(player),
         stamp,
         random: stamp * 7 + 1,
+        round: 0,
+    }
+}
+
+impl Table {
+    /// Applies a command of a player who sees the table as it is.
+    fn apply_now(&mut self, command: &Command, origin: &Origin) -> Result<(), Refusal> {
+        let round = self.rounds();
+        self.apply(command, &Origin { round, ..*origin })
     }
 }
 
 fn apply(table: &mut Table, player: PlayerId, command: Command) -> Result<(), Refusal> {
-    table.apply(&command, &at(player, 5_000))
+    table.apply_now(&command, &at(player, 5_000))
 }
 
 const CAPTAIN: Command = Command::AddBot {
@@ -261,7 +270,7 @@ fn fair_window_is_measured_in_stamps() {
         assert_eq!(apply(&mut table, ADA, command), Ok(()));
     }
     let order = Command::Order(wall());
-    assert_eq!(table.apply(&order, &at(ADA, 5_050)), Ok(()));
+    assert_eq!(table.apply_now(&order, &at(ADA, 5_050)), Ok(()));
     let site = |table: &Table| table.game().unwrap().seats()[0].sites().0;
     table.advance(5_199);
     assert_eq!(site(&table), None);
@@ -299,7 +308,7 @@ fn rematch_begins_by_majority_with_the_next_seats() {
     assert_eq!(apply(&mut table, ADA, Command::Rematch(false)), Ok(()));
     assert_eq!(apply(&mut table, BO, rematch.clone()), Ok(()));
     assert!(!table.is_playing());
-    let vote = table.apply(&rematch, &at(ADA, 1_900_000));
+    let vote = table.apply_now(&rematch, &at(ADA, 1_900_000));
     assert_eq!(vote, Ok(()));
     assert!(table.is_playing());
     assert_eq!(table.rounds(), 2);
@@ -326,20 +335,24 @@ fn players_talk_after_a_match_under_the_seats_that_they_had() {
         (CY, Command::Sit),
         (BO, Command::Ready(true)),
     ] {
-        assert_eq!(table.apply(&command, &at(player, 60_000)), Ok(()));
+        assert_eq!(table.apply_now(&command, &at(player, 60_000)), Ok(()));
     }
     assert_eq!(table.seat_of(CY), Some(0));
-    assert_eq!(table.match_players(), [Some(ADA), Some(BO), None]);
+    let bot = MatchSeat::Bot(Level::Captain, Archetype::Balanced);
+    let [ada, bo] = [ADA, BO].map(MatchSeat::Player);
+    assert_eq!(table.match_seats(), [ada, bo, bot]);
+    assert_eq!(table.match_seat_of(ADA), Some(0));
+    assert_eq!(table.match_seat_of(CY), None);
     assert_eq!(table.clock(60_000), Some(end.at));
     let hello = Order::Say(crowns::Words::Phrase(crowns::Phrase::Hello));
     for order in [hello.clone(), wall()] {
-        let refused = table.apply(&Command::Order(order), &at(CY, 60_001));
+        let refused = table.apply_now(&Command::Order(order), &at(CY, 60_001));
         assert_eq!(refused, Err(Refusal::NotInMatch));
     }
     assert_eq!(table.game().unwrap().state_hash(), hash, "it stands still");
     let reports = table.game().unwrap().next_report();
     for player in [ADA, BO] {
-        let said = table.apply(&Command::Order(hello.clone()), &at(player, 60_002));
+        let said = table.apply_now(&Command::Order(hello.clone()), &at(player, 60_002));
         assert_eq!(said, Ok(()));
     }
     let game = table.game().unwrap();
@@ -459,4 +472,61 @@ fn settings_that_a_player_does_not_name_stay() {
     };
     assert_eq!(table.setup(), setup);
     assert_eq!(SetupChange::from(setup).applied_to(Setup::default()), setup);
+}
+
+/// An order of one match that arrives in the next one was meant for another city.
+#[test]
+fn command_for_the_match_before_is_refused() {
+    let mut table = playing();
+    let late = Origin {
+        round: table.rounds(),
+        ..at(ADA, 1_900_100)
+    };
+    table.advance(5_000 + 1_200_000);
+    for player in [ADA, BO] {
+        let vote = table.apply_now(&Command::Rematch(true), &at(player, 1_900_000));
+        assert_eq!(vote, Ok(()));
+    }
+    assert_eq!(table.rounds(), 2);
+    let before = table.clone();
+    for command in [
+        Command::Order(Order::Concede),
+        Command::Order(wall()),
+        Command::Rematch(true),
+        Command::Start,
+        Command::Ready(true),
+        Command::Abandon,
+        Command::StewardOrder {
+            seat: 0,
+            order: Order::Repair(true),
+        },
+        Command::BotOrders {
+            seat: 1,
+            decision: 1,
+            orders: vec![wall()],
+        },
+    ] {
+        let refused = table.apply(&command, &late);
+        assert_eq!(refused, Err(Refusal::OtherMatch), "{command:?}");
+    }
+    let mut still = before;
+    still.advance(late.stamp);
+    assert_eq!(table.game(), still.game());
+    assert_eq!(table.apply(&Command::Present, &late), Ok(()));
+    let now = table.apply_now(&Command::Order(wall()), &late);
+    assert_eq!(now, Ok(()));
+}
+
+/// The vote of a player who is away is no longer waited for.
+#[test]
+fn rematch_begins_when_the_last_player_without_a_vote_is_away() {
+    let mut table = playing();
+    table.advance(5_000 + 1_200_000);
+    let vote = table.apply_now(&Command::Rematch(true), &at(ADA, 1_300_000));
+    assert_eq!(vote, Ok(()));
+    assert!(!table.is_playing());
+    let away = Command::NoteAbsent { seat: 1 };
+    assert_eq!(table.apply_now(&away, &at(CY, 1_300_001)), Ok(()));
+    assert!(table.is_playing(), "one of one is a majority");
+    assert_eq!(table.chairs().len(), 2, "Ada and the bot");
 }

@@ -31,8 +31,8 @@ const MOST_ORDERS: usize = 6;
 pub(crate) enum GameOrder {
     /// Of classic mode.
     Classic(Order),
-    /// Of the table of Crowns.
-    Table(Command),
+    /// Of the table of Crowns, with the number of matches that its client saw begin.
+    Table(Command, u32),
 }
 
 /// State of the game.
@@ -64,18 +64,19 @@ impl Game {
             return;
         };
         for (number, order) in (0..).zip(orders) {
-            let origin = Origin {
+            let origin = |round| Origin {
                 player: player(client),
                 member: member.0,
                 stamp: entry.stamp.0.saturating_mul(CLOCK),
                 random: mix(entry.index.0, entry.term.0, number),
+                round,
             };
             match order {
                 GameOrder::Classic(order) => {
                     let _effect = self.realm.apply(&order);
                 }
-                GameOrder::Table(command) => {
-                    let _may_be_refused = self.table.apply(&command, &origin);
+                GameOrder::Table(command, round) => {
+                    let _may_be_refused = self.table.apply(&command, &origin(round));
                 }
             }
         }
@@ -103,7 +104,11 @@ impl Game {
         } else {
             draw_lobby(rng)
         };
-        commands.into_iter().map(GameOrder::Table).collect()
+        let round = self.table.rounds();
+        let orders = commands.into_iter();
+        orders
+            .map(|command| GameOrder::Table(command, round))
+            .collect()
     }
 
     /// Orders during a match: of the own seat, of a bot, or nonsense.

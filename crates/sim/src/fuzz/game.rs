@@ -85,6 +85,7 @@ fn apply(table: &mut Table, (player, _, command): &Step, stamp: u64) {
         member: u64::from(*player),
         stamp,
         random: stamp,
+        round: table.rounds(),
     };
     let _may_be_refused = table.apply(command, &origin);
 }

@@ -345,7 +345,7 @@ fn propose(
 
 /// Counts what the orders of an update are about.
 fn note_orders(game: &Game, orders: &[GameOrder], counters: &mut Counters) {
-    let is_of_crowns = |order: &GameOrder| matches!(order, GameOrder::Table(_));
+    let is_of_crowns = |order: &GameOrder| matches!(order, GameOrder::Table(..));
     if !orders.iter().any(is_of_crowns) {
         return;
     }

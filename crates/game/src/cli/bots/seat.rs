@@ -1,11 +1,12 @@
 //! `raftian bots run` and `raftian bots serve`: programs that play the seat of a running member.
 
+use std::io::{BufRead, Read};
 use std::time::{Duration, Instant};
 
 use clap::{Args, Parser};
 use raftian_bots::{Archetype, Bot, Level, period};
 use raftian_node::cluster::NodeConfig;
-use raftian_realm::crowns::{Crowns, Order, Rules};
+use raftian_realm::crowns::{Crowns, Order, Report, Rules};
 use raftian_realm::table::Command;
 use serde::Serialize;
 
@@ -18,6 +19,7 @@ use crate::cli::status::{SeenTable, ask, ask_table, unexpected};
 use crate::cli::{Exit, Failure};
 use crate::report_words::ending;
 use crate::table_document::{GameDocument, game_document};
+use crate::terminal::note;
 
 /// Name and version of the lines that `raftian bots serve` prints.
 const SCHEMA: &str = "raftian.bot/1";
@@ -30,6 +32,12 @@ const LOBBY_PAUSE: Duration = Duration::from_millis(500);
 
 /// Seat of the program in a practice match.
 const PRACTICE_SEAT: u8 = 0;
+
+/// Largest length of a line of input in bytes.
+const MAX_LINE: usize = 4_096;
+
+/// Bytes of a longer line that are shown.
+const SHOWN: usize = 64;
 
 /// Largest number of order lines that are taken for one state.
 const MAX_LINES: usize = 64;
@@ -124,6 +132,7 @@ fn wait_for_match(
     config: &NodeConfig,
     is_interrupted: impl Fn() -> bool,
 ) -> Result<Option<(SeenTable, u8)>, Failure> {
+    let mut is_noted = false;
     loop {
         if is_interrupted() {
             return Ok(None);
@@ -131,6 +140,10 @@ fn wait_for_match(
         let seen = ask_table(config)?;
         match seen.seat {
             Some(seat) if seen.table.is_playing() => return Ok(Some((seen, seat))),
+            Some(_) if !is_noted => {
+                note("raftian: waiting for a match to begin at the table");
+                is_noted = true;
+            }
             Some(_) => {}
             None => {
                 return Err(Failure::new(
@@ -204,9 +217,12 @@ pub(in crate::cli) fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
 
 fn serve_member(args: &ServeArgs, program: &mut Program) -> Result<Exit, Failure> {
     let config = args.member.config()?;
-    let Some((mut seen, seat)) = wait_for_match(&config, || false)? else {
-        return Ok(Exit::Success);
+    let stop = watch_signals()?;
+    let is_interrupted = || stop.is_made();
+    let Some((mut seen, seat)) = wait_for_match(&config, is_interrupted)? else {
+        return Ok(stop.exit());
     };
+    let mut next_report = seen.table.game().map_or(0, Crowns::next_report);
     let speed = seen.table.setup().speed.max(1);
     let every = Duration::from_millis(args.every / speed);
     let round = seen.table.rounds();
@@ -215,6 +231,8 @@ fn serve_member(args: &ServeArgs, program: &mut Program) -> Result<Exit, Failure
         let has_ended = game.end().is_some();
         let mut present = game.clone();
         present.advance(seen.clock);
+        program.note_reported(game, seat, next_report);
+        next_report = game.next_report();
         let Some(orders) = program.answer(&present, seat)? else {
             break;
         };
@@ -222,8 +240,14 @@ fn serve_member(args: &ServeArgs, program: &mut Program) -> Result<Exit, Failure
             break;
         }
         for (line, order) in orders {
-            let refusal = give(&config, order, || false)?;
-            program.note(line, refusal);
+            let refusal = give(&config, order.clone(), is_interrupted)?;
+            if stop.is_made() {
+                return Ok(stop.exit());
+            }
+            match refusal {
+                Some(_) => program.note(line, refusal),
+                None => program.given.push((line, order)),
+            }
         }
         std::thread::sleep(every.saturating_sub(began.elapsed()));
         seen = ask_table(&config)?;
@@ -285,15 +309,47 @@ fn reason_of(message: &str) -> String {
 
 /// The program at standard input and output.
 struct Program {
-    lines: std::io::Lines<std::io::StdinLock<'static>>,
+    input: std::io::StdinLock<'static>,
     refused: Vec<RefusedLine>,
+    /// Lines of the last answer that were taken, with their orders. In a match with a fair window
+    /// they are carried out, or refused, at its end.
+    given: Vec<(String, Order)>,
+}
+
+/// One line of input, without its end.
+#[derive(Debug, PartialEq, Eq)]
+enum Line {
+    Text(String),
+    /// It has more than [`MAX_LINE`] bytes; its beginning.
+    TooLong(String),
+    End,
+}
+
+/// Reads a line of bounded length. What is beyond is skipped.
+fn read_line(input: &mut impl BufRead) -> std::io::Result<Line> {
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(MAX_LINE + 1).unwrap_or(u64::MAX);
+    input.by_ref().take(limit).read_until(b'\n', &mut bytes)?;
+    if bytes.is_empty() {
+        return Ok(Line::End);
+    }
+    let is_whole = bytes.ends_with(b"\n");
+    if bytes.len() > MAX_LINE && !is_whole {
+        input.skip_until(b'\n')?;
+        bytes.truncate(SHOWN);
+        return Ok(Line::TooLong(String::from_utf8_lossy(&bytes).into_owned()));
+    }
+    let text = String::from_utf8(bytes)
+        .map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidData, error))?;
+    Ok(Line::Text(text.trim_end_matches(['\n', '\r']).to_owned()))
 }
 
 impl Program {
     fn new() -> Self {
         Program {
-            lines: std::io::stdin().lines(),
+            input: std::io::stdin().lock(),
             refused: Vec::new(),
+            given: Vec::new(),
         }
     }
 
@@ -303,17 +359,24 @@ impl Program {
             schema: SCHEMA,
             seat: seat + 1,
             refused: &self.refused,
-            game: game_document(game),
+            game: game_document(game, &[]),
         })?;
         self.refused.clear();
+        self.given.clear();
         let mut orders = Vec::new();
         loop {
-            let Some(line) = self.lines.next() else {
-                return Ok(None);
-            };
-            let line = line.map_err(|error| {
+            let line = read_line(&mut self.input).map_err(|error| {
                 Failure::new(Exit::Usage, format!("cannot read the orders: {error}"))
             })?;
+            let line = match line {
+                Line::End => return Ok(None),
+                Line::TooLong(beginning) => {
+                    let reason = format!("an order has {MAX_LINE} bytes at most");
+                    self.note(beginning, Some(reason));
+                    continue;
+                }
+                Line::Text(line) => line,
+            };
             if line.trim().is_empty() {
                 break;
             }
@@ -335,6 +398,25 @@ impl Program {
         Ok(Some(orders))
     }
 
+    /// Keeps the refusals that the match has reported since a report, for the next state.
+    fn note_reported(&mut self, game: &Crowns, own: u8, since: u64) {
+        for (_, report) in game.reports_since(since) {
+            let Report::Refused {
+                seat,
+                order,
+                refusal,
+            } = report
+            else {
+                continue;
+            };
+            let given = self.given.iter().position(|(_, given)| given == order);
+            if let Some(place) = given.filter(|_| *seat == own) {
+                let (line, _) = self.given.remove(place);
+                self.note(line, Some(refusal.to_string()));
+            }
+        }
+    }
+
     /// Keeps a refusal for the next state.
     fn note(&mut self, order: String, refusal: Option<String>) {
         if self.refused.len() >= MAX_LINES {
@@ -352,6 +434,40 @@ mod tests {
     fn reason(line: &str) -> String {
         let parsed = OrderLine::try_parse_from(line.split_whitespace());
         reason_of(&parsed.unwrap_err().to_string())
+    }
+
+    #[test]
+    fn line_without_an_end_is_cut() {
+        let mut bytes = b"build wall\r\n".to_vec();
+        bytes.extend([b'x'; 100_000]);
+        bytes.extend(b"\n\nsay hello");
+        let mut input = bytes.as_slice();
+        let text = |text: &str| Line::Text(text.to_owned());
+        assert_eq!(read_line(&mut input).unwrap(), text("build wall"));
+        let cut = Line::TooLong("x".repeat(SHOWN));
+        assert_eq!(read_line(&mut input).unwrap(), cut);
+        assert_eq!(read_line(&mut input).unwrap(), text(""));
+        assert_eq!(read_line(&mut input).unwrap(), text("say hello"));
+        assert_eq!(read_line(&mut input).unwrap(), Line::End);
+        assert!(read_line(&mut [0xff, b'\n'].as_slice()).is_err());
+    }
+
+    /// In a match with a fair window an order is refused at the end of the window.
+    #[test]
+    fn refusal_at_the_end_of_a_window_is_in_the_next_state() {
+        let rules = Rules::of_this_build();
+        let mut game = Crowns::new(2, 1, rules, 0).unwrap().with_fair_window(200);
+        let order = Order::Train(raftian_realm::crowns::UnitKind::Rider, 1);
+        for seat in [0, 1] {
+            assert_eq!(game.order(seat, &order, 1_000), Ok(()));
+        }
+        game.advance(2_000);
+        let mut program = Program::new();
+        program.given = vec![("train rider 1".to_owned(), order)];
+        program.note_reported(&game, 0, 0);
+        let refused: Vec<_> = program.refused.iter().map(|one| &one.order).collect();
+        assert_eq!(refused, ["train rider 1"]);
+        assert!(program.refused[0].reason.contains("level"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `raftian bots tournament`.
 
 use std::fmt::Write;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -136,11 +137,23 @@ fn bar(count: u64) -> ProgressBar {
     bar
 }
 
+/// Largest file of rules or gates in bytes.
+const MAX_FILE: u64 = 1 << 20;
+
 fn read(path: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(path).map_err(|error| {
-        let text = format!("cannot read {}: {error}", path.display());
+    let failed = |reason: String| {
+        let text = format!("cannot read {}: {reason}", path.display());
         Failure::new(Exit::Configuration, text)
-    })
+    };
+    let file = std::fs::File::open(path).map_err(|error| failed(error.to_string()))?;
+    let mut text = String::new();
+    file.take(MAX_FILE + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| failed(error.to_string()))?;
+    if text.len() as u64 > MAX_FILE {
+        return Err(failed(format!("it has more than {MAX_FILE} bytes")));
+    }
+    Ok(text)
 }
 
 fn refused(error: &TournamentError) -> Failure {

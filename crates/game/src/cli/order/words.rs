@@ -42,7 +42,7 @@ pub(in crate::cli) enum CrownsOrder {
     },
     /// Turn a march round that has not arrived.
     TurnBack {
-        /// Number of the march; see `raftian status --json`.
+        /// Number of the march; see `raftian table`.
         march: u64,
     },
     /// Call a garrison home.

@@ -78,10 +78,7 @@ impl Crowns {
         with: u8,
         order: PactOrder,
     ) -> Result<(), Refusal> {
-        let is_other = with != seat && usize::from(with) < self.seats.len();
-        if !is_other {
-            return Err(Refusal::NoSeat);
-        }
+        self.check_other(seat, with)?;
         let key = pair(seat, with);
         let change = match (order, self.pact(seat, with)) {
             (PactOrder::Offer, None) => {
@@ -119,6 +116,17 @@ impl Crowns {
         Ok(())
     }
 
+    /// Checks that a number is that of another seat.
+    fn check_other(&self, seat: u8, other: u8) -> Result<(), Refusal> {
+        if usize::from(other) >= self.seats.len() {
+            return Err(Refusal::NoSeat);
+        }
+        if other == seat {
+            return Err(Refusal::OwnSeat);
+        }
+        Ok(())
+    }
+
     fn check_pact(&self, seat: u8, with: u8) -> Result<(), Refusal> {
         if !self.seats[usize::from(with)].stands() {
             return Err(Refusal::FallenPlace);
@@ -128,7 +136,7 @@ impl Crowns {
             return Err(Refusal::TwoLeft);
         }
         let most = self.last_crowns_of_pacts();
-        let is_close = |seat: u8| self.seats[usize::from(seat)].crowns >= most;
+        let is_close = |seat: u8| self.crowns(seat) >= most;
         if is_close(seat) || is_close(with) {
             return Err(Refusal::CloseToVictory);
         }
@@ -176,14 +184,12 @@ impl Crowns {
     }
 
     pub(super) fn give(&mut self, seat: u8, to: u8, goods: Resources) -> Result<(), Refusal> {
-        if to == seat || usize::from(to) >= self.seats.len() {
-            return Err(Refusal::NoSeat);
-        }
+        self.check_other(seat, to)?;
         if !self.seats[usize::from(to)].stands() {
             return Err(Refusal::FallenPlace);
         }
         if goods == [0; 3] {
-            return Err(Refusal::TooLittle);
+            return Err(Refusal::NoGoods);
         }
         let own = self
             .caravans

@@ -361,6 +361,12 @@ impl Crowns {
         self.finish_with(winner.filter(|_| !is_draw), reason);
     }
 
+    /// Ends the match without a winner, up to a stamp of its clock.
+    pub fn abandon(&mut self, stamp: u64) {
+        self.advance(stamp);
+        self.finish_with(None, EndReason::Abandoned);
+    }
+
     fn finish_with(&mut self, winner: Option<u8>, reason: EndReason) {
         if self.end.is_some() {
             return;

@@ -284,6 +284,7 @@ impl Crowns {
         self.check_marches(seat)?;
         let time = self.march_time(seat, place, &army)?;
         self.set_holding(place, None, Army::NONE);
+        self.report(Report::Left { seat, place });
         self.begin_march(March {
             seat,
             army,

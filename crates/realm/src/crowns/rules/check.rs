@@ -179,7 +179,6 @@ impl Rules {
         let singles = [
             ("wall.defence_percent", self.wall.defence_percent),
             ("battle.max_morale_percent", self.battle.max_morale_percent),
-            ("pact.void_percent", self.pact.void_percent),
         ];
         train
             .map(|percent| ("barracks.train_percent", *percent))
@@ -191,6 +190,8 @@ impl Rules {
         vec![
             ("building.refund_percent", self.building.refund_percent),
             ("battle.salvage_percent", self.battle.salvage_percent),
+            // Beyond the goal a pact would end after the victory.
+            ("pact.void_percent", self.pact.void_percent),
         ]
     }
 }

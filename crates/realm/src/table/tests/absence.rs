@@ -28,7 +28,7 @@ fn without_its_players() -> Table {
     }
     for seat in 0..2 {
         let absent = Command::NoteAbsent { seat };
-        assert_eq!(table.apply(&absent, &at(CY, 20_000)), Ok(()));
+        assert_eq!(table.apply_now(&absent, &at(CY, 20_000)), Ok(()));
     }
     table
 }
@@ -53,32 +53,35 @@ fn absent_players_do_not_decide_about_the_next_match() {
     for command in [of_three, sandbox, CAPTAIN] {
         let mut table = table.clone();
         assert_eq!(
-            table.apply(&command, &at(CY, 20_001)),
+            table.apply_now(&command, &at(CY, 20_001)),
             Ok(()),
             "{command:?}"
         );
     }
     // Once one is back, others do not decide.
     let mut table = table;
-    assert_eq!(table.apply(&Command::Ready(true), &at(BO, 20_001)), Ok(()));
-    let refused = table.apply(&CAPTAIN, &at(CY, 20_002));
+    assert_eq!(
+        table.apply_now(&Command::Ready(true), &at(BO, 20_001)),
+        Ok(())
+    );
+    let refused = table.apply_now(&CAPTAIN, &at(CY, 20_002));
     assert_eq!(refused, Err(Refusal::NoSeat));
 }
 
 #[test]
 fn seat_of_an_absent_player_is_taken_once_no_other_is_open() {
     let mut table = without_its_players();
-    assert_eq!(table.apply(&Command::Sit, &at(CY, 20_001)), Ok(()));
+    assert_eq!(table.apply_now(&Command::Sit, &at(CY, 20_001)), Ok(()));
     assert_eq!((table.seat_of(CY), table.seat_of(ADA)), (Some(0), None));
     assert_eq!(table.chairs()[0].handicap, 100, "it was Ada's");
     assert_eq!(table.seat_of(BO), Some(1));
-    assert_eq!(table.apply(&CAPTAIN, &at(CY, 20_002)), Ok(()));
+    assert_eq!(table.apply_now(&CAPTAIN, &at(CY, 20_002)), Ok(()));
     assert_eq!((table.seat_of(BO), table.bots().count()), (None, 1));
     assert_eq!(
-        table.apply(&Command::Sit, &at(BO, 20_003)),
+        table.apply_now(&Command::Sit, &at(BO, 20_003)),
         Err(Refusal::Full)
     );
-    assert_eq!(table.apply(&Command::Start, &at(CY, 20_004)), Ok(()));
+    assert_eq!(table.apply_now(&Command::Start, &at(CY, 20_004)), Ok(()));
 }
 
 #[test]
@@ -88,8 +91,8 @@ fn open_seat_is_taken_before_that_of_an_absent_player() {
         assert_eq!(apply(&mut table, player, Command::Sit), Ok(()));
     }
     let absent = Command::NoteAbsent { seat: 0 };
-    assert_eq!(table.apply(&absent, &at(BO, 20_000)), Ok(()));
-    assert_eq!(table.apply(&Command::Sit, &at(CY, 20_001)), Ok(()));
+    assert_eq!(table.apply_now(&absent, &at(BO, 20_000)), Ok(()));
+    assert_eq!(table.apply_now(&Command::Sit, &at(CY, 20_001)), Ok(()));
     assert_eq!((table.seat_of(CY), table.seat_of(ADA)), (Some(2), Some(0)));
 }
 
@@ -97,9 +100,9 @@ fn open_seat_is_taken_before_that_of_an_absent_player() {
 fn seat_of_an_absent_player_is_kept_during_a_match() {
     let mut table = playing();
     let absent = Command::NoteAbsent { seat: 1 };
-    assert_eq!(table.apply(&absent, &at(ADA, 20_000)), Ok(()));
+    assert_eq!(table.apply_now(&absent, &at(ADA, 20_000)), Ok(()));
     for command in [Command::Sit, CAPTAIN] {
-        let refused = table.apply(&command, &at(CY, 20_001));
+        let refused = table.apply_now(&command, &at(CY, 20_001));
         assert_eq!(refused, Err(Refusal::Playing));
     }
     assert_eq!(table.seat_of(BO), Some(1));
@@ -112,7 +115,7 @@ fn attack(table: &mut Table, stamp: u64) {
         to: Place::City(1),
         attack: crowns::Attack::Assault,
     };
-    let done = table.apply(&Command::Order(march), &at(ADA, stamp));
+    let done = table.apply_now(&Command::Order(march), &at(ADA, stamp));
     assert_eq!(done, Ok(()));
 }
 
@@ -131,7 +134,7 @@ fn steward_keeps_the_city_of_an_absent_player_only() {
     // The program of a player who is there would answer first.
     assert_eq!(table.stewarded(6_999).count(), 0);
     assert_eq!(
-        table.apply(&spears, &at(ADA, 6_999)),
+        table.apply_now(&spears, &at(ADA, 6_999)),
         Err(Refusal::StewardEarly)
     );
     assert_eq!(table.stewarded(7_000).collect::<Vec<_>>(), [1]);
@@ -141,27 +144,27 @@ fn steward_keeps_the_city_of_an_absent_player_only() {
         steward(Order::TurnBack { march: 1 }),
         steward(Order::Concede),
     ] {
-        let refused = table.apply(&wrong, &at(ADA, 7_000));
+        let refused = table.apply_now(&wrong, &at(ADA, 7_000));
         assert_eq!(refused, Err(Refusal::NotForStewards));
     }
-    assert_eq!(table.apply(&spears, &at(ADA, 7_000)), Ok(()));
+    assert_eq!(table.apply_now(&spears, &at(ADA, 7_000)), Ok(()));
     assert_eq!(
-        table.apply(&spears, &at(ADA, 8_999)),
+        table.apply_now(&spears, &at(ADA, 8_999)),
         Err(Refusal::NotForStewards),
         "two seconds"
     );
-    assert_eq!(table.apply(&spears, &at(ADA, 9_000)), Ok(()));
+    assert_eq!(table.apply_now(&spears, &at(ADA, 9_000)), Ok(()));
     table.set_present(BO, true, 9_000);
     assert_eq!(table.seat_of(BO), Some(1), "the seat waited");
     assert_eq!(
-        table.apply(&spears, &at(ADA, 11_000)),
+        table.apply_now(&spears, &at(ADA, 11_000)),
         Err(Refusal::NoSteward)
     );
     let forbid = Command::Steward(false);
-    assert_eq!(table.apply(&forbid, &at(BO, 11_000)), Ok(()));
+    assert_eq!(table.apply_now(&forbid, &at(BO, 11_000)), Ok(()));
     table.set_present(BO, false, 11_000);
     assert_eq!(
-        table.apply(&spears, &at(ADA, 13_000)),
+        table.apply_now(&spears, &at(ADA, 13_000)),
         Err(Refusal::NoSteward)
     );
 }
@@ -174,13 +177,13 @@ fn steward_in_peace_only_repairs() {
     let steward = |order| Command::StewardOrder { seat: 1, order };
     let spears = steward(Order::Train(UnitKind::Spear, 5));
     assert_eq!(
-        table.apply(&spears, &at(ADA, 7_000)),
+        table.apply_now(&spears, &at(ADA, 7_000)),
         Err(Refusal::NotForStewards)
     );
     // The steward may repair, but there is nothing to repair yet.
     let repair = steward(Order::Repair(true));
     assert_eq!(
-        table.apply(&repair, &at(ADA, 7_000)),
+        table.apply_now(&repair, &at(ADA, 7_000)),
         Err(Refusal::Order(crowns::Refusal::WholeKeep))
     );
 }
@@ -194,14 +197,14 @@ fn steward_whose_order_is_refused_rests() {
     let steward = |order| Command::StewardOrder { seat: 1, order };
     let call = steward(Order::CallHome(Place::Throne));
     assert_eq!(
-        table.apply(&call, &at(CY, 7_000)),
+        table.apply_now(&call, &at(CY, 7_000)),
         Err(Refusal::Order(crowns::Refusal::NoGarrison))
     );
     for stamp in [7_001, 8_999] {
-        let refused = table.apply(&call, &at(CY, stamp));
+        let refused = table.apply_now(&call, &at(CY, stamp));
         assert_eq!(refused, Err(Refusal::NotForStewards));
     }
-    let again = table.apply(&call, &at(ADA, 9_000));
+    let again = table.apply_now(&call, &at(ADA, 9_000));
     assert_eq!(again, Err(Refusal::Order(crowns::Refusal::NoGarrison)));
 }
 
@@ -210,23 +213,23 @@ fn silent_player_is_noted_as_absent_until_the_next_command() {
     let mut table = playing();
     let absent = Command::NoteAbsent { seat: 1 };
     assert_eq!(
-        table.apply(&absent, &at(ADA, 14_999)),
+        table.apply_now(&absent, &at(ADA, 14_999)),
         Err(Refusal::PlayerPresent)
     );
-    assert_eq!(table.apply(&absent, &at(ADA, 15_000)), Ok(()));
+    assert_eq!(table.apply_now(&absent, &at(ADA, 15_000)), Ok(()));
     assert_eq!((table.is_absent(ADA), table.is_absent(BO)), (false, true));
     assert_eq!(table.stewarded(17_000).collect::<Vec<_>>(), [1]);
     let order = Command::Order(wall());
-    assert_eq!(table.apply(&order, &at(BO, 16_000)), Ok(()));
+    assert_eq!(table.apply_now(&order, &at(BO, 16_000)), Ok(()));
     assert!(!table.is_absent(BO));
     assert_eq!(table.stewarded(u64::MAX).count(), 0);
     assert_eq!(
-        table.apply(&absent, &at(ADA, 16_500)),
+        table.apply_now(&absent, &at(ADA, 16_500)),
         Err(Refusal::PlayerPresent)
     );
     let bot = Command::NoteAbsent { seat: 2 };
     assert_eq!(
-        table.apply(&bot, &at(ADA, 90_000)),
+        table.apply_now(&bot, &at(ADA, 90_000)),
         Err(Refusal::NoSuchSeat)
     );
 }
@@ -243,12 +246,12 @@ fn absent_player_loses_the_seat_before_the_next_match() {
     table.advance(end);
     assert!(!table.is_playing());
     assert_eq!(
-        table.apply(&Command::Start, &at(ADA, end + 1)),
+        table.apply_now(&Command::Start, &at(ADA, end + 1)),
         Err(Refusal::NotReady)
     );
     let absent = Command::NoteAbsent { seat: 1 };
-    assert_eq!(table.apply(&absent, &at(ADA, end + 2)), Ok(()));
-    assert_eq!(table.apply(&Command::Start, &at(ADA, end + 3)), Ok(()));
+    assert_eq!(table.apply_now(&absent, &at(ADA, end + 2)), Ok(()));
+    assert_eq!(table.apply_now(&Command::Start, &at(ADA, end + 3)), Ok(()));
     assert_eq!(
         (table.seat_of(BO), table.game().unwrap().seats().len()),
         (None, 2)
@@ -281,7 +284,11 @@ fn match_of_bots_is_abandoned_but_not_one_of_players() {
     }
     assert_eq!(apply(&mut table, BO, Command::Sit), Err(Refusal::Playing));
     assert_eq!(apply(&mut table, BO, Command::Abandon), Ok(()));
-    assert!(table.game().is_none());
+    assert_abandoned(&table);
+    assert_eq!(
+        apply(&mut table, BO, Command::Abandon),
+        Err(Refusal::NotPlaying)
+    );
 }
 
 /// Any member may claim an absence. The program of a player who thinks answers before it matters.
@@ -290,20 +297,23 @@ fn player_who_thinks_for_long_is_not_away() {
     let mut table = playing();
     let absent = Command::NoteAbsent { seat: 1 };
     attack(&mut table, 5_000);
-    assert_eq!(table.apply(&absent, &at(CY, 16_000)), Ok(()));
+    assert_eq!(table.apply_now(&absent, &at(CY, 16_000)), Ok(()));
     let steward = Command::StewardOrder {
         seat: 1,
         order: Order::Train(UnitKind::Spear, 5),
     };
     assert_eq!(
-        table.apply(&steward, &at(CY, 16_001)),
+        table.apply_now(&steward, &at(CY, 16_001)),
         Err(Refusal::StewardEarly)
     );
     let present = Command::Present;
     let before = table.clone();
-    assert_eq!(table.apply(&present, &at(CY, 16_050)), Err(Refusal::NoSeat));
+    assert_eq!(
+        table.apply_now(&present, &at(CY, 16_050)),
+        Err(Refusal::NoSeat)
+    );
     assert!(table.is_absent(BO), "only the own member ends an absence");
-    assert_eq!(table.apply(&present, &at(BO, 16_100)), Ok(()));
+    assert_eq!(table.apply_now(&present, &at(BO, 16_100)), Ok(()));
     assert!(!table.is_absent(BO));
     assert_eq!(
         (
@@ -314,9 +324,9 @@ fn player_who_thinks_for_long_is_not_away() {
         "it orders nothing"
     );
     for stamp in [16_200, 20_000, 26_099] {
-        let refused = table.apply(&absent, &at(CY, stamp));
+        let refused = table.apply_now(&absent, &at(CY, stamp));
         assert_eq!(refused, Err(Refusal::PlayerPresent));
-        let refused = table.apply(&steward, &at(CY, stamp));
+        let refused = table.apply_now(&steward, &at(CY, stamp));
         assert_eq!(refused, Err(Refusal::NoSteward));
     }
 }
@@ -327,9 +337,9 @@ fn match_is_abandoned_after_a_minute_without_its_players() {
     let mut table = playing();
     let note = |table: &mut Table, seat, stamp| {
         let absent = Command::NoteAbsent { seat };
-        assert_eq!(table.apply(&absent, &at(CY, stamp)), Ok(()));
+        assert_eq!(table.apply_now(&absent, &at(CY, stamp)), Ok(()));
     };
-    let abandon = |table: &mut Table, stamp| table.apply(&Command::Abandon, &at(CY, stamp));
+    let abandon = |table: &mut Table, stamp| table.apply_now(&Command::Abandon, &at(CY, stamp));
     note(&mut table, 0, 16_000);
     note(&mut table, 1, 20_000);
     // Another claim does not begin the absence again.
@@ -338,14 +348,14 @@ fn match_is_abandoned_after_a_minute_without_its_players() {
         assert_eq!(abandon(&mut table, stamp), Err(Refusal::PlayersLeft));
     }
     let mut back = table.clone();
-    assert_eq!(back.apply(&Command::Present, &at(ADA, 79_999)), Ok(()));
+    assert_eq!(back.apply_now(&Command::Present, &at(ADA, 79_999)), Ok(()));
     assert_eq!(abandon(&mut back, 200_000), Err(Refusal::PlayersLeft));
     // One who conceded does not hold up the others.
     let concede = Command::Order(Order::Concede);
-    assert_eq!(back.apply(&concede, &at(ADA, 200_000)), Ok(()));
+    assert_eq!(back.apply_now(&concede, &at(ADA, 200_000)), Ok(()));
     assert_eq!(abandon(&mut back, 200_000), Ok(()));
     assert_eq!(abandon(&mut table, 80_000), Ok(()));
-    assert!(table.game().is_none());
+    assert_abandoned(&table);
     let text = Refusal::PlayersLeft.to_string();
     assert!(text.contains("60 s"), "{text}");
     let text = Refusal::StewardEarly.to_string();
@@ -361,11 +371,22 @@ fn absence_begins_with_the_first_reason() {
     table.set_present(BO, false, 30_000);
     assert_eq!(since(&table), Some(30_000));
     let absent = Command::NoteAbsent { seat: 1 };
-    assert_eq!(table.apply(&absent, &at(ADA, 50_000)), Ok(()));
+    assert_eq!(table.apply_now(&absent, &at(ADA, 50_000)), Ok(()));
     assert_eq!(since(&table), Some(30_000));
     table.set_present(BO, true, 60_000);
     assert_eq!(since(&table), None);
-    assert_eq!(table.apply(&absent, &at(ADA, 70_000)), Ok(()));
+    assert_eq!(table.apply_now(&absent, &at(ADA, 70_000)), Ok(()));
     table.set_present(BO, false, 75_000);
     assert_eq!(since(&table), Some(70_000));
+}
+
+/// The match is over without a winner, and its reports stay.
+fn assert_abandoned(table: &Table) {
+    assert!(!table.is_playing());
+    let game = table.game().unwrap();
+    let end = game.end().unwrap();
+    assert_eq!((end.winner, end.reason), (None, EndReason::Abandoned));
+    let last = game.reports_since(game.next_report() - 1).last();
+    assert_eq!(last, Some((end.at, &crowns::Report::Ended(end))));
+    assert_eq!(table.next_event(), None);
 }

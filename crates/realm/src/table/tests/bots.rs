@@ -15,7 +15,7 @@ fn decision_of_a_bot_counts_once_and_from_its_member() {
     let mut table = playing();
     let twice = vec![wall(), Order::CallHome(Place::Throne), wall()];
     // A decision a second at most: number 4 is due from the third second on.
-    let mut at_third = |player, command: &Command| table.apply(command, &at(player, 8_000));
+    let mut at_third = |player, command: &Command| table.apply_now(command, &at(player, 8_000));
     assert_eq!(
         at_third(BO, &decide(2, 1, twice.clone())),
         Err(Refusal::NotYourBot)
@@ -72,22 +72,28 @@ fn bot_is_adopted_after_silence_only() {
     let mut table = playing();
     let adopt = Command::AdoptBot { seat: 2 };
     let alive = Command::BotAlive { seat: 2 };
-    assert_eq!(table.apply(&adopt, &at(BO, 6_999)), Err(Refusal::BotAlive));
     assert_eq!(
-        table.apply(&alive, &at(BO, 6_999)),
+        table.apply_now(&adopt, &at(BO, 6_999)),
+        Err(Refusal::BotAlive)
+    );
+    assert_eq!(
+        table.apply_now(&alive, &at(BO, 6_999)),
         Err(Refusal::NotYourBot)
     );
-    assert_eq!(table.apply(&alive, &at(ADA, 6_999)), Ok(()));
-    assert_eq!(table.apply(&adopt, &at(BO, 8_998)), Err(Refusal::BotAlive));
-    assert_eq!(table.apply(&adopt, &at(BO, 8_999)), Ok(()));
+    assert_eq!(table.apply_now(&alive, &at(ADA, 6_999)), Ok(()));
+    assert_eq!(
+        table.apply_now(&adopt, &at(BO, 8_998)),
+        Err(Refusal::BotAlive)
+    );
+    assert_eq!(table.apply_now(&adopt, &at(BO, 8_999)), Ok(()));
     let decision = decide(2, 2, vec![wall()]);
     assert_eq!(
-        table.apply(&decision, &at(ADA, 9_000)),
+        table.apply_now(&decision, &at(ADA, 9_000)),
         Err(Refusal::NotYourBot)
     );
-    assert_eq!(table.apply(&decision, &at(BO, 9_000)), Ok(()));
+    assert_eq!(table.apply_now(&decision, &at(BO, 9_000)), Ok(()));
     assert_eq!(
-        table.apply(&adopt, &at(ADA, 10_999)),
+        table.apply_now(&adopt, &at(ADA, 10_999)),
         Err(Refusal::BotAlive)
     );
 }

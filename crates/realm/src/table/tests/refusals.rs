@@ -11,19 +11,19 @@ fn with_an_absent_player() -> Table {
         assert_eq!(apply(&mut table, player, Command::Sit), Ok(()));
     }
     let absent = Command::NoteAbsent { seat: 2 };
-    assert_eq!(table.apply(&absent, &at(ADA, 20_000)), Ok(()));
+    assert_eq!(table.apply_now(&absent, &at(ADA, 20_000)), Ok(()));
     table
 }
 
 #[test]
 fn refused_start_leaves_an_absent_player_the_seat() {
     let mut table = with_an_absent_player();
-    let refused = table.apply(&Command::Start, &at(ADA, 20_001));
+    let refused = table.apply_now(&Command::Start, &at(ADA, 20_001));
     assert_eq!(refused, Err(Refusal::NotReady));
     assert_eq!(table.seat_of(CY), Some(2));
     // Alone without the absent ones.
-    assert_eq!(table.apply(&Command::Stand, &at(BO, 20_002)), Ok(()));
-    let refused = table.apply(&Command::Start, &at(ADA, 20_003));
+    assert_eq!(table.apply_now(&Command::Stand, &at(BO, 20_002)), Ok(()));
+    let refused = table.apply_now(&Command::Start, &at(ADA, 20_003));
     assert_eq!(refused, Err(Refusal::Alone));
     assert_eq!((table.seat_of(CY), table.chairs().len()), (Some(2), 4));
 }
@@ -31,7 +31,7 @@ fn refused_start_leaves_an_absent_player_the_seat() {
 #[test]
 fn refused_setup_leaves_an_absent_player_the_seat() {
     let mut table = with_an_absent_player();
-    assert_eq!(table.apply(&CAPTAIN, &at(ADA, 20_001)), Ok(()));
+    assert_eq!(table.apply_now(&CAPTAIN, &at(ADA, 20_001)), Ok(()));
     let of_two = Command::Configure(
         Setup {
             seats: 2,
@@ -39,12 +39,12 @@ fn refused_setup_leaves_an_absent_player_the_seat() {
         }
         .into(),
     );
-    let refused = table.apply(&of_two, &at(ADA, 20_002));
+    let refused = table.apply_now(&of_two, &at(ADA, 20_002));
     assert_eq!(refused, Err(Refusal::TooFewSeats));
     assert_eq!(table.seat_of(CY), Some(2));
     let remove = Command::RemoveBot { seat: 3 };
-    assert_eq!(table.apply(&remove, &at(ADA, 20_003)), Ok(()));
-    assert_eq!(table.apply(&of_two, &at(ADA, 20_004)), Ok(()));
+    assert_eq!(table.apply_now(&remove, &at(ADA, 20_003)), Ok(()));
+    assert_eq!(table.apply_now(&of_two, &at(ADA, 20_004)), Ok(()));
     assert_eq!((table.seat_of(BO), table.seat_of(CY)), (Some(1), None));
 }
 
@@ -106,7 +106,7 @@ proptest! {
             if !command.is_of_member() {
                 expected.note_sign(expected.seated_as(origin.player), stamp);
             }
-            match table.apply(&command, &origin) {
+            match table.apply_now(&command, &origin) {
                 // The match notes that its seat gave one.
                 Ok(()) | Err(Refusal::Order(_)) => {}
                 Err(refusal) => {

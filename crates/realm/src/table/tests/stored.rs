@@ -57,10 +57,10 @@ fn stored_table_is_restored_equal_or_refused() {
         |table| table.chairs[1] = table.chairs[0].clone(),
         |table| table.chairs.push(Chair::OPEN),
         |table| table.playing.as_mut().unwrap().speed = 0,
-        |table| table.playing.as_mut().unwrap().players[0] = Some(CY),
-        |table| table.playing.as_mut().unwrap().players[1] = Some(ADA),
-        |table| table.playing.as_mut().unwrap().players[2] = Some(CY),
-        |table| table.playing.as_mut().unwrap().players.truncate(2),
+        |table| table.playing.as_mut().unwrap().seats[0] = MatchSeat::Player(CY),
+        |table| table.playing.as_mut().unwrap().seats[1] = MatchSeat::Player(ADA),
+        |table| table.playing.as_mut().unwrap().seats[2] = MatchSeat::Player(CY),
+        |table| table.playing.as_mut().unwrap().seats.truncate(2),
     ];
     for (number, tamper) in tampers.into_iter().enumerate() {
         let mut wrong = table.clone();
@@ -107,13 +107,13 @@ fn bounds_of_a_stored_table_are_inclusive_and_named() {
         (
             "another player",
             |_| {},
-            |table| table.playing.as_mut().unwrap().players.swap(0, 1),
+            |table| table.playing.as_mut().unwrap().seats.swap(0, 1),
             ImpossibleTable::MatchPlayers,
         ),
         (
             "one player too few",
             |_| {},
-            |table| table.playing.as_mut().unwrap().players.truncate(2),
+            |table| table.playing.as_mut().unwrap().seats.truncate(2),
             ImpossibleTable::MatchPlayers,
         ),
         (
@@ -121,7 +121,7 @@ fn bounds_of_a_stored_table_are_inclusive_and_named() {
             |_| {},
             |table| {
                 table.chairs[1] = table.chairs[0].clone();
-                table.playing.as_mut().unwrap().players[1] = Some(ADA);
+                table.playing.as_mut().unwrap().seats[1] = MatchSeat::Player(ADA);
             },
             ImpossibleTable::SamePlayer,
         ),
@@ -163,11 +163,16 @@ fn table_after_a_match_has_other_seats_than_the_match() {
     table.advance(5_000 + 1_200_000);
     assert_eq!(apply(&mut table, BO, Command::Stand), Ok(()));
     assert_eq!(table.check(), Ok(()));
-    assert_eq!(table.match_players()[1], Some(BO));
+    assert_eq!(table.match_seats()[1], MatchSeat::Player(BO));
     table.setup.seats = 4;
     table.chairs.push(Chair::OPEN);
     assert_eq!(table.check(), Ok(()), "more seats than in the last match");
-    table.playing.as_mut().unwrap().players.push(None);
+    table
+        .playing
+        .as_mut()
+        .unwrap()
+        .seats
+        .push(MatchSeat::Bot(Level::Captain, Archetype::Rush));
     assert_eq!(table.check(), Err(ImpossibleTable::MatchPlayers));
 }
 

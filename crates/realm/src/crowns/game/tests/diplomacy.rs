@@ -72,7 +72,7 @@ fn oasis_of_a_partner_is_not_attacked() {
 fn every_wrong_change_of_a_pact_is_refused() {
     let mut game = new_match(3);
     let mut change = |seat, with, order| game.order(seat, &pact(with, order), second(1));
-    assert_eq!(change(0, 0, PactOrder::Offer), Err(Refusal::NoSeat));
+    assert_eq!(change(0, 0, PactOrder::Offer), Err(Refusal::OwnSeat));
     assert_eq!(change(0, 3, PactOrder::Offer), Err(Refusal::NoSeat));
     assert_eq!(change(0, 1, PactOrder::Accept), Err(Refusal::NoOffer));
     assert_eq!(change(0, 1, PactOrder::End), Err(Refusal::NoPact));
@@ -107,6 +107,24 @@ fn last_two_cities_have_no_pact() {
     assert!(!game.are_at_peace(0, 1));
     let offer = game.order(0, &pact(2, PactOrder::Offer), second(3));
     assert_eq!(offer, Err(Refusal::FallenPlace));
+}
+
+/// The crowns of the Throne's holder count up to the moment of the offer.
+#[test]
+fn holder_close_to_victory_is_offered_no_pact() {
+    let mut game = new_match(3);
+    give_army(&mut game, 0, [0, 60, 0, 0]);
+    let march = assault([0, 60, 0, 0], Place::Throne);
+    assert_eq!(game.order(0, &march, second(300)), Ok(()));
+    let axes = Army::new([0, 1, 0, 0]);
+    let taken = second(300) + game.march_time(0, Place::Throne, &axes).unwrap();
+    let offer = pact(0, PactOrder::Offer);
+    let early = game.order(1, &offer, taken + 239 * SECOND);
+    assert_eq!(early, Ok(()));
+    let late = game.order(2, &offer, taken + 241 * SECOND);
+    assert_eq!(late, Err(Refusal::CloseToVictory));
+    let accepted = game.order(0, &pact(1, PactOrder::Accept), taken + 241 * SECOND);
+    assert_eq!(accepted, Err(Refusal::CloseToVictory));
 }
 
 #[test]
@@ -201,9 +219,9 @@ fn goods_that_reach_no_city_are_lost() {
 fn every_wrong_gift_is_refused() {
     let mut game = new_match(3);
     let mut give = |to, goods| game.order(0, &Order::Give { to, goods }, second(1));
-    assert_eq!(give(0, [1, 0, 0]), Err(Refusal::NoSeat));
+    assert_eq!(give(0, [1, 0, 0]), Err(Refusal::OwnSeat));
     assert_eq!(give(3, [1, 0, 0]), Err(Refusal::NoSeat));
-    assert_eq!(give(1, [0; 3]), Err(Refusal::TooLittle));
+    assert_eq!(give(1, [0; 3]), Err(Refusal::NoGoods));
     let dear = give(1, [0, 0, u64::MAX]);
     assert!(matches!(dear, Err(Refusal::TooExpensive { .. })));
     for _ in 0..MAX_CARAVANS {

@@ -58,12 +58,12 @@ fn largest(path: &[String]) -> Option<i64> {
         ["barracks", "riders_from" | "rams_from"] => Some(255),
         ["oasis", "distance"] => Some(3),
         ["oasis", "per_seat"] => Some(255),
-        ["building", "refund_percent"] | ["battle", "salvage_percent"] => Some(100),
-        [
-            ..,
-            "defence_percent" | "max_morale_percent" | "void_percent",
-        ]
-        | ["barracks", "train_percent", _] => Some(1_000),
+        ["building", "refund_percent"]
+        | ["battle", "salvage_percent"]
+        | ["pact", "void_percent"] => Some(100),
+        [.., "defence_percent" | "max_morale_percent"] | ["barracks", "train_percent", _] => {
+            Some(1_000)
+        }
         _ => Some(1_000_000),
     }
 }
