@@ -3,11 +3,14 @@
 //! [`realm`] contains the rules of classic mode, without Bevy. [`replication`] applies committed
 //! orders to it and to the entities of [`projection`], in one place, and [`table`] does so for
 //! Crowns. `view` draws classic mode, and `play` proposes orders for clicks; `crowns` does both for
-//! Crowns, from the widgets of `ui`; `screens` leads from one to the other, and `overlay` shows
-//! consensus at work. None of them writes replicated state. [`headless`] runs a member without a
-//! window, [`embedded`] a whole match in one process, and [`cli`] is the command line.
+//! Crowns, from the widgets of `ui`; `screens` leads from one to the other, `audio` lets
+//! cues and music sound, and `overlay` shows consensus at work. None of them writes replicated
+//! state. [`headless`] runs a member without a window, [`embedded`] a whole match in one process,
+//! and [`cli`] is the command line.
 
 pub mod admin;
+#[cfg(feature = "client")]
+pub mod audio;
 pub mod classic_layout;
 pub mod cli;
 pub mod cluster_view;

@@ -24,7 +24,7 @@ use crate::screens::{self, Screen};
 use crate::status_document::OwnMember;
 use crate::terminal::{note, release_libraries};
 use crate::view::screenshot::ScreenshotPlan;
-use crate::{crowns, frame_cap, overlay, play, remote, replication, ui, view};
+use crate::{audio, crowns, frame_cap, overlay, play, remote, replication, ui, view};
 
 /// Command-line options of the window.
 #[derive(Clone, Debug, Default)]
@@ -212,6 +212,7 @@ fn base(title: &str, node: Option<NodeHandle>, options: &WindowOptions) -> App {
             view::plugin,
             overlay::plugin,
             play::plugin,
+            audio::plugin,
             ui::plugin,
             crowns::plugin,
         ));
