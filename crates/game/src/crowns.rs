@@ -21,6 +21,7 @@ mod panels;
 mod pause;
 mod perspective;
 mod sites;
+mod sounds;
 mod summary;
 pub(crate) mod terrain;
 mod words;
@@ -73,5 +74,6 @@ pub(crate) fn plugin(app: &mut App) {
         pause::plugin,
         summary::plugin,
         chat::plugin,
+        sounds::plugin,
     ));
 }

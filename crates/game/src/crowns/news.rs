@@ -1,5 +1,6 @@
 //! The state of consensus in words: nothing while it works, and more the longer it does not.
 
+use std::mem;
 use std::time::Duration;
 
 use bevy::prelude::*;
@@ -12,6 +13,7 @@ use super::feed::{Feed, Tone};
 use super::layout::TOP;
 use super::perspective::Perspective;
 use super::words::clock;
+use crate::audio::{Cue, Play};
 use crate::cluster_view::{ClusterView, MemberView};
 use crate::screens::Screen;
 use crate::ui::theme::{colour, size, space};
@@ -29,10 +31,24 @@ const EXPLAINED_AFTER: Duration = Duration::from_secs(3);
 pub(super) struct Leadership {
     leader: Option<NodeId>,
     lost_at: Option<Duration>,
+    /// The loss was announced by a cue, so the next leader is, too.
+    is_announced: bool,
     /// Leaders since the match began, with the time of the match since which each leads.
     pub(super) terms: Vec<(u64, NodeId)>,
     /// Longest time without a leader.
     pub(super) longest: Duration,
+}
+
+impl Leadership {
+    /// Notes that there is no leader. Returns true once, after [`EXPLAINED_AFTER`]: shorter
+    /// elections are no news to the ear.
+    fn lose(&mut self, now: Duration) -> bool {
+        let lost_at = *self.lost_at.get_or_insert(now);
+        let is_late = now.saturating_sub(lost_at) > EXPLAINED_AFTER;
+        let is_new = is_late && self.leader.is_some() && !self.is_announced;
+        self.is_announced |= is_new;
+        is_new
+    }
 }
 
 /// The state of consensus as it is shown.
@@ -119,14 +135,18 @@ fn follow_leader(
     time: Res<Time<Real>>,
     mut leadership: ResMut<Leadership>,
     mut feed: ResMut<Feed>,
+    mut commands: Commands,
 ) {
     let now = time.elapsed();
     let Some(leader) = status.leader() else {
-        if leadership.lost_at.is_none() {
-            leadership.lost_at = Some(now);
+        if leadership.lose(now) {
+            commands.trigger(Play(Cue::QuorumLost));
         }
         return;
     };
+    if mem::take(&mut leadership.is_announced) {
+        commands.trigger(Play(Cue::QuorumBack));
+    }
     let without = leadership.lost_at.take().map(|at| now.saturating_sub(at));
     if leadership.leader == Some(leader) {
         return;
@@ -301,6 +321,23 @@ mod tests {
             "Waiting for a majority: 2 of 5 are here (m1, m3). Missing: m2, m4, m5. Time is \
              stopped; no one can act."
         );
+    }
+
+    #[test]
+    fn lost_leader_is_announced_once_and_late() {
+        let mut leadership = Leadership::default();
+        let minute = Duration::from_secs(60);
+        assert!(!leadership.lose(Duration::ZERO));
+        assert!(!leadership.lose(minute), "there has been no leader yet");
+        leadership = Leadership {
+            leader: Some(NodeId(1)),
+            ..Leadership::default()
+        };
+        assert!(!leadership.lose(minute));
+        assert!(!leadership.lose(minute + EXPLAINED_AFTER));
+        let late = minute + EXPLAINED_AFTER + Duration::from_millis(1);
+        assert!(leadership.lose(late));
+        assert!(!leadership.lose(late + minute));
     }
 
     #[test]

@@ -32,6 +32,11 @@ impl PendingOrders {
         self.0.iter().any(|pending| pending.command == *command)
     }
 
+    /// Whether a proposal is one of these commands.
+    pub(super) fn is_own(&self, proposal: Option<ProposalId>) -> bool {
+        self.0.iter().any(|pending| Some(pending.id) == proposal)
+    }
+
     /// Targets of the marches that are on their way.
     pub(super) fn marches(&self) -> impl Iterator<Item = Place> + '_ {
         self.0.iter().filter_map(|pending| match &pending.command {
@@ -115,10 +120,7 @@ fn note_refusal(
     time: Res<Time<Real>>,
     mut notice: ResMut<Notice>,
 ) {
-    let is_own = pending
-        .0
-        .iter()
-        .any(|own| Some(own.id) == committed.proposal);
+    let is_own = pending.is_own(committed.proposal);
     let Some((index, Err(refusal))) = verdict.0 else {
         return;
     };
