@@ -4,6 +4,7 @@
 //! [`orders`], and nothing changes before they are committed.
 
 pub(crate) mod art;
+mod captions;
 mod chat;
 mod composer;
 mod control;
@@ -75,5 +76,6 @@ pub(crate) fn plugin(app: &mut App) {
         summary::plugin,
         chat::plugin,
         sounds::plugin,
+        captions::plugin,
     ));
 }
