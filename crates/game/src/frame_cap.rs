@@ -4,30 +4,54 @@ use std::time::{Duration, Instant};
 
 use bevy::prelude::*;
 
-/// Frame time and the time at which the current frame may end.
-#[derive(Resource)]
-struct FrameCap {
+/// Limit on frames per second, and the time at which the current frame may end.
+#[derive(Resource, Debug)]
+pub struct FrameCap {
+    /// Least time of a frame; zero without a limit.
     frame: Duration,
     end: Instant,
 }
 
-/// Delays the end of frames to at most `frames_per_second`. Time lost by a slow frame is not made
-/// up for.
+impl Default for FrameCap {
+    fn default() -> Self {
+        FrameCap {
+            frame: Duration::ZERO,
+            end: Instant::now(),
+        }
+    }
+}
+
+/// Delays the end of frames to at most `frames_per_second`; 0 is no limit. Time lost by a slow
+/// frame is not made up for.
 pub fn plugin(app: &mut App, frames_per_second: u32) {
-    let frame = Duration::from_secs(1) / frames_per_second.max(1);
-    app.insert_resource(FrameCap {
-        frame,
-        end: Instant::now() + frame,
-    })
-    .add_systems(Last, keep);
+    let mut cap = FrameCap::default();
+    cap.limit(frames_per_second);
+    app.insert_resource(cap).add_systems(Last, keep);
 }
 
 fn keep(mut cap: ResMut<FrameCap>) {
-    std::thread::sleep(cap.end.saturating_duration_since(Instant::now()));
-    cap.advance(Instant::now());
+    if cap.frame > Duration::ZERO {
+        std::thread::sleep(cap.end.saturating_duration_since(Instant::now()));
+        cap.advance(Instant::now());
+    }
 }
 
 impl FrameCap {
+    /// Sets the most frames per second; 0 is no limit.
+    pub fn limit(&mut self, frames_per_second: u32) {
+        self.frame = match frames_per_second {
+            0 => Duration::ZERO,
+            count => Duration::from_secs(1) / count,
+        };
+        self.end = Instant::now() + self.frame;
+    }
+
+    /// The most frames per second; `None` without a limit.
+    pub fn per_second(&self) -> Option<u32> {
+        let frame = self.frame.as_secs_f64();
+        (frame > 0.0).then(|| (1.0 / frame).round() as u32)
+    }
+
     /// Begins the next frame at `now`.
     fn advance(&mut self, now: Instant) {
         // Sleeping too long costs no frame: the next one is shorter by that much.
