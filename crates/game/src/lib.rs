@@ -5,7 +5,8 @@
 //! Crowns. `view` draws classic mode, and `play` proposes orders for clicks; `crowns` does both for
 //! Crowns, from the widgets of `ui`; `screens` leads from one to the other, `audio` lets
 //! cues and music sound, and `overlay` shows consensus at work. None of them writes replicated
-//! state. [`headless`] runs a member without a window, [`embedded`] a whole match in one process,
+//! state. `settings` keeps what the player has chosen. [`headless`] runs a member without a window,
+//! [`embedded`] a whole match in one process,
 //! and [`cli`] is the command line.
 
 pub mod admin;
@@ -37,6 +38,8 @@ pub mod report_words;
 #[cfg(feature = "client")]
 pub mod screens;
 pub mod seat;
+#[cfg(feature = "client")]
+mod settings;
 pub mod status_document;
 pub mod table;
 pub mod table_document;

@@ -11,7 +11,16 @@ pub(crate) mod widgets;
 
 use bevy::prelude::*;
 
+/// Whether nothing pulses, flies off or spreads: for players whom motion disturbs.
+#[derive(Resource, Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct ReducedMotion(pub(crate) bool);
+
 /// Styles widgets, moves the focus, and scales the interface to the window.
 pub(crate) fn plugin(app: &mut App) {
-    app.add_plugins((cover::plugin, scale::plugin, focus::plugin, widgets::plugin));
+    app.init_resource::<ReducedMotion>().add_plugins((
+        cover::plugin,
+        scale::plugin,
+        focus::plugin,
+        widgets::plugin,
+    ));
 }

@@ -1,6 +1,7 @@
 //! The game in a window: behind it is either one member of a cluster of processes, or a whole match
 //! in this process.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,9 +9,7 @@ use bevy::diagnostic::FrameCount;
 use bevy::log::LogPlugin;
 use bevy::prelude::*;
 use bevy::render::renderer::RenderAdapterInfo;
-use bevy::window::{
-    MonitorSelection, PrimaryWindow, WindowCloseRequested, WindowMode, WindowResolution,
-};
+use bevy::window::{WindowCloseRequested, WindowResolution};
 use bevy_raft::RaftPlugin;
 use raftian_node::NodeHandle;
 use raftian_node::player::MatchFolders;
@@ -21,6 +20,7 @@ use crate::embedded::{self, Embedded};
 use crate::screens::practice::MatchFiles;
 use crate::screens::with_others::{self, StopRequested};
 use crate::screens::{self, Screen};
+use crate::settings::{self, Mode, Settings};
 use crate::status_document::OwnMember;
 use crate::terminal::{note, release_libraries};
 use crate::view::screenshot::ScreenshotPlan;
@@ -31,7 +31,7 @@ use crate::{audio, crowns, frame_cap, overlay, play, remote, replication, ui, vi
 pub struct WindowOptions {
     /// A picture to take before ending.
     pub screenshot: Option<ScreenshotPlan>,
-    /// Maximum frames per second; the display's refresh rate if `None`.
+    /// Maximum frames per second; that of the settings if `None`.
     pub frame_cap: Option<u32>,
     /// Show the overlay from the start.
     pub overlay: bool,
@@ -39,6 +39,8 @@ pub struct WindowOptions {
     pub screen: Screen,
     /// Folders of the matches that are begun in the window.
     pub folders: Option<MatchFolders>,
+    /// File of the player's settings; without one they are the defaults, and are not saved.
+    pub settings: Option<PathBuf>,
     /// Whether a system decides what closing the window does.
     pub is_closed_by_system: bool,
     /// Set when the window must close.
@@ -160,24 +162,15 @@ pub fn play_player(
 }
 
 /// F11 switches between a window and the full screen.
-fn switch_full_screen(
-    keys: Res<ButtonInput<KeyCode>>,
-    mut windows: Query<&mut Window, With<PrimaryWindow>>,
-) {
-    if !keys.just_pressed(KeyCode::F11) {
-        return;
-    }
-    for mut window in &mut windows {
-        window.mode = match window.mode {
-            WindowMode::Windowed => WindowMode::BorderlessFullscreen(MonitorSelection::Current),
-            _ => WindowMode::Windowed,
-        };
+fn switch_full_screen(keys: Res<ButtonInput<KeyCode>>, mut settings: ResMut<Settings>) {
+    if keys.just_pressed(KeyCode::F11) {
+        settings.video.mode = settings.video.mode.other();
     }
 }
 
 /// The window in the shape that the first screen needs.
-fn first_window(title: &str, screen: Screen) -> Window {
-    match screen {
+fn first_window(title: &str, screen: Screen, mode: Mode) -> Window {
+    let window = match screen {
         Screen::Classic => view::window(title),
         Screen::Menu | Screen::Match => Window {
             resolution: WindowResolution::new(1280, 800),
@@ -188,13 +181,19 @@ fn first_window(title: &str, screen: Screen) -> Window {
             },
             ..view::window(title)
         },
+    };
+    Window {
+        mode: mode.of_window(),
+        ..window
     }
 }
 
 fn base(title: &str, node: Option<NodeHandle>, options: &WindowOptions) -> App {
+    let settings = settings::Loaded::read(options.settings.as_deref());
     let mut app = App::new();
+    let mode = settings.settings.video.mode;
     let window = WindowPlugin {
-        primary_window: Some(first_window(title, options.screen)),
+        primary_window: Some(first_window(title, options.screen, mode)),
         close_when_requested: !options.is_closed_by_system,
         ..default()
     };
@@ -216,6 +215,9 @@ fn base(title: &str, node: Option<NodeHandle>, options: &WindowOptions) -> App {
             ui::plugin,
             crowns::plugin,
         ));
+    let cap = options.frame_cap.filter(|cap| *cap > 0);
+    frame_cap::plugin(&mut app, cap.unwrap_or(0));
+    settings::plugin(&mut app, settings, cap.is_some());
     screens::plugin(&mut app, options.screen);
     report_first_frame(&mut app);
     app.add_systems(Startup, note_software_renderer)
@@ -231,9 +233,6 @@ fn base(title: &str, node: Option<NodeHandle>, options: &WindowOptions) -> App {
     }
     if let Some(plan) = &options.screenshot {
         app.insert_resource(plan.clone());
-    }
-    if let Some(cap) = options.frame_cap.filter(|cap| *cap > 0) {
-        frame_cap::plugin(&mut app, cap);
     }
     app
 }

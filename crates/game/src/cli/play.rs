@@ -12,7 +12,7 @@ use raftian_node::NodeHandle;
 
 use super::member::PlaceArgs;
 use super::output::{DEFAULT_LEVEL, seconds};
-use super::profile::{RunningArgs, folders};
+use super::profile::{RunningArgs, folders, settings_file};
 use super::signals::{StopRequest, watch_signals};
 use super::start::resume;
 use super::window_loss::WindowGuard;
@@ -42,7 +42,7 @@ pub(super) struct WindowFlags {
     /// Time of the picture, in seconds after the start.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     after: Option<f64>,
-    /// Maximum frames per second; the default is the display's refresh rate.
+    /// Maximum frames per second; the default is that of the settings.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     fps: Option<u32>,
     /// Open the debug overlay at the start, as the first press of F3 does.
@@ -162,6 +162,7 @@ impl WindowFlags {
             screen: self.screen.map_or(usual, Screen::from),
             // Without one the window refuses to begin a match, with the reason.
             folders: folders().ok(),
+            settings: settings_file(),
             end: Arc::clone(&stop_request.to_end),
         }
     }

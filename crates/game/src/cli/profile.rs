@@ -17,6 +17,10 @@ const PROGRAM: &str = "raftian";
 /// File that names the directory of the match that was started last.
 const CURRENT: &str = "current";
 
+/// File of the player's settings.
+#[cfg(feature = "client")]
+const SETTINGS: &str = "settings.toml";
+
 /// Folder of the matches in the user's folder for data.
 const MATCHES: &str = "matches";
 
@@ -92,13 +96,27 @@ pub(super) fn select(profile: String) {
     let _selected_before = PROFILE.set(profile).is_err();
 }
 
-/// Folders of the matches of the selected profile.
-pub(super) fn folders() -> Result<MatchFolders, Failure> {
-    let program = match PROFILE.get() {
+/// Folder of the selected profile in each of the user's folders.
+fn profile_folder() -> String {
+    match PROFILE.get() {
         Some(profile) => format!("{PROGRAM}/profiles/{profile}"),
         None => PROGRAM.to_owned(),
-    };
-    MatchFolders::of_user(&program)
+    }
+}
+
+/// File of the settings of the selected profile; `None` if the system names no folder for it.
+#[cfg(feature = "client")]
+pub(super) fn settings_file() -> Option<PathBuf> {
+    use etcetera::base_strategy::{BaseStrategy, choose_base_strategy};
+
+    let user = choose_base_strategy().ok()?;
+    let folder = user.config_dir().join(profile_folder());
+    Some(folder.join(SETTINGS))
+}
+
+/// Folders of the matches of the selected profile.
+pub(super) fn folders() -> Result<MatchFolders, Failure> {
+    MatchFolders::of_user(&profile_folder())
         .map_err(|error| Failure::new(Exit::Configuration, format!("{error} with --data DIR")))
 }
 

@@ -1,0 +1,331 @@
+//! Settings of the player, kept in a file in the platform's folder for configuration.
+//!
+//! [`Settings`] is the state; `screens/settings.rs` is the page that changes it, [`file`] reads and
+//! writes it, and [`apply`] has one system for each setting that lives outside of this module. A
+//! value that is out of bounds is clamped, and a file that cannot be used is set aside.
+
+mod apply;
+pub(crate) mod bindings;
+mod file;
+
+use bevy::prelude::*;
+use bevy_raft::{JoinMatch, StartMatch};
+use raftian_node::cluster::check_player_name;
+use serde::{Deserialize, Serialize, Serializer};
+
+use self::bindings::Bindings;
+pub(crate) use self::file::Loaded;
+
+/// Layout of the file. A file with a higher number was written by a later build.
+const SCHEMA: i64 = 1;
+
+/// Limits on frames per second that can be chosen; 0 is none.
+pub(crate) const FRAME_CAPS: [i64; 5] = [0, 30, 60, 120, 144];
+
+/// Smallest and largest size of the interface, in percent of the size that fits the window.
+pub(crate) const SCALES: [i64; 2] = [75, 250];
+
+/// Everything that a player can set.
+#[derive(Resource, Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Settings {
+    schema: i64,
+    pub(crate) profile: Profile,
+    pub(crate) video: Video,
+    pub(crate) audio: Audio,
+    /// The file names actions and keys; [`file`] reads and writes them, because a bad one must not
+    /// spoil the rest.
+    #[serde(skip)]
+    pub(crate) controls: Bindings,
+    pub(crate) game: Game,
+    pub(crate) network: Network,
+    pub(crate) accessibility: Accessibility,
+}
+
+/// The player.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Profile {
+    /// Name in matches that are begun from now on; empty for that of the system's user.
+    pub(crate) player: String,
+}
+
+/// Shape of the window.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Mode {
+    #[default]
+    Windowed,
+    /// A window without borders that fills the screen.
+    FullScreen,
+}
+
+/// The window.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Video {
+    pub(crate) mode: Mode,
+    /// Whether a frame waits for the display.
+    pub(crate) vsync: bool,
+    /// Most frames per second, one of [`FRAME_CAPS`].
+    pub(crate) frame_cap: i64,
+}
+
+/// Sound. Volumes are between 0 and 1.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Audio {
+    #[serde(serialize_with = "in_hundredths")]
+    pub(crate) master: f32,
+    #[serde(serialize_with = "in_hundredths")]
+    pub(crate) effects: f32,
+    #[serde(serialize_with = "in_hundredths")]
+    pub(crate) music: f32,
+    /// Whether sounds are also shown as text.
+    pub(crate) captions: bool,
+}
+
+/// Playing.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Game {
+    /// Whether a match is left only after a second press.
+    pub(crate) confirm_leaving: bool,
+    /// Whether a new plan of a march begins with all units but the spears.
+    pub(crate) auto_fill: bool,
+}
+
+/// Matches with others.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Network {
+    /// Whether matches founded in the window are announced on the local network.
+    pub(crate) announce: bool,
+}
+
+/// Reading and seeing.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Accessibility {
+    /// Size of the interface in percent, within [`SCALES`].
+    pub(crate) scale: i64,
+    /// Whether nothing pulses, flies off or spreads.
+    pub(crate) reduced_motion: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            schema: SCHEMA,
+            profile: Profile::default(),
+            video: Video::default(),
+            audio: Audio::default(),
+            controls: Bindings::default(),
+            game: Game::default(),
+            network: Network::default(),
+            accessibility: Accessibility::default(),
+        }
+    }
+}
+
+impl Default for Video {
+    fn default() -> Self {
+        Video {
+            mode: Mode::Windowed,
+            vsync: true,
+            frame_cap: 0,
+        }
+    }
+}
+
+impl Default for Audio {
+    fn default() -> Self {
+        Audio {
+            master: 0.8,
+            effects: 1.0,
+            music: 0.6,
+            captions: false,
+        }
+    }
+}
+
+impl Default for Game {
+    fn default() -> Self {
+        Game {
+            confirm_leaving: true,
+            auto_fill: true,
+        }
+    }
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Network { announce: true }
+    }
+}
+
+impl Default for Accessibility {
+    fn default() -> Self {
+        Accessibility {
+            scale: 100,
+            reduced_motion: false,
+        }
+    }
+}
+
+/// Keeps 0.8 from being written as 0.800000011920929.
+fn in_hundredths<S: Serializer>(volume: &f32, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64((f64::from(*volume) * 100.0).round() / 100.0)
+}
+
+impl Settings {
+    /// Options of a match that this player founds.
+    pub(crate) fn start_match(&self) -> StartMatch {
+        StartMatch {
+            player: self.player(),
+            announced: self.network.announce,
+            ..StartMatch::default()
+        }
+    }
+
+    /// Options with which this player joins by `invitation`.
+    pub(crate) fn join_match(&self, invitation: impl Into<String>) -> JoinMatch {
+        JoinMatch {
+            player: self.player(),
+            ..JoinMatch::from(invitation)
+        }
+    }
+
+    /// The player's own name, if one is set.
+    pub(crate) fn player(&self) -> Option<String> {
+        let name = &self.profile.player;
+        (!name.is_empty()).then(|| name.clone())
+    }
+
+    /// Brings every value within its bounds, and returns a sentence for each that was not.
+    fn clamp(&mut self) -> Vec<String> {
+        let mut notes = Vec::new();
+        let default = Settings::default();
+        let player = &mut self.profile.player;
+        if !player.is_empty()
+            && let Err(reason) = check_player_name(player)
+        {
+            notes.push(format!("`profile.player` is not used: {reason}."));
+            player.clear();
+        }
+        let cap = &mut self.video.frame_cap;
+        if !FRAME_CAPS.contains(cap) {
+            let nearest = FRAME_CAPS.into_iter().skip(1);
+            let nearest = nearest.min_by_key(|allowed| allowed.abs_diff(*cap));
+            clamp_to("video.frame_cap", cap, nearest.unwrap_or(0), &mut notes);
+        }
+        for (name, volume, usual) in [
+            ("audio.master", &mut self.audio.master, default.audio.master),
+            (
+                "audio.effects",
+                &mut self.audio.effects,
+                default.audio.effects,
+            ),
+            ("audio.music", &mut self.audio.music, default.audio.music),
+        ] {
+            let within = if volume.is_nan() {
+                usual
+            } else {
+                volume.clamp(0.0, 1.0)
+            };
+            clamp_to(name, volume, within, &mut notes);
+        }
+        let [least, most] = SCALES;
+        let scale = &mut self.accessibility.scale;
+        let within = (*scale).clamp(least, most);
+        clamp_to("accessibility.scale", scale, within, &mut notes);
+        notes
+    }
+}
+
+/// Sets a value to `within`, with a note if that is another one.
+fn clamp_to<T: PartialEq + Copy + std::fmt::Display>(
+    name: &str,
+    value: &mut T,
+    within: T,
+    notes: &mut Vec<String>,
+) {
+    if *value != within {
+        notes.push(format!("`{name}` was {value} and is now {within}."));
+        *value = within;
+    }
+}
+
+/// Latest sentence about the file of settings, for the menu and for the page.
+#[derive(Resource, Default)]
+pub(crate) struct SettingsNotice(pub(crate) String);
+
+/// Adds the settings that were read, saves their changes, and applies them. `has_frame_cap` is set
+/// if the command line limits frames per second, which precedes the setting.
+pub(crate) fn plugin(app: &mut App, loaded: Loaded, has_frame_cap: bool) {
+    let notice = loaded.notes.join(" ");
+    app.insert_resource(loaded.settings)
+        .insert_resource(loaded.file)
+        .insert_resource(SettingsNotice(notice))
+        .add_plugins((file::plugin, bindings::plugin, apply::plugin));
+    if !has_frame_cap {
+        apply::follow_frame_cap(app);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn default_settings_are_within_their_bounds() {
+        let mut settings = Settings::default();
+        assert_eq!(settings.clamp(), Vec::<String>::new());
+        assert_eq!(settings, Settings::default());
+    }
+
+    #[test]
+    fn values_out_of_bounds_are_clamped_with_a_note() {
+        let mut settings = Settings::default();
+        settings.profile.player = "x".repeat(1_000);
+        settings.video.frame_cap = 100;
+        settings.audio.master = -3.0;
+        settings.audio.effects = f32::NAN;
+        settings.audio.music = f32::INFINITY;
+        settings.accessibility.scale = 9_999;
+        let notes = settings.clamp();
+        assert_eq!(notes.len(), 6, "{notes:?}");
+        assert_eq!(settings.profile.player, "");
+        assert_eq!(settings.video.frame_cap, 120);
+        let audio = &settings.audio;
+        assert_eq!([audio.master, audio.effects, audio.music], [0.0, 1.0, 1.0]);
+        assert_eq!(settings.accessibility.scale, 250);
+        assert_eq!(notes[5], "`accessibility.scale` was 9999 and is now 250.");
+        assert!(settings.clamp().is_empty(), "once is enough");
+    }
+
+    #[test]
+    fn frame_cap_below_all_others_does_not_become_no_cap() {
+        for cap in [-5, 1, 14] {
+            let mut settings = Settings::default();
+            settings.video.frame_cap = cap;
+            settings.clamp();
+            assert_eq!(settings.video.frame_cap, 30, "{cap}");
+        }
+    }
+
+    #[test]
+    fn matches_are_begun_under_the_name_of_the_profile() {
+        let mut settings = Settings::default();
+        assert_eq!(settings.start_match(), StartMatch::default());
+        assert_eq!(settings.join_match("code"), JoinMatch::from("code"));
+        settings.profile.player = "Ada".to_owned();
+        settings.network.announce = false;
+        let start = settings.start_match();
+        assert_eq!(start.player.as_deref(), Some("Ada"));
+        assert!(!start.announced);
+        let join = settings.join_match("code");
+        assert_eq!(join.player.as_deref(), Some("Ada"));
+        assert_eq!(join.invitation, "code");
+    }
+}
