@@ -14,6 +14,7 @@ use super::map::{depth, icon, label};
 use super::perspective::Perspective;
 use crate::screens::Screen;
 use crate::table::Reported;
+use crate::ui::ReducedMotion;
 use crate::ui::theme::colour;
 use crate::view::fonts::Typeface;
 
@@ -50,6 +51,7 @@ fn show(
     art: Res<Art>,
     font: Res<Typeface>,
     perspective: Res<Perspective>,
+    motion: Res<ReducedMotion>,
     present: Query<(), With<Effect>>,
     mut commands: Commands,
 ) {
@@ -97,11 +99,13 @@ fn show(
         motion,
         colour,
     };
-    commands.spawn((
-        effect(Motion::Spread, ring, 900),
-        DespawnOnExit(Screen::Match),
-        icon(&art, Icon::Ring, ring, 1.0, Vec3::ZERO),
-    ));
+    if !motion.0 {
+        commands.spawn((
+            effect(Motion::Spread, ring, 900),
+            DespawnOnExit(Screen::Match),
+            icon(&art, Icon::Ring, ring, 1.0, Vec3::ZERO),
+        ));
+    }
     for (line, (words, tint)) in (first_line..).zip(texts) {
         let lettering = label(&font, 18.0, tint);
         let mut text = commands.spawn((
@@ -140,6 +144,7 @@ fn fade(
     mut commands: Commands,
     time: Res<Time<Real>>,
     layout: Res<MapLayout>,
+    motion: Res<ReducedMotion>,
     mut effects: Query<(
         Entity,
         &Effect,
@@ -164,7 +169,9 @@ fn fade(
                 transform.scale = Vec3::new(side, side, 1.0);
             }
             Motion::Rise(line) => {
-                let height = layout.tile * (0.75 + 0.5 * part) - f32::from(line) * 19.0;
+                // Without motion the text fades where it appears.
+                let risen = if motion.0 { 0.0 } else { part };
+                let height = layout.tile * (0.75 + 0.5 * risen) - f32::from(line) * 19.0;
                 let place = (at + Vec2::new(0.0, height + 38.0)).round();
                 transform.translation = place.extend(depth::EFFECT + 0.5);
             }

@@ -14,6 +14,7 @@ use super::orders::PendingOrders;
 use super::perspective::Perspective;
 use crate::screens::Screen;
 use crate::table::projection::March;
+use crate::ui::ReducedMotion;
 use crate::ui::theme::colour;
 use crate::view::fonts::Typeface;
 
@@ -178,6 +179,7 @@ fn show_plans(
     perspective: Res<Perspective>,
     composer: Res<Composer>,
     pending: Res<PendingOrders>,
+    motion: Res<ReducedMotion>,
     mut plans: Query<(&mut Sprite, &mut Transform), With<Plan>>,
 ) {
     let city = perspective.city();
@@ -185,7 +187,11 @@ fn show_plans(
     let planned = composer.target.into_iter().map(|place| (place, false));
     let sent = pending.marches().map(|place| (place, true));
     let mut shown = planned.chain(sent);
-    let blink = 0.5 + 0.3 * (time.elapsed_secs_wrapped() * 6.0).sin();
+    let blink = if motion.0 {
+        0.5
+    } else {
+        0.5 + 0.3 * (time.elapsed_secs_wrapped() * 6.0).sin()
+    };
     for (mut sprite, mut transform) in &mut plans {
         let line_of = city.zip(home).and_then(|((_, game, _), home)| {
             let (place, is_sent) = shown.next()?;

@@ -15,6 +15,7 @@ use super::perspective::Perspective;
 use super::words::clock;
 use crate::screens::Screen;
 use crate::table::projection::{Garrison, Holder, Keep, Site};
+use crate::ui::ReducedMotion;
 use crate::ui::theme::colour;
 use crate::view::fonts::Typeface;
 
@@ -268,13 +269,18 @@ fn paint(
     perspective: Res<Perspective>,
     composer: Res<Composer>,
     hovered: Res<HoveredPlace>,
+    motion: Res<ReducedMotion>,
     sites: Query<SiteParts>,
     mut parts: Query<(&Part, &mut Sprite, &mut Transform)>,
 ) {
     let Some(game) = &perspective.game else {
         return;
     };
-    let pulse = 0.5 + 0.5 * (time.elapsed_secs_wrapped() * 2.0).sin();
+    let pulse = if motion.0 {
+        0.5
+    } else {
+        0.5 + 0.5 * (time.elapsed_secs_wrapped() * 2.0).sin()
+    };
     for (site, _, holder, keep, children) in &sites {
         let place = site.0;
         let held = match place {

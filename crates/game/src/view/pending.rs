@@ -6,6 +6,7 @@ use super::outline::{dashes, most_pieces};
 use crate::classic_layout::{CITY_SIDE, WHITE, city_area};
 use crate::projection::City;
 use crate::realm::CityId;
+use crate::ui::ReducedMotion;
 use bevy::prelude::*;
 use bevy::time::Real;
 use std::collections::BTreeMap;
@@ -57,12 +58,14 @@ impl Pending {
 struct Dashes(CityId);
 
 pub(super) fn plugin(app: &mut App) {
-    app.init_resource::<Pending>().add_systems(
-        Update,
-        (spawn_dashes, show_dashes, march)
-            .chain()
-            .in_set(ViewSystems::Draw),
-    );
+    app.init_resource::<Pending>()
+        .init_resource::<ReducedMotion>()
+        .add_systems(
+            Update,
+            (spawn_dashes, show_dashes, march)
+                .chain()
+                .in_set(ViewSystems::Draw),
+        );
 }
 
 fn spawn_dashes(mut commands: Commands, cities: Query<(Entity, &City), Added<City>>) {
@@ -96,10 +99,12 @@ fn show_dashes(pending: Res<Pending>, mut outlines: Query<(&Dashes, &mut Visibil
 fn march(
     time: Res<Time<Real>>,
     pending: Res<Pending>,
+    motion: Res<ReducedMotion>,
     outlines: Query<(&Dashes, &Children)>,
     mut pieces: Query<(&mut Sprite, &mut Transform)>,
 ) {
-    let phase = time.elapsed_secs_wrapped() * SPEED;
+    let speed = if motion.0 { 0.0 } else { SPEED };
+    let phase = time.elapsed_secs_wrapped() * speed;
     for (outline, children) in outlines
         .iter()
         .filter(|(outline, _)| pending.count(outline.0) > 0)

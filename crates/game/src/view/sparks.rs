@@ -6,6 +6,7 @@ use super::canvas::{depth, middle, rgb};
 use crate::classic_layout::{CITY_SIDE, WHITE, city_area, city_colour};
 use crate::projection::{City, Health};
 use crate::realm::{self, CityId};
+use crate::ui::ReducedMotion;
 use bevy::prelude::*;
 use bevy::time::Real;
 use std::collections::BTreeMap;
@@ -35,7 +36,8 @@ struct Spark {
 }
 
 pub(super) fn plugin(app: &mut App) {
-    app.add_systems(Update, (ignite, burn).chain().in_set(ViewSystems::Draw));
+    app.init_resource::<ReducedMotion>()
+        .add_systems(Update, (ignite, burn).chain().in_set(ViewSystems::Draw));
 }
 
 /// Spawns a shower for each city that lost health since the last run. A city seen for the first
@@ -43,13 +45,14 @@ pub(super) fn plugin(app: &mut App) {
 fn ignite(
     mut commands: Commands,
     time: Res<Time<Real>>,
+    motion: Res<ReducedMotion>,
     mut seen: Local<BTreeMap<CityId, Health>>,
     cities: Query<(&City, &Health), Changed<Health>>,
 ) {
     for (city, &health) in &cities {
         let before = seen.insert(city.0, health);
         // Health rises only with a new match, which must not spark.
-        if before.is_some_and(|before| before.0 > health.0) {
+        if before.is_some_and(|before| before.0 > health.0) && !motion.0 {
             shower(&mut commands, city.0, health, time.elapsed());
         }
     }
@@ -145,6 +148,14 @@ mod tests {
         app.world_mut().entity_mut(city).insert(Health(70));
         assert_eq!(sparks(&mut app), SPARKS as usize + 1);
         (0..6).for_each(|_| app.update());
+        assert_eq!(sparks(&mut app), 0);
+    }
+
+    #[test]
+    fn reduced_motion_leaves_sparks_out() {
+        let (mut app, city) = app();
+        app.insert_resource(ReducedMotion(true));
+        app.world_mut().entity_mut(city).insert(Health(70));
         assert_eq!(sparks(&mut app), 0);
     }
 
