@@ -7,6 +7,7 @@ use super::CrownsSystems;
 use super::perspective::Perspective;
 use super::words::clock;
 use crate::screens::Screen;
+use crate::settings::Settings;
 
 /// The plan of a march.
 #[derive(Resource, Clone, Copy, PartialEq, Eq, Debug)]
@@ -14,6 +15,8 @@ pub(super) struct Composer {
     pub(super) target: Option<Place>,
     counts: [u32; 4],
     pub(super) attack: Attack,
+    /// Whether it opens with all units but the spears, and not with none.
+    fills: bool,
 }
 
 impl Default for Composer {
@@ -22,14 +25,16 @@ impl Default for Composer {
             target: None,
             counts: [0; 4],
             attack: Attack::Assault,
+            fills: true,
         }
     }
 }
 
 impl Composer {
-    /// Opens with a target, and all units but the spears.
+    /// Opens with a target, and all units but the spears if it fills.
     pub(super) fn open(&mut self, perspective: &Perspective, target: Place) {
         if self.target.is_none()
+            && self.fills
             && let Some((_, _, city)) = perspective.city()
         {
             self.counts = UnitKind::ALL.map(|kind| match kind {
@@ -42,7 +47,10 @@ impl Composer {
 
     /// Closes without a march.
     pub(super) fn close(&mut self) {
-        *self = Composer::default();
+        *self = Composer {
+            fills: self.fills,
+            ..Composer::default()
+        };
     }
 
     /// Turns to the next target; opens with the Throne.
@@ -149,7 +157,18 @@ pub(super) fn targets(game: &Crowns, own: u8) -> Vec<Place> {
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Composer>()
         .add_systems(OnEnter(Screen::Match), close)
-        .add_systems(Update, keep_possible.in_set(CrownsSystems::Look));
+        .add_systems(
+            Update,
+            (
+                follow_settings.run_if(resource_changed::<Settings>),
+                keep_possible,
+            )
+                .in_set(CrownsSystems::Look),
+        );
+}
+
+fn follow_settings(settings: Res<Settings>, mut composer: ResMut<Composer>) {
+    composer.fills = settings.game.auto_fill;
 }
 
 fn close(mut composer: ResMut<Composer>) {
@@ -187,7 +206,7 @@ pub(super) fn forecast(composer: &Composer, perspective: &Perspective) -> Vec<St
         };
         return vec![
             format!("There: {}.", there),
-            "Choose units below, or with 1 to 4.".to_owned(),
+            "Choose units below, or with their keys.".to_owned(),
         ];
     }
     match game.preview(own, composer.army(), target, composer.attack) {
@@ -271,6 +290,24 @@ mod tests {
         assert_eq!(composer.target, Some(Place::Throne), "it begins again");
         composer.previous_target(&perspective);
         assert_eq!(composer.target, targets.last().copied());
+    }
+
+    #[test]
+    fn plan_begins_without_units_if_that_is_set() {
+        let mut app = App::new();
+        app.init_resource::<Composer>()
+            .init_resource::<Settings>()
+            .add_systems(Update, follow_settings.run_if(resource_changed::<Settings>));
+        for auto_fill in [false, true] {
+            app.world_mut().resource_mut::<Settings>().game.auto_fill = auto_fill;
+            app.update();
+            let mut composer = app.world_mut().resource_mut::<Composer>();
+            composer.close();
+            assert_eq!(
+                composer.fills, auto_fill,
+                "also after the plan before was closed"
+            );
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ use super::pause::IsPaused;
 use super::perspective::Perspective;
 use crate::overlay::OverlayMode;
 use crate::screens::Screen;
+use crate::settings::bindings::{Bindings, KeyAction};
 
 /// The place under the pointer.
 #[derive(Resource, Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -31,45 +32,43 @@ pub(super) struct HoveredTile(pub(super) Option<Tile>);
 #[derive(Component)]
 struct MapArea;
 
-/// Keys with their actions while no plan is open, as shown on the buttons.
-pub(super) const KEYS: [(KeyCode, Action); 16] = [
+/// Actions with a key while no plan is open.
+const KEYS: [(KeyAction, Action); 15] = [
     (
-        KeyCode::KeyQ,
+        KeyAction::BuildWood,
         Action::Build(Building::Field(Resource::Wood)),
     ),
     (
-        KeyCode::KeyW,
+        KeyAction::BuildIron,
         Action::Build(Building::Field(Resource::Iron)),
     ),
     (
-        KeyCode::KeyE,
+        KeyAction::BuildGrain,
         Action::Build(Building::Field(Resource::Grain)),
     ),
-    (KeyCode::KeyR, Action::Build(Building::Wall)),
-    (KeyCode::KeyT, Action::Build(Building::Barracks)),
-    (KeyCode::KeyY, Action::Build(Building::Store)),
-    (KeyCode::KeyX, Action::CancelBuild),
-    (KeyCode::Digit1, Action::Train(UnitKind::Spear)),
-    (KeyCode::Digit2, Action::Train(UnitKind::Axe)),
-    (KeyCode::Digit3, Action::Train(UnitKind::Rider)),
-    (KeyCode::Digit4, Action::Train(UnitKind::Ram)),
-    (KeyCode::KeyF, Action::Repair),
-    (KeyCode::KeyA, Action::Attack),
-    (KeyCode::KeyD, Action::Others),
-    (KeyCode::KeyV, Action::Ping),
-    (KeyCode::Enter, Action::Chat),
+    (KeyAction::BuildWall, Action::Build(Building::Wall)),
+    (KeyAction::BuildBarracks, Action::Build(Building::Barracks)),
+    (KeyAction::BuildStore, Action::Build(Building::Store)),
+    (KeyAction::CancelBuild, Action::CancelBuild),
+    (KeyAction::Spear, Action::Train(UnitKind::Spear)),
+    (KeyAction::Axe, Action::Train(UnitKind::Axe)),
+    (KeyAction::Rider, Action::Train(UnitKind::Rider)),
+    (KeyAction::Ram, Action::Train(UnitKind::Ram)),
+    (KeyAction::Repair, Action::Repair),
+    (KeyAction::NextTarget, Action::Attack),
+    (KeyAction::Others, Action::Others),
+    (KeyAction::Point, Action::Ping),
 ];
 
-/// Keys with their actions while a plan is open.
-pub(super) const PLAN_KEYS: [(KeyCode, Action); 8] = [
-    (KeyCode::Digit1, Action::More(UnitKind::Spear)),
-    (KeyCode::Digit2, Action::More(UnitKind::Axe)),
-    (KeyCode::Digit3, Action::More(UnitKind::Rider)),
-    (KeyCode::Digit4, Action::More(UnitKind::Ram)),
-    (KeyCode::KeyS, Action::PreviousTarget),
-    (KeyCode::KeyZ, Action::SwitchAttack),
-    (KeyCode::KeyC, Action::CallHome),
-    (KeyCode::Enter, Action::Send),
+/// Actions with a key while a plan is open, in addition or in place of the others.
+const PLAN_KEYS: [(KeyAction, Action); 7] = [
+    (KeyAction::Spear, Action::More(UnitKind::Spear)),
+    (KeyAction::Axe, Action::More(UnitKind::Axe)),
+    (KeyAction::Rider, Action::More(UnitKind::Rider)),
+    (KeyAction::Ram, Action::More(UnitKind::Ram)),
+    (KeyAction::PreviousTarget, Action::PreviousTarget),
+    (KeyAction::SwitchAttack, Action::SwitchAttack),
+    (KeyAction::CallHome, Action::CallHome),
 ];
 
 pub(super) fn plugin(app: &mut App) {
@@ -158,6 +157,16 @@ fn find_hovered(
     tile.set_if_neq(HoveredTile(point.and_then(|point| layout.tile_at(point))));
 }
 
+/// The actions that have a key at present, each key with one of them.
+fn actions(is_planning: bool) -> impl Iterator<Item = (KeyAction, Action)> {
+    let plan = PLAN_KEYS.into_iter().filter(move |_| is_planning);
+    let others = KEYS.into_iter().filter(move |(key, _)| {
+        let is_taken = PLAN_KEYS.iter().any(|(taken, _)| taken == key);
+        !is_planning || !is_taken
+    });
+    plan.chain(others)
+}
+
 fn press_keys(
     keys: Res<ButtonInput<KeyCode>>,
     egui: Option<Res<EguiWantsInput>>,
@@ -169,6 +178,7 @@ fn press_keys(
     chatting: Res<IsChatting>,
     paused: Res<IsPaused>,
     perspective: Res<Perspective>,
+    bindings: Res<Bindings>,
     mut commands: Commands,
 ) {
     // The overlay, or a focused text field, receives the keys instead.
@@ -202,15 +212,16 @@ fn press_keys(
         }
         return;
     }
-    let plan = PLAN_KEYS.iter().filter(|_| is_open);
-    let plan_keys: Vec<_> = plan.clone().map(|(key, _)| *key).collect();
-    let others = KEYS.iter().filter(|(key, _)| !plan_keys.contains(key));
-    for (key, action) in plan.chain(others) {
-        if !keys.just_pressed(*key) || (has_focus && *key == KeyCode::Enter) {
+    if keys.just_pressed(KeyCode::Enter) && !has_focus {
+        let action = if is_open { Action::Send } else { Action::Chat };
+        commands.trigger(Perform { action, is_many });
+    }
+    for (key, action) in actions(is_open) {
+        if !keys.just_pressed(bindings.key(key)) {
             continue;
         }
         // With Shift a key of the plan takes units away.
-        let action = match *action {
+        let action = match action {
             Action::More(kind) if is_many => Action::Fewer(kind),
             action => action,
         };
@@ -221,15 +232,24 @@ fn press_keys(
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     #[test]
     fn every_key_has_one_meaning() {
-        for keys in [KEYS.as_slice(), PLAN_KEYS.as_slice()] {
-            let distinct: BTreeSet<_> = keys.iter().map(|(key, _)| *key).collect();
-            assert_eq!(distinct.len(), keys.len());
+        for (is_planning, count) in [(false, KEYS.len()), (true, KEYS.len() + 3)] {
+            let all: Vec<_> = actions(is_planning).map(|(key, _)| key).collect();
+            assert_eq!(all.len(), count);
+            for key in &all {
+                let same = all.iter().filter(|other| *other == key);
+                assert_eq!(same.count(), 1, "{key:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_action_with_a_key_is_performed() {
+        for key in KeyAction::all() {
+            assert!(actions(true).any(|(other, _)| other == key), "{key:?}");
         }
     }
 

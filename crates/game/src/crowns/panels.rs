@@ -14,8 +14,9 @@ use super::composer::Composer;
 use super::icons::Icon;
 use super::layout::{RIGHT, TOP};
 use crate::screens::Screen;
-use crate::ui::theme::{colour, space};
-use crate::ui::widgets::column;
+use crate::settings::bindings::{KeyAction, KeyWords};
+use crate::ui::theme::{colour, size, space};
+use crate::ui::widgets::{Caption, column, small_control, unbroken};
 use crate::view::fonts::Typeface;
 
 /// What the panel right of the map shows.
@@ -163,6 +164,19 @@ fn spawn(mut commands: Commands, font: Res<Typeface>, art: Res<Art>) {
             }),
         ))
         .with_children(|panel| others::spawn(panel, &font, &art));
+}
+
+/// A small button with a caption and the key of its action.
+fn key_button(font: &Typeface, caption: &'static str, key: KeyAction) -> impl Bundle {
+    (
+        small_control(),
+        AccessibleLabel::new(caption),
+        children![(
+            Caption,
+            KeyWords::after(caption, key),
+            unbroken(font, caption, size::SMALL, colour::TEXT)
+        )],
+    )
 }
 
 /// A small picture in a panel.

@@ -8,6 +8,7 @@ use raftian_realm::crowns::{Crowns, Place, Seat};
 use raftian_realm::table::{Chair, MatchSeat, Table};
 
 use super::CrownsSystems;
+use crate::settings::Settings;
 use crate::table::{PresentStamp, ReplicatedTable, player_of, present_game};
 use crate::table_document::name_of;
 
@@ -63,6 +64,7 @@ fn look(
     log: Res<AppliedLog>,
     stamp: Res<PresentStamp>,
     status: Res<RaftStatus>,
+    settings: Res<Settings>,
     mut perspective: ResMut<Perspective>,
 ) {
     perspective.game = present_game(&table.0, &stamp);
@@ -74,11 +76,11 @@ fn look(
         Some(_) => table.0.match_seat_of(own),
         None => table.0.seat_of(own),
     });
-    perspective.names = names(&table.0, &log);
+    perspective.names = names(&table.0, &log, &settings);
 }
 
 /// Names of all seats: those of players, and for bots one of a list.
-fn names(table: &Table, log: &AppliedLog) -> Vec<String> {
+fn names(table: &Table, log: &AppliedLog, settings: &Settings) -> Vec<String> {
     let players: Vec<_> = match table.game() {
         Some(_) => table.match_seats().iter().map(MatchSeat::player).collect(),
         None => table.chairs().iter().map(Chair::player).collect(),
@@ -86,7 +88,9 @@ fn names(table: &Table, log: &AppliedLog) -> Vec<String> {
     let seats = players.into_iter().zip(NAMES.iter().cycle());
     seats
         .map(|(player, name)| match player {
-            Some(player) => name_of(player, log).unwrap_or_else(own_name),
+            Some(player) => name_of(player, log)
+                .or_else(|| settings.player())
+                .unwrap_or_else(own_name),
             None => (*name).to_owned(),
         })
         .collect()

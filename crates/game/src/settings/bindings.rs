@@ -21,13 +21,15 @@ pub(crate) enum KeyAction {
     PreviousTarget,
     SwitchAttack,
     CallHome,
+    Others,
+    Point,
 }
 
 /// An action with its name in the file, its name on the page, and its usual key.
 type Definition = (KeyAction, &'static str, &'static str, KeyCode);
 
 /// Every action, in the order of the enum.
-const ACTIONS: [Definition; 16] = [
+const ACTIONS: [Definition; 18] = [
     (
         KeyAction::BuildWood,
         "build_wood",
@@ -124,6 +126,13 @@ const ACTIONS: [Definition; 16] = [
         "Call a garrison home",
         KeyCode::KeyC,
     ),
+    (
+        KeyAction::Others,
+        "others",
+        "The others: pacts and gifts",
+        KeyCode::KeyD,
+    ),
+    (KeyAction::Point, "point", "Point at a tile", KeyCode::KeyV),
 ];
 
 /// Keys that actions may have. All others have a fixed meaning, or differ between keyboards.

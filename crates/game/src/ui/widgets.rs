@@ -60,14 +60,19 @@ pub(crate) fn button(font: &Typeface, caption: impl Into<String>) -> impl Bundle
 pub(crate) fn small_button(font: &Typeface, caption: impl Into<String>) -> impl Bundle {
     let caption = caption.into();
     (
-        control(Node {
-            padding: UiRect::axes(space::NEAR, space::TIGHT),
-            justify_content: JustifyContent::Center,
-            ..default()
-        }),
+        small_control(),
         AccessibleLabel::new(caption.clone()),
         children![(Caption, unbroken(font, caption, size::SMALL, colour::TEXT))],
     )
+}
+
+/// The components of a small button.
+pub(crate) fn small_control() -> impl Bundle {
+    control(Node {
+        padding: UiRect::axes(space::NEAR, space::TIGHT),
+        justify_content: JustifyContent::Center,
+        ..default()
+    })
 }
 
 /// The components of every control that can be pressed.

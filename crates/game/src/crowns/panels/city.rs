@@ -8,8 +8,9 @@ use super::super::control::{Action, least_barracks, own_marches};
 use super::super::icons::Icon;
 use super::super::perspective::Perspective;
 use super::super::words::{self, clock};
-use super::image;
 use super::top::tint;
+use super::{image, key_button};
+use crate::settings::bindings::{Bindings, KeyAction, KeyWords};
 use crate::ui::theme::{colour, size, space};
 use crate::ui::widgets::{
     Caption, column, control, row, small_button, text, unbroken, write as write_text,
@@ -20,13 +21,13 @@ use crate::view::fonts::Typeface;
 const MARCHES: usize = 4;
 
 /// The buildings in the order of their keys.
-const BUILDINGS: [(Building, &str); 6] = [
-    (Building::Field(Resource::Wood), "Q"),
-    (Building::Field(Resource::Iron), "W"),
-    (Building::Field(Resource::Grain), "E"),
-    (Building::Wall, "R"),
-    (Building::Barracks, "T"),
-    (Building::Store, "Y"),
+const BUILDINGS: [(Building, KeyAction); 6] = [
+    (Building::Field(Resource::Wood), KeyAction::BuildWood),
+    (Building::Field(Resource::Iron), KeyAction::BuildIron),
+    (Building::Field(Resource::Grain), KeyAction::BuildGrain),
+    (Building::Wall, KeyAction::BuildWall),
+    (Building::Barracks, KeyAction::BuildBarracks),
+    (Building::Store, KeyAction::BuildStore),
 ];
 
 /// A text of the panel.
@@ -78,7 +79,7 @@ pub(super) fn spawn(panel: &mut ChildSpawnerCommands, font: &Typeface, art: &Art
             children![(
                 Caption,
                 CityText::Repair,
-                unbroken(font, "Repair F", size::SMALL, colour::TEXT)
+                unbroken(font, "", size::SMALL, colour::TEXT)
             )],
         ));
     });
@@ -99,7 +100,10 @@ pub(super) fn spawn(panel: &mut ChildSpawnerCommands, font: &Typeface, art: &Art
                     margin: UiRect::left(Val::Auto),
                     ..default()
                 },
-                children![(Action::CancelBuild, small_button(font, "Cancel X"))],
+                children![(
+                    Action::CancelBuild,
+                    key_button(font, "Cancel", KeyAction::CancelBuild)
+                )],
             ));
         });
     heading(panel, font, "Train");
@@ -109,7 +113,7 @@ pub(super) fn spawn(panel: &mut ChildSpawnerCommands, font: &Typeface, art: &Art
             ..row(space::TIGHT)
         })
         .with_children(|units| {
-            for (kind, key) in UnitKind::ALL.into_iter().zip(1..) {
+            for (kind, key) in UnitKind::ALL.into_iter().zip(KeyAction::UNITS) {
                 spawn_unit(units, font, art, kind, key);
             }
         });
@@ -135,11 +139,12 @@ pub(super) fn spawn(panel: &mut ChildSpawnerCommands, font: &Typeface, art: &Art
     panel.spawn((
         CityRow::NoMarch,
         Node::default(),
-        children![text(
-            font,
-            "A, or a click on the map, plans one.",
-            size::SMALL,
-            colour::QUIET
+        children![(
+            KeyWords::new(|keys| {
+                let key = keys.label(KeyAction::NextTarget);
+                format!("{key}, or a click on the map, plans one.")
+            }),
+            text(font, "", size::SMALL, colour::QUIET)
         )],
     ));
     for number in 0..MARCHES {
@@ -208,7 +213,7 @@ fn spawn_building(
     panel: &mut ChildSpawnerCommands,
     font: &Typeface,
     building: Building,
-    key: &'static str,
+    key: KeyAction,
 ) {
     let name = words::building(building);
     panel.spawn((
@@ -222,7 +227,10 @@ fn spawn_building(
         children![
             (
                 key_node(),
-                children![unbroken(font, key, size::SMALL, colour::GOLD)]
+                children![(
+                    KeyWords::after("", key),
+                    unbroken(font, "", size::SMALL, colour::GOLD)
+                )]
             ),
             (
                 Node {
@@ -262,7 +270,7 @@ fn spawn_unit(
     font: &Typeface,
     art: &Art,
     kind: UnitKind,
-    key: u32,
+    key: KeyAction,
 ) {
     units.spawn((
         Action::Train(kind),
@@ -276,7 +284,10 @@ fn spawn_unit(
             (
                 row(space::TIGHT),
                 children![
-                    unbroken(font, key.to_string(), size::SMALL, colour::GOLD),
+                    (
+                        KeyWords::after("", key),
+                        unbroken(font, "", size::SMALL, colour::GOLD)
+                    ),
                     image(art, Icon::of_unit(kind), colour::TEXT, 26.0),
                     (
                         CityText::Home(kind),
@@ -320,6 +331,7 @@ fn spawn_swap(
 
 pub(super) fn write(
     perspective: Res<Perspective>,
+    bindings: Res<Bindings>,
     mut texts: Query<(&CityText, &mut Text, Option<&mut TextColor>)>,
 ) {
     let Some(game) = &perspective.game else {
@@ -341,12 +353,9 @@ pub(super) fn write(
             CityText::Home(kind) => (city.home().count(kind).to_string(), None),
             CityText::March(number) => (march_text(&perspective, game, own, number), None),
             CityText::Repair => {
-                let words = if city.is_repaired() {
-                    "Stop F"
-                } else {
-                    "Repair F"
-                };
-                (words.to_owned(), None)
+                let verb = if city.is_repaired() { "Stop" } else { "Repair" };
+                let key = bindings.label(KeyAction::Repair);
+                (format!("{verb} {key}"), None)
             }
         };
         write_text(&mut text, words);

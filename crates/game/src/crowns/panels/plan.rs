@@ -8,7 +8,8 @@ use super::super::composer::{Composer, forecast};
 use super::super::control::{Action, attack_name};
 use super::super::icons::Icon;
 use super::super::perspective::Perspective;
-use super::image;
+use super::{image, key_button};
+use crate::settings::bindings::{KeyAction, KeyWords};
 use crate::ui::theme::{colour, size, space};
 use crate::ui::widgets::{button, column, row, small_button, text, unbroken, write as write_text};
 use crate::view::fonts::Typeface;
@@ -30,15 +31,24 @@ pub(super) fn spawn(panel: &mut ChildSpawnerCommands, font: &Typeface, art: &Art
     panel.spawn((
         row(space::TIGHT),
         children![
-            (Action::PreviousTarget, small_button(font, "Previous S")),
-            (Action::Attack, small_button(font, "Next A")),
+            (
+                Action::PreviousTarget,
+                key_button(font, "Previous", KeyAction::PreviousTarget)
+            ),
+            (
+                Action::Attack,
+                key_button(font, "Next", KeyAction::NextTarget)
+            ),
             (Action::Close, small_button(font, "Close Esc")),
         ],
     ));
     panel.spawn(column(space::NEAR)).with_children(|units| {
-        for (kind, key) in UnitKind::ALL.into_iter().zip(1..) {
+        for (kind, key) in UnitKind::ALL.into_iter().zip(KeyAction::UNITS) {
             units.spawn(row(space::NEAR)).with_children(|line| {
-                line.spawn(text(font, key.to_string(), size::SMALL, colour::GOLD));
+                line.spawn((
+                    KeyWords::after("", key),
+                    text(font, "", size::SMALL, colour::GOLD),
+                ));
                 line.spawn(image(art, Icon::of_unit(kind), colour::TEXT, 30.0));
                 line.spawn((
                     Node {
@@ -57,7 +67,10 @@ pub(super) fn spawn(panel: &mut ChildSpawnerCommands, font: &Typeface, art: &Art
         }
     });
     panel.spawn(row(space::NEAR)).with_children(|line| {
-        line.spawn((Action::SwitchAttack, small_button(font, "Switch Z")));
+        line.spawn((
+            Action::SwitchAttack,
+            key_button(font, "Switch", KeyAction::SwitchAttack),
+        ));
         line.spawn((PlanText::Attack, text(font, "", size::BODY, colour::QUIET)));
     });
     panel.spawn(column(space::TIGHT)).with_children(|lines| {
@@ -72,7 +85,10 @@ pub(super) fn spawn(panel: &mut ChildSpawnerCommands, font: &Typeface, art: &Art
         row(space::NEAR),
         children![
             (Action::Send, button(font, "March Enter")),
-            (Action::CallHome, small_button(font, "Call home C")),
+            (
+                Action::CallHome,
+                key_button(font, "Call home", KeyAction::CallHome)
+            ),
         ],
     ));
 }
