@@ -218,6 +218,49 @@ fn one_key_leads_from_the_menu_to_a_match_against_bots() {
     }
 }
 
+#[test]
+#[ignore = "needs a display and a Vulkan driver; .ci/run starts both and runs it with --ignored"]
+fn keys_change_a_setting_that_is_found_in_its_file() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let shot = directory.path().join("menu.png");
+    let game = Command::new(env!("CARGO_BIN_EXE_raftian"))
+        .args(["--after", "30", "--screenshot"])
+        .arg(&shot)
+        .env("XDG_CONFIG_HOME", directory.path())
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("the program can be started");
+    let window = window_of(&game);
+    // Keys before the first frame are lost; at the last entry further ones do nothing.
+    for _ in 0..30 {
+        xdotool(&["windowfocus", &window]);
+        xdotool(&["key", "Down"]);
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    // The entry above the last one, the last tab, its first row.
+    for key in ["Up", "Return", "Left", "Down", "Right"] {
+        xdotool(&["key", key]);
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    let file = directory.path().join("raftian/settings.toml");
+    let mut text = String::new();
+    eventually("the setting is saved while the page is open", || {
+        text = std::fs::read_to_string(&file).unwrap_or_default();
+        text.contains("\nscale = 125\n")
+    });
+    assert!(text.contains("\nbuild_wood = \"KeyQ\"\n"), "{text}");
+    // The page is closed by Escape, which leads nowhere from the menu.
+    repeat_until_closed(game, || {
+        xdotool(&["key", "Escape"]);
+    });
+    let menu = Picture::read(&shot);
+    let title = menu.count((0, 0, 1280, 300), GOLD);
+    assert!(
+        title > 7_000,
+        "the larger name of the game: {title} gold pixels"
+    );
+}
+
 /// A software renderer is reported in one line; messages of graphics libraries are for their
 /// developers and must not reach the player.
 #[test]

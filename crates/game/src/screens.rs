@@ -2,6 +2,7 @@
 
 pub(crate) mod menu;
 pub mod practice;
+pub(crate) mod settings;
 pub(crate) mod with_others;
 
 use bevy::camera::visibility::RenderLayers;
@@ -29,7 +30,12 @@ pub(crate) const CROWNS_LAYER: usize = 1;
 /// Adds the screens. The app begins with `first`.
 pub(crate) fn plugin(app: &mut App, first: Screen) {
     app.insert_state(first)
-        .add_plugins((menu::plugin, practice::plugin, with_others::plugin))
+        .add_plugins((
+            menu::plugin,
+            practice::plugin,
+            settings::plugin,
+            with_others::plugin,
+        ))
         .add_systems(OnEnter(Screen::Classic), (show::<0>, classic_ground))
         .add_systems(OnEnter(Screen::Menu), (show::<CROWNS_LAYER>, ground))
         .add_systems(OnEnter(Screen::Match), (show::<CROWNS_LAYER>, ground))

@@ -16,9 +16,11 @@ use super::composer::Composer;
 use super::input::HoveredTile;
 use super::orders::{Give, Notice, PendingOrders};
 use super::panels::SideMode;
-use super::pause::{IsGivingUp, IsPaused};
+use super::pause::{IsGivingUp, IsLeaving, IsPaused};
 use super::perspective::Perspective;
 use crate::screens::Screen;
+use crate::screens::settings::ShowSettings;
+use crate::settings::Settings;
 use crate::status_document::OwnMember;
 use crate::table::ReplicatedTable;
 
@@ -69,6 +71,8 @@ pub(super) enum Action {
     Rematch,
     /// Opens or closes the menu over the match.
     Pause,
+    /// Opens the page of settings.
+    Settings,
     Menu,
     Sit,
     Stand,
@@ -85,6 +89,7 @@ impl Action {
             self,
             Action::Menu
                 | Action::Pause
+                | Action::Settings
                 | Action::Close
                 | Action::Others
                 | Action::Say(_)
@@ -142,8 +147,10 @@ fn perform(
     mut composer: ResMut<Composer>,
     mut side: ResMut<SideMode>,
     mut chatting: ResMut<IsChatting>,
+    settings: Res<Settings>,
     mut paused: ResMut<IsPaused>,
     mut giving_up: ResMut<IsGivingUp>,
+    mut leaving: ResMut<IsLeaving>,
     mut notice: ResMut<Notice>,
     mut next: ResMut<NextState<Screen>>,
     mut commands: Commands,
@@ -151,9 +158,20 @@ fn perform(
     let Perform { action, is_many } = *perform;
     match action {
         Action::Pause => paused.0 = !paused.0,
+        Action::Settings => commands.trigger(ShowSettings),
         // A member leaves its match when its window is closed.
         Action::Menu if member.is_some() => {}
-        Action::Menu => next.set(Screen::Menu),
+        Action::Menu => {
+            let has_ended = perspective
+                .game
+                .as_ref()
+                .is_none_or(|game| game.end().is_some());
+            if settings.game.confirm_leaving && !has_ended && !leaving.0 {
+                leaving.0 = true;
+            } else {
+                next.set(Screen::Menu);
+            }
+        }
         Action::Rematch
         | Action::Sit
         | Action::Stand
@@ -304,6 +322,7 @@ fn order_of(
         | Action::Ping
         | Action::Rematch
         | Action::Pause
+        | Action::Settings
         | Action::Menu
         | Action::Sit
         | Action::Stand

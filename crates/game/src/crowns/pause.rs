@@ -6,6 +6,7 @@ use super::CrownsSystems;
 use super::control::Action;
 use crate::embedded::Embedded;
 use crate::screens::Screen;
+use crate::settings::bindings::{Bindings, KeyAction, KeyWords};
 use crate::status_document::OwnMember;
 use crate::ui::focus::FocusedFirst;
 use crate::ui::theme::{colour, size, space};
@@ -22,24 +23,56 @@ pub(super) struct IsPaused(pub(super) bool);
 #[derive(Resource, Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct IsGivingUp(pub(super) bool);
 
-#[derive(Component)]
-struct PauseMenu;
-
 /// The caption of the button that gives up the city.
 #[derive(Component)]
 struct GiveUpCaption;
 
-const KEYS: [&str; 5] = [
-    "Q W E R T Y build, X cancels, F repairs the keep",
-    "1 2 3 4 train, with Shift five at once",
-    "A plans a march; A and S turn to other targets, or click on the map",
-    "D shows the others: pacts and gifts. Enter is for words, V points at a tile",
-    "F3 shows the machines at work, F11 the full screen",
+/// Whether the player has pressed once to leave, and is asked to press again.
+#[derive(Resource, Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct IsLeaving(pub(super) bool);
+
+/// The menu, and whether it asks for a second press.
+#[derive(Component)]
+struct PauseMenu(IsLeaving);
+
+/// Sentences about the keys.
+const KEYS: [fn(&Bindings) -> String; 5] = [
+    |keys| {
+        let build = [
+            KeyAction::BuildWood,
+            KeyAction::BuildIron,
+            KeyAction::BuildGrain,
+            KeyAction::BuildWall,
+            KeyAction::BuildBarracks,
+            KeyAction::BuildStore,
+        ];
+        let build = keys.labels(build).join(" ");
+        let [cancel, repair] = keys.labels([KeyAction::CancelBuild, KeyAction::Repair]);
+        format!("{build} build, {cancel} cancels, {repair} repairs the keep")
+    },
+    |keys| {
+        let train = keys.labels(KeyAction::UNITS).join(" ");
+        format!("{train} train, with Shift five at once")
+    },
+    |keys| {
+        let [next, previous] = keys.labels([KeyAction::NextTarget, KeyAction::PreviousTarget]);
+        format!(
+            "{next} plans a march; {next} and {previous} turn to other targets, or click on the map"
+        )
+    },
+    |keys| {
+        let [others, point] = keys.labels([KeyAction::Others, KeyAction::Point]);
+        format!(
+            "{others} shows the others: pacts and gifts. Enter is for words, {point} points at a tile"
+        )
+    },
+    |_| "F3 shows the machines at work, F11 the full screen".to_owned(),
 ];
 
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<IsPaused>()
         .init_resource::<IsGivingUp>()
+        .init_resource::<IsLeaving>()
         .add_systems(OnEnter(Screen::Match), resume)
         .add_systems(
             Update,
@@ -55,22 +88,28 @@ fn show(
     mut commands: Commands,
     font: Res<Typeface>,
     paused: Res<IsPaused>,
+    mut leaving: ResMut<IsLeaving>,
     member: Option<Res<OwnMember>>,
     embedded: Option<Res<Embedded>>,
-    menus: Query<Entity, With<PauseMenu>>,
+    menus: Query<(Entity, &PauseMenu)>,
     mut giving_up: ResMut<IsGivingUp>,
 ) {
-    if paused.0 != menus.is_empty() {
+    if !paused.0 {
+        leaving.set_if_neq(IsLeaving(false));
+    }
+    let is_shown = menus.iter().any(|(_, menu)| menu.0 == *leaving);
+    if paused.0 == is_shown && menus.count() == usize::from(is_shown) {
         return;
     }
     giving_up.0 = false;
-    for menu in &menus {
+    for (menu, _) in &menus {
         commands.entity(menu).despawn();
     }
     if !paused.0 {
         return;
     }
     let hint = match member {
+        _ if leaving.0 => "Press the button once more, or play on.",
         Some(_) => "The match goes on. To leave it, close the window.",
         None => "The match goes on meanwhile: its time belongs to all machines.",
     };
@@ -78,11 +117,16 @@ fn show(
         Some(_) => "End the match",
         None => "Leave the match",
     };
+    let title = if leaving.0 {
+        format!("{leave}?")
+    } else {
+        "Menu".to_owned()
+    };
     let may_leave = member.is_none();
     commands
         .spawn((
             Name::new("Pause menu"),
-            PauseMenu,
+            PauseMenu(*leaving),
             DespawnOnExit(Screen::Match),
             modal(30),
         ))
@@ -90,16 +134,26 @@ fn show(
             screen
                 .spawn(panel(Node {
                     width: px(620),
+                    max_width: percent(100),
                     ..column(space::NEAR)
                 }))
                 .with_children(|panel| {
-                    panel.spawn(text(&font, "Menu", size::HUGE, colour::GOLD));
+                    panel.spawn(text(&font, title, size::HUGE, colour::GOLD));
                     panel.spawn(text(&font, hint, size::BODY, colour::TEXT));
                     for keys in KEYS {
-                        panel.spawn(text(&font, keys, size::BODY, colour::QUIET));
+                        panel.spawn((
+                            KeyWords::new(keys),
+                            text(&font, "", size::BODY, colour::QUIET),
+                        ));
                     }
-                    panel.spawn(row(space::WIDE)).with_children(|line| {
+                    let buttons = Node {
+                        flex_wrap: FlexWrap::Wrap,
+                        row_gap: space::NEAR,
+                        ..row(space::WIDE)
+                    };
+                    panel.spawn(buttons).with_children(|line| {
                         line.spawn((Action::Pause, FocusedFirst, button(&font, "Play on")));
+                        line.spawn((Action::Settings, button(&font, "Settings")));
                         line.spawn(give_up_button(&font));
                         if may_leave {
                             line.spawn((Action::Menu, button(&font, leave)));

@@ -4,13 +4,16 @@ use bevy::input_focus::tab_navigation::{TabGroup, TabIndex};
 use bevy::input_focus::{FocusCause, InputFocus};
 use bevy::prelude::*;
 use bevy::text::{EditableText, TextCursorStyle};
-use bevy::ui_widgets::Activate;
-use bevy_raft::{CurrentMatch, MatchExt, MatchState, StartMatch};
+use bevy::ui_widgets::{Activate, ScrollArea};
+use bevy_raft::{CurrentMatch, MatchExt, MatchState};
 use raftian_realm::table::Level;
 
 use super::Screen;
 use super::practice::{self, LastFailure, MOST_OPPONENTS, Opponents};
+use super::settings::ShowSettings;
 use crate::crowns::{art, terrain};
+use crate::settings::bindings::{Bindings, KeyAction, KeyWords};
+use crate::settings::{Settings, SettingsNotice};
 use crate::ui::focus::FocusedFirst;
 use crate::ui::theme::{colour, size, space};
 use crate::ui::widgets::{Caption, button, column, control, panel, row, text, unbroken, write};
@@ -30,6 +33,7 @@ enum Entry {
     /// Joins by what is in the field.
     JoinNow,
     Classic,
+    Settings,
     Quit,
 }
 
@@ -60,27 +64,36 @@ const BACKDROP: u64 = 4;
 const PITCH: &str = "A strategy game without a host. Whoever leaves, the rest play on.";
 
 /// How a match goes, in the order in which a player needs it.
-const ADVICE: [[&str; 2]; 5] = [
-    [
-        "Grow",
-        "Build fields with Q, W and E: they pay for all that follows.",
-    ],
-    [
-        "Train",
-        "1 spear, 2 axe, 3 rider, 4 ram. Spears stop riders, riders ride down axes, axes break spears.",
-    ],
-    [
-        "Take",
-        "Send an army to an oasis near your city with A, and leave it there: it produces.",
-    ],
-    [
-        "Rule",
-        "From 4:00 who holds the Throne in the middle gets a crown a second.",
-    ],
-    [
-        "Win",
-        "The first with enough crowns wins. Each point taken from a keep is a crown, too.",
-    ],
+const ADVICE: [(&str, fn(&Bindings) -> String); 5] = [
+    ("Grow", |keys| {
+        let fields = [
+            KeyAction::BuildWood,
+            KeyAction::BuildIron,
+            KeyAction::BuildGrain,
+        ];
+        let [wood, iron, grain] = keys.labels(fields);
+        format!("Build fields with {wood}, {iron} and {grain}: they pay for all that follows.")
+    }),
+    ("Train", |keys| {
+        let [spear, axe, rider, ram] = keys.labels(KeyAction::UNITS);
+        format!(
+            "{spear} spear, {axe} axe, {rider} rider, {ram} ram. Spears stop riders, riders ride \
+             down axes, axes break spears."
+        )
+    }),
+    ("Take", |keys| {
+        let march = keys.label(KeyAction::NextTarget);
+        format!(
+            "Send an army to an oasis near your city with {march}, and leave it there: it produces."
+        )
+    }),
+    ("Rule", |_| {
+        "From 4:00 who holds the Throne in the middle gets a crown a second.".to_owned()
+    }),
+    ("Win", |_| {
+        "The first with enough crowns wins. Each point taken from a keep is a crown, too."
+            .to_owned()
+    }),
 ];
 
 const KEYS: &str = "Arrows and Enter choose   F3 shows the five machines at work   F11 full screen";
@@ -120,29 +133,38 @@ fn spawn(mut commands: Commands, font: Res<Typeface>, mut images: ResMut<Assets<
             Name::new("Menu"),
             DespawnOnExit(Screen::Menu),
             TabGroup::new(0),
+            // In large letters the menu is higher than the window.
+            ScrollArea,
             Node {
                 width: percent(100),
                 height: percent(100),
-                flex_direction: FlexDirection::Column,
-                justify_content: JustifyContent::Center,
                 align_items: AlignItems::Center,
-                row_gap: space::FAR,
-                ..default()
+                overflow: Overflow::scroll_y(),
+                ..column(space::FAR)
             },
         ))
         .with_children(|screen| {
-            screen.spawn(column(space::TIGHT)).with_children(|title| {
+            // Margins put it in the middle, but unlike an alignment not above the window.
+            let title = Node {
+                margin: UiRect::top(Val::Auto),
+                ..column(space::TIGHT)
+            };
+            screen.spawn(title).with_children(|title| {
                 title.spawn(text(&font, "RAFTIAN", size::TITLE, colour::GOLD));
                 title.spawn(text(&font, PITCH, size::LARGE, colour::QUIET));
             });
             screen
                 .spawn(Node {
                     align_items: AlignItems::FlexStart,
+                    justify_content: JustifyContent::Center,
+                    flex_wrap: FlexWrap::Wrap,
+                    row_gap: space::WIDE,
                     ..row(space::FAR)
                 })
                 .with_children(|blocks| {
                     let list = Node {
                         width: px(400),
+                        max_width: percent(100),
                         ..column(space::NEAR)
                     };
                     blocks.spawn(list).with_children(|entries| {
@@ -151,13 +173,27 @@ fn spawn(mut commands: Commands, font: Res<Typeface>, mut images: ResMut<Assets<
                     blocks
                         .spawn(panel(Node {
                             width: px(560),
+                            max_width: percent(100),
                             ..column(space::NEAR)
                         }))
                         .with_children(|advice| spawn_advice(advice, &font));
                 });
             screen.spawn((Line::State, text(&font, "", size::BODY, colour::TEXT)));
-            screen.spawn((Line::Failure, text(&font, "", size::BODY, colour::BAD)));
-            screen.spawn(text(&font, KEYS, size::SMALL, colour::QUIET));
+            screen.spawn((
+                Node {
+                    max_width: px(990),
+                    ..default()
+                },
+                Line::Failure,
+                text(&font, "", size::BODY, colour::BAD),
+            ));
+            screen.spawn((
+                Node {
+                    margin: UiRect::bottom(Val::Auto),
+                    ..default()
+                },
+                text(&font, KEYS, size::SMALL, colour::QUIET),
+            ));
         });
 }
 
@@ -182,6 +218,7 @@ fn spawn_entries(entries: &mut ChildSpawnerCommands, font: &Typeface) {
         ))
         .with_children(|line| spawn_field(line, font));
     entries.spawn((Entry::Classic, button(font, "Classic: click to attack")));
+    entries.spawn((Entry::Settings, button(font, "Settings")));
     entries.spawn((Entry::Quit, button(font, "Quit")));
 }
 
@@ -225,7 +262,7 @@ fn choice(font: &Typeface, line: Line) -> impl Bundle {
 
 fn spawn_advice(advice: &mut ChildSpawnerCommands, font: &Typeface) {
     advice.spawn(text(font, "How a match goes", size::LARGE, colour::TEXT));
-    for [word, sentence] in ADVICE {
+    for (word, sentence) in ADVICE {
         advice
             .spawn(Node {
                 align_items: AlignItems::FlexStart,
@@ -245,7 +282,8 @@ fn spawn_advice(advice: &mut ChildSpawnerCommands, font: &Typeface) {
                         flex_shrink: 1.0,
                         ..default()
                     },
-                    text(font, sentence, size::BODY, colour::QUIET),
+                    KeyWords::new(sentence),
+                    text(font, "", size::BODY, colour::QUIET),
                 ));
             });
     }
@@ -254,6 +292,7 @@ fn spawn_advice(advice: &mut ChildSpawnerCommands, font: &Typeface) {
 fn write_lines(
     opponents: Res<Opponents>,
     failure: Res<LastFailure>,
+    notice: Res<SettingsNotice>,
     state: Res<State<MatchState>>,
     current: Res<CurrentMatch>,
     mut lines: Query<(&Line, &mut Text)>,
@@ -274,7 +313,7 @@ fn write_lines(
                 speed => format!("Speed: {speed} times as fast"),
             },
             Line::State => state_text(*state.get(), current.progress),
-            Line::Failure => failure.0.clone().unwrap_or_default(),
+            Line::Failure => failure.0.clone().unwrap_or_else(|| notice.0.clone()),
         };
         write(&mut text, words);
     }
@@ -305,6 +344,7 @@ fn submit_field(
     keys: Res<ButtonInput<KeyCode>>,
     focus: Res<InputFocus>,
     field: Query<(Entity, &EditableText), With<CodeField>>,
+    settings: Res<Settings>,
     mut failure: ResMut<LastFailure>,
     mut commands: Commands,
 ) {
@@ -314,15 +354,15 @@ fn submit_field(
     for (entity, text) in &field {
         if focus.get() == Some(entity) {
             failure.0 = None;
-            join(&mut commands, text);
+            join(&mut commands, &settings, text);
         }
     }
 }
 
-fn join(commands: &mut Commands, field: &EditableText) {
+fn join(commands: &mut Commands, settings: &Settings, field: &EditableText) {
     let invitation = field.value().to_string().trim().to_owned();
     if !invitation.is_empty() {
-        commands.join_match(invitation);
+        commands.join_match(settings.join_match(invitation));
     }
 }
 
@@ -332,6 +372,8 @@ fn activate(
     fields: Query<(Entity, &EditableText), With<CodeField>>,
     mut rows: Query<&mut Node, With<JoinRow>>,
     mut focus: ResMut<InputFocus>,
+    settings: Res<Settings>,
+    mut notice: ResMut<SettingsNotice>,
     mut failure: ResMut<LastFailure>,
     mut opponents: ResMut<Opponents>,
     mut commands: Commands,
@@ -341,8 +383,9 @@ fn activate(
         return;
     };
     failure.0 = None;
+    notice.0.clear();
     match entry {
-        Entry::Found => commands.start_match(StartMatch::default()),
+        Entry::Found => commands.start_match(settings.start_match()),
         Entry::Join => {
             for mut row in &mut rows {
                 row.display = Display::Flex;
@@ -353,7 +396,7 @@ fn activate(
         }
         Entry::JoinNow => {
             for (_, field) in &fields {
-                join(&mut commands, field);
+                join(&mut commands, &settings, field);
             }
         }
         Entry::Play => commands.queue(|world: &mut World| practice::begin(world, Screen::Match)),
@@ -363,6 +406,7 @@ fn activate(
         Entry::Opponents => opponents.count = opponents.count % MOST_OPPONENTS + 1,
         Entry::Level => opponents.level = next_level(opponents.level),
         Entry::Speed => opponents.speed = next_speed(opponents.speed),
+        Entry::Settings => commands.trigger(ShowSettings),
         Entry::Quit => {
             exit.write(AppExit::Success);
         }

@@ -7,7 +7,9 @@ use bevy::input_focus::tab_navigation::{
 use bevy::input_focus::{FocusCause, InputFocus, InputFocusVisible};
 use bevy::math::CompassOctant;
 use bevy::prelude::*;
+use bevy::ui::UiSystems;
 use bevy::ui::auto_directional_navigation::AutoDirectionalNavigator;
+use bevy::ui_widgets::ScrollIntoView;
 
 use super::theme::colour;
 
@@ -33,7 +35,26 @@ pub(super) fn plugin(app: &mut App) {
                 frame_focused,
             )
                 .chain(),
+        )
+        .add_systems(
+            PostUpdate,
+            show_focused
+                .after(UiSystems::PostLayout)
+                .run_if(resource_changed::<InputFocus>),
         );
+}
+
+/// Scrolls to the focused control, if it is in something that scrolls.
+fn show_focused(
+    focus: Res<InputFocus>,
+    controls: Query<(), With<TabIndex>>,
+    mut commands: Commands,
+) {
+    if let Some(entity) = focus.get()
+        && controls.contains(entity)
+    {
+        commands.trigger(ScrollIntoView { entity });
+    }
 }
 
 fn focus_first(

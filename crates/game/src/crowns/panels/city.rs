@@ -169,12 +169,15 @@ pub(super) fn spawn(panel: &mut ChildSpawnerCommands, font: &Typeface, art: &Art
             margin: UiRect::top(Val::Auto),
             ..default()
         },
-        children![unbroken(font, MORE_KEYS, size::SMALL, colour::QUIET)],
+        children![(
+            KeyWords::new(|keys| {
+                let [others, point] = keys.labels([KeyAction::Others, KeyAction::Point]);
+                format!("{others} the others   {point} point at a tile   Enter chat   Esc menu")
+            }),
+            unbroken(font, "", size::SMALL, colour::QUIET)
+        )],
     ));
 }
-
-/// Keys of what has no button here.
-const MORE_KEYS: &str = "D the others   V point at a tile   Enter chat   Esc menu";
 
 fn heading(panel: &mut ChildSpawnerCommands, font: &Typeface, words: &str) {
     panel.spawn((
