@@ -191,7 +191,7 @@ fn one_key_leads_from_the_menu_to_a_match_against_bots() {
     assert!(shot.is_ok_and(|status| status.success()));
     let menu = Picture::read(&menu);
     assert_eq!(menu.size(), (1280, 800));
-    let title = menu.count((0, 100, 1280, 220), GOLD);
+    let title = menu.count((0, 0, 1280, 260), GOLD);
     assert!(title > 5_000, "the name of the game: {title} gold pixels");
 
     let game = Command::new(env!("CARGO_BIN_EXE_raftian"))
