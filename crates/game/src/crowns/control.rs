@@ -490,3 +490,64 @@ pub(super) fn attack_name(attack: Attack) -> &'static str {
         Attack::Assault => "Assault: hit the keep",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bevy::state::app::StatesPlugin;
+    use raftian_realm::crowns::Rules;
+
+    use super::*;
+
+    /// An app in a match, of which the player is to leave.
+    fn app() -> App {
+        let mut app = App::new();
+        app.add_plugins((MinimalPlugins, StatesPlugin))
+            .insert_state(Screen::Match)
+            .init_resource::<ReplicatedTable>()
+            .init_resource::<Composer>()
+            .init_resource::<Settings>()
+            .init_resource::<IsPaused>()
+            .init_resource::<IsLeaving>()
+            .init_resource::<Notice>()
+            .insert_resource(Perspective {
+                own: Some(0),
+                names: Vec::new(),
+                game: Crowns::new(2, 1, Rules::of_this_build(), 0).ok(),
+            })
+            .add_observer(perform);
+        app.update();
+        app
+    }
+
+    /// Asks to leave, and returns whether the match is left.
+    fn leaves(app: &mut App) -> bool {
+        app.world_mut().trigger(Perform {
+            action: Action::Menu,
+            is_many: false,
+        });
+        app.update();
+        *app.world().resource::<State<Screen>>().get() == Screen::Menu
+    }
+
+    #[test]
+    fn match_is_left_after_a_second_press() {
+        let mut app = app();
+        assert!(!leaves(&mut app));
+        assert!(leaves(&mut app));
+    }
+
+    #[test]
+    fn match_is_left_at_once_without_a_question() {
+        let mut app = app();
+        let mut settings = app.world_mut().resource_mut::<Settings>();
+        settings.game.confirm_leaving = false;
+        assert!(leaves(&mut app));
+    }
+
+    #[test]
+    fn lobby_is_left_at_once() {
+        let mut app = app();
+        app.world_mut().resource_mut::<Perspective>().game = None;
+        assert!(leaves(&mut app));
+    }
+}
