@@ -18,17 +18,25 @@ use std::{fs, io};
 
 use bevy::prelude::*;
 use bevy::time::Real;
+use serde::{Deserialize, Serialize, Serializer};
 
 pub(crate) use cues::{ArmySize, Cue};
 
+/// Whether this build plays sounds.
+pub(crate) const HAS_SOUND: bool = cfg!(any(feature = "audio", windows, target_os = "macos"));
+
 /// How loud everything is, and whether cues are written as well.
-#[derive(Resource, Clone, Copy, PartialEq, Debug)]
+#[derive(Resource, Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(default)]
 pub struct AudioSettings {
     /// Gain of everything, from 0 to 1.
+    #[serde(serialize_with = "in_hundredths")]
     pub master: f32,
     /// Gain of the cues, from 0 to 1.
+    #[serde(serialize_with = "in_hundredths")]
     pub effects: f32,
     /// Gain of the music, from 0 to 1.
+    #[serde(serialize_with = "in_hundredths")]
     pub music: f32,
     /// Show each cue in words.
     pub captions: bool,
@@ -43,6 +51,11 @@ impl Default for AudioSettings {
             captions: false,
         }
     }
+}
+
+/// Keeps 0.8 from being written as 0.800000011920929.
+fn in_hundredths<S: Serializer>(volume: &f32, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64((f64::from(*volume) * 100.0).round() / 100.0)
 }
 
 /// Requests a cue.

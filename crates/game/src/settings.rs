@@ -11,10 +11,11 @@ mod file;
 use bevy::prelude::*;
 use bevy_raft::{JoinMatch, StartMatch};
 use raftian_node::cluster::check_player_name;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use self::bindings::Bindings;
 pub(crate) use self::file::Loaded;
+use crate::audio::AudioSettings;
 
 /// Layout of the file. A file with a higher number was written by a later build.
 const SCHEMA: i64 = 1;
@@ -32,7 +33,7 @@ pub(crate) struct Settings {
     schema: i64,
     pub(crate) profile: Profile,
     pub(crate) video: Video,
-    pub(crate) audio: Audio,
+    pub(crate) audio: AudioSettings,
     /// The file names actions and keys; [`file`] reads and writes them, because a bad one must not
     /// spoil the rest.
     #[serde(skip)]
@@ -71,20 +72,6 @@ pub(crate) struct Video {
     pub(crate) frame_cap: i64,
 }
 
-/// Sound. Volumes are between 0 and 1.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct Audio {
-    #[serde(serialize_with = "in_hundredths")]
-    pub(crate) master: f32,
-    #[serde(serialize_with = "in_hundredths")]
-    pub(crate) effects: f32,
-    #[serde(serialize_with = "in_hundredths")]
-    pub(crate) music: f32,
-    /// Whether sounds are also shown as text.
-    pub(crate) captions: bool,
-}
-
 /// Playing.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(default)]
@@ -119,7 +106,7 @@ impl Default for Settings {
             schema: SCHEMA,
             profile: Profile::default(),
             video: Video::default(),
-            audio: Audio::default(),
+            audio: AudioSettings::default(),
             controls: Bindings::default(),
             game: Game::default(),
             network: Network::default(),
@@ -134,17 +121,6 @@ impl Default for Video {
             mode: Mode::Windowed,
             vsync: true,
             frame_cap: 0,
-        }
-    }
-}
-
-impl Default for Audio {
-    fn default() -> Self {
-        Audio {
-            master: 0.8,
-            effects: 1.0,
-            music: 0.6,
-            captions: false,
         }
     }
 }
@@ -171,11 +147,6 @@ impl Default for Accessibility {
             reduced_motion: false,
         }
     }
-}
-
-/// Keeps 0.8 from being written as 0.800000011920929.
-fn in_hundredths<S: Serializer>(volume: &f32, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64((f64::from(*volume) * 100.0).round() / 100.0)
 }
 
 impl Settings {
@@ -298,7 +269,7 @@ mod tests {
         assert_eq!(settings.profile.player, "");
         assert_eq!(settings.video.frame_cap, 120);
         let audio = &settings.audio;
-        assert_eq!([audio.master, audio.effects, audio.music], [0.0, 1.0, 1.0]);
+        assert_eq!([audio.master, audio.effects, audio.music], [0.0, 0.8, 1.0]);
         assert_eq!(settings.accessibility.scale, 250);
         assert_eq!(notes[5], "`accessibility.scale` was 9999 and is now 250.");
         assert!(settings.clamp().is_empty(), "once is enough");

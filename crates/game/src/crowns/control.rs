@@ -507,6 +507,10 @@ mod tests {
             .init_resource::<Composer>()
             .init_resource::<Settings>()
             .init_resource::<IsPaused>()
+            .init_resource::<IsGivingUp>()
+            .init_resource::<SideMode>()
+            .init_resource::<IsChatting>()
+            .init_resource::<HoveredTile>()
             .init_resource::<IsLeaving>()
             .init_resource::<Notice>()
             .insert_resource(Perspective {

@@ -5,6 +5,7 @@ use bevy::window::{MonitorSelection, PresentMode, PrimaryWindow, WindowMode};
 
 use super::bindings::Bindings;
 use super::{Mode, Settings};
+use crate::audio::AudioSettings;
 use crate::frame_cap::FrameCap;
 use crate::ui::ReducedMotion;
 use crate::ui::scale::OwnScale;
@@ -12,9 +13,16 @@ use crate::ui::scale::OwnScale;
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<OwnScale>()
         .init_resource::<ReducedMotion>()
+        .init_resource::<AudioSettings>()
         .add_systems(
             First,
-            (shape_window, scale_interface, bind_keys, calm_motion)
+            (
+                shape_window,
+                scale_interface,
+                bind_keys,
+                calm_motion,
+                set_volumes,
+            )
                 .run_if(resource_changed::<Settings>),
         );
 }
@@ -75,6 +83,10 @@ fn calm_motion(settings: Res<Settings>, mut motion: ResMut<ReducedMotion>) {
     motion.set_if_neq(ReducedMotion(settings.accessibility.reduced_motion));
 }
 
+fn set_volumes(settings: Res<Settings>, mut audio: ResMut<AudioSettings>) {
+    audio.set_if_neq(settings.audio);
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::bindings::KeyAction;
@@ -101,6 +113,18 @@ mod tests {
     fn window(app: &mut App) -> Window {
         let mut windows = app.world_mut().query::<&Window>();
         windows.single(app.world()).expect("one window").clone()
+    }
+
+    #[test]
+    fn volumes_are_those_of_the_settings() {
+        let mut app = app();
+        let quiet = AudioSettings {
+            master: 0.1,
+            captions: true,
+            ..AudioSettings::default()
+        };
+        change(&mut app, |settings| settings.audio = quiet);
+        assert_eq!(*app.world().resource::<AudioSettings>(), quiet);
     }
 
     #[test]

@@ -59,14 +59,23 @@ fn propose(cluster: &mut TestCluster, id: u64, command: Command) {
 
 /// Applies a command through a member, and waits until all members have applied it.
 fn command(cluster: &mut TestCluster, id: u64, command: Command) {
-    let before = applied(cluster, id);
+    let place = id as usize - 1;
+    let before = verdicts_of(&cluster.apps()[place], id);
     propose(cluster, id, command);
+    cluster.run_until(|apps| verdicts_of(&apps[place], id) > before);
+    let index = applied(cluster, id);
     cluster.run_until(|apps| {
         let mut indexes = apps
             .iter()
             .map(|app| app.world().resource::<AppliedLog>().index);
-        indexes.all(|index| index > before)
+        indexes.all(|applied| applied >= index)
     });
+}
+
+/// Number of commands of a member that an app has applied.
+fn verdicts_of(app: &App, member: u64) -> usize {
+    let verdicts = app.world().resource::<Verdicts>().0.iter();
+    verdicts.filter(|(from, _)| *from == NodeId(member)).count()
 }
 
 fn applied(cluster: &TestCluster, id: u64) -> Index {

@@ -1,5 +1,6 @@
 //! The rows of the page: what each shows, and how it changes.
 
+use crate::audio::HAS_SOUND;
 use crate::settings::bindings::{Bindings, KeyAction};
 use crate::settings::{FRAME_CAPS, Mode, SCALES, Settings};
 
@@ -90,7 +91,11 @@ impl Group {
         match self {
             Group::Profile => vec![Row::Player],
             Group::Video => vec![Row::Mode, Row::Vsync, Row::FrameCap],
-            Group::Audio => vec![Row::Master, Row::Effects, Row::Music, Row::Captions],
+            Group::Audio if HAS_SOUND => {
+                vec![Row::Master, Row::Effects, Row::Music, Row::Captions]
+            }
+            // The rest would have no effect.
+            Group::Audio => vec![Row::Captions],
             Group::Controls => {
                 let keys = KeyAction::all().map(Row::Key);
                 keys.chain([Row::UsualKeys]).collect()
