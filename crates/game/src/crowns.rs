@@ -25,7 +25,7 @@ mod sites;
 mod sounds;
 mod summary;
 pub(crate) mod terrain;
-mod words;
+pub(crate) mod words;
 
 use bevy::prelude::*;
 

@@ -1,6 +1,7 @@
 //! The screens of the window, and the matches that they begin and end.
 
 pub(crate) mod menu;
+mod nearby;
 pub mod practice;
 pub(crate) mod settings;
 pub(crate) mod with_others;
@@ -32,6 +33,7 @@ pub(crate) fn plugin(app: &mut App, first: Screen) {
     app.insert_state(first)
         .add_plugins((
             menu::plugin,
+            nearby::plugin,
             practice::plugin,
             settings::plugin,
             with_others::plugin,

@@ -16,7 +16,9 @@ use raftian_node::player::MatchFolders;
 use wgpu_types::DeviceType;
 
 use crate::admin::{self, AdminService};
+use crate::cli::StoppedMatch;
 use crate::embedded::{self, Embedded};
+use crate::screens::menu::Unfinished;
 use crate::screens::practice::MatchFiles;
 use crate::screens::with_others::{self, StopRequested};
 use crate::screens::{self, Screen};
@@ -41,6 +43,8 @@ pub struct WindowOptions {
     pub folders: Option<MatchFolders>,
     /// File of the player's settings; without one they are the defaults, and are not saved.
     pub settings: Option<PathBuf>,
+    /// A match of this player that was not left, which the menu offers to continue.
+    pub stopped_match: Option<StoppedMatch>,
     /// Whether a system decides what closing the window does.
     pub is_closed_by_system: bool,
     /// Set when the window must close.
@@ -97,6 +101,7 @@ pub fn open(
     };
     let mut app = base(&title, node, &options);
     app.insert_resource(files)
+        .insert_resource(Unfinished(options.stopped_match.clone()))
         .insert_resource(stop)
         .add_plugins(embedded::plugin)
         .add_systems(Update, with_others::close_window);

@@ -225,7 +225,9 @@ pub enum Refusal {
     FullOfSpectators(usize),
     /// The programs of the match replicate other commands or states.
     #[error(
-        "the match is played by the rules {theirs}, but this build has {own}; use the same build"
+        "the match is played by {}, but this build has {}; use the same build",
+        beyond(theirs, own),
+        beyond(own, theirs)
     )]
     OtherRules {
         /// Rules of the match.
@@ -262,4 +264,33 @@ pub enum Refusal {
     /// The request cannot be read.
     #[error("the request cannot be read: {0}")]
     Unreadable(String),
+}
+
+/// The words of `rules` that are not among `others`.
+fn beyond(rules: &str, others: &str) -> String {
+    let others: Vec<_> = others.split_whitespace().collect();
+    let words = rules.split_whitespace();
+    let missing: Vec<_> = words.filter(|word| !others.contains(word)).collect();
+    if missing.is_empty() {
+        return "no other rule".to_owned();
+    }
+    missing.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusal_names_the_rules_that_differ() {
+        let refusal = Refusal::OtherRules {
+            theirs: "orders/1 table/2 crowns:a".to_owned(),
+            own: "orders/1 table/3 crowns:a".to_owned(),
+        };
+        assert_eq!(
+            refusal.to_string(),
+            "the match is played by table/2, but this build has table/3; use the same build"
+        );
+        assert_eq!(beyond("a b", "b a c"), "no other rule");
+    }
 }

@@ -30,6 +30,7 @@ use crate::terminal::flush;
 
 pub use exit::{Exit, Failure};
 pub use output::start_log;
+pub use profile::StoppedMatch;
 
 /// A strategy game without a host: every player's machine is a Raft node.
 ///

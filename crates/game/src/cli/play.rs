@@ -12,7 +12,7 @@ use raftian_node::NodeHandle;
 
 use super::member::PlaceArgs;
 use super::output::{DEFAULT_LEVEL, seconds};
-use super::profile::{RunningArgs, folders, settings_file};
+use super::profile::{RunningArgs, folders, settings_file, stopped_match};
 use super::signals::{StopRequest, watch_signals};
 use super::start::resume;
 use super::window_loss::WindowGuard;
@@ -162,6 +162,7 @@ impl WindowFlags {
             screen: self.screen.map_or(usual, Screen::from),
             // Without one the window refuses to begin a match, with the reason.
             folders: folders().ok(),
+            stopped_match: stopped_match(),
             settings: settings_file(),
             end: Arc::clone(&stop_request.to_end),
         }

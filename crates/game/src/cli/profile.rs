@@ -121,11 +121,12 @@ pub(super) fn folders() -> Result<MatchFolders, Failure> {
 }
 
 /// A match of this profile that was not left.
-pub(super) struct StoppedMatch {
+#[derive(Clone, Debug)]
+pub struct StoppedMatch {
     /// Its name.
-    pub(super) name: String,
+    pub name: String,
     /// Directory of its member.
-    pub(super) directory: PathBuf,
+    pub directory: PathBuf,
 }
 
 /// The match of the selected profile that was started last among those which were not left and

@@ -6,6 +6,7 @@ use raftian_realm::crowns::{Map, Tile};
 
 use super::CrownsSystems;
 use super::perspective::Perspective;
+use crate::overlay::{STRIP_HEIGHT, StripPlace};
 use crate::screens::Screen;
 use crate::view::canvas::set_scale;
 
@@ -79,7 +80,11 @@ impl MapLayout {
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<MapLayout>()
         .add_systems(OnEnter(Screen::Match), aim_camera)
-        .add_systems(Update, (fit, aim_camera).in_set(CrownsSystems::Look));
+        .add_systems(OnExit(Screen::Match), return_strip)
+        .add_systems(
+            Update,
+            (fit, aim_camera, place_strip).in_set(CrownsSystems::Look),
+        );
 }
 
 fn fit(
@@ -95,6 +100,23 @@ fn fit(
 
 fn map_side(map: &Map) -> u8 {
     map.side
+}
+
+/// Moves the strip of the overlay from the clock to the edge between map and feed.
+fn place_strip(
+    scale: Res<UiScale>,
+    window: Single<&Window, With<PrimaryWindow>>,
+    mut place: ResMut<StripPlace>,
+) {
+    let size = window.resolution.size();
+    let bottom = size.y - BOTTOM * scale.0;
+    let right = (size.x - RIGHT * scale.0).max(0.0);
+    let area = Rect::new(0.0, bottom - STRIP_HEIGHT, right, bottom);
+    place.set_if_neq(StripPlace(Some(area)));
+}
+
+fn return_strip(mut place: ResMut<StripPlace>) {
+    place.0 = None;
 }
 
 /// One unit of the world is one logical pixel, so that text on the map is sharp.

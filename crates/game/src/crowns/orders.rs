@@ -6,8 +6,9 @@ use bevy::prelude::*;
 use bevy::time::Real;
 use bevy_raft::prelude::*;
 use raftian_realm::crowns::{Order, Place};
-use raftian_realm::table::{Command, Refusal};
+use raftian_realm::table::Command;
 
+use super::words::sentence;
 use crate::overlay::latency::CommitLatency;
 use crate::table::{LastVerdict, ReplicatedTable, TableCommand};
 
@@ -125,17 +126,7 @@ fn note_refusal(
         return;
     };
     if is_own && index == committed.entry.index {
-        notice.show(refusal_text(&refusal), time.elapsed());
-    }
-}
-
-/// A refusal as a sentence.
-fn refusal_text(refusal: &Refusal) -> String {
-    let text = refusal.to_string();
-    let mut letters = text.chars();
-    match letters.next() {
-        Some(first) => first.to_uppercase().chain(letters).collect(),
-        None => text,
+        notice.show(sentence(&refusal.to_string()), time.elapsed());
     }
 }
 
@@ -150,6 +141,5 @@ mod tests {
         notice.show("no", Duration::from_secs(1));
         assert_eq!(notice.at(Duration::from_secs(2)), Some("no"));
         assert_eq!(notice.at(Duration::from_secs(6)), None);
-        assert_eq!(refusal_text(&Refusal::NotReady).chars().next(), Some('N'));
     }
 }

@@ -30,6 +30,7 @@ mod theme;
 mod timers;
 mod why;
 
+pub(crate) use self::strip::HEIGHT as STRIP_HEIGHT;
 pub use history::History;
 pub use latency::CommitLatency;
 
@@ -81,6 +82,11 @@ impl OverlayMode {
     }
 }
 
+/// Where the strip is while it is shown alone, in logical pixels of the window; `None` for its top
+/// edge. A screen that shows something else there moves it.
+#[derive(Resource, Clone, Copy, Debug, Default, PartialEq)]
+pub struct StripPlace(pub Option<Rect>);
+
 /// The member whose decisions are listed and to which the fault keys apply; with `None` all
 /// decisions are listed and the keys apply to no member.
 #[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -96,6 +102,7 @@ pub fn plugin(app: &mut App) {
         .init_resource::<ClusterView>()
         .init_resource::<CommitLatency>()
         .init_resource::<Selected>()
+        .init_resource::<StripPlace>()
         .init_resource::<History>()
         .add_systems(
             Update,
@@ -144,6 +151,7 @@ fn draw(
     mut commands: Commands,
     mut contexts: EguiContexts,
     mode: Res<OverlayMode>,
+    place: Res<StripPlace>,
     view: Res<ClusterView>,
     history: Res<History>,
     latency: Res<CommitLatency>,
@@ -169,7 +177,8 @@ fn draw(
         selected: selected.0.filter(|&id| view.member(id).is_some()),
         faults: Vec::new(),
     };
-    strip::show(context, &screen);
+    let place = place.0.filter(|_| *mode == OverlayMode::Strip);
+    strip::show(context, &screen, place);
     if *mode == OverlayMode::Full {
         panel::show(context, &mut screen);
     }

@@ -15,11 +15,18 @@ use super::theme::{BAD, FAINT, GOOD, STRIP, TEXT, WARN, WEAK, digits, term_colou
 /// Minimum width for all details; a narrower strip omits some.
 const WIDE: f32 = 640.0;
 /// Height of the strip in logical pixels.
-pub(super) const HEIGHT: f32 = 24.0;
+pub(crate) const HEIGHT: f32 = 24.0;
 
-pub(super) fn show(context: &Context, screen: &Screen) {
+/// Shows the strip at a place, or at the top edge of the window.
+pub(super) fn show(context: &Context, screen: &Screen, place: Option<bevy::math::Rect>) {
     let whole = context.content_rect();
-    let area = Rect::from_min_max(whole.min, pos2(whole.max.x, whole.min.y + HEIGHT));
+    let top = Rect::from_min_max(whole.min, pos2(whole.max.x, whole.min.y + HEIGHT));
+    let area = place.map_or(top, |place| {
+        Rect::from_min_max(
+            pos2(place.min.x, place.min.y),
+            pos2(place.max.x, place.max.y),
+        )
+    });
     Area::new(Id::new("overlay strip"))
         .order(Order::Middle)
         .fixed_pos(area.min)

@@ -9,8 +9,10 @@ use bevy_raft::{CurrentMatch, MatchExt, MatchState};
 use raftian_realm::table::Level;
 
 use super::Screen;
+use super::nearby::{self, Nearby};
 use super::practice::{self, LastFailure, MOST_OPPONENTS, Opponents};
 use super::settings::ShowSettings;
+use crate::cli::StoppedMatch;
 use crate::crowns::{art, terrain};
 use crate::settings::bindings::{Bindings, KeyAction, KeyWords};
 use crate::settings::{Settings, SettingsNotice};
@@ -21,11 +23,15 @@ use crate::view::fonts::Typeface;
 
 /// A control of the menu.
 #[derive(Component, Clone, Copy, PartialEq, Eq, Debug)]
-enum Entry {
+pub(super) enum Entry {
     Play,
     Opponents,
     Level,
     Speed,
+    /// Continues the match that was not left.
+    Continue,
+    /// A match on the local network.
+    Nearby(usize),
     /// Founds a match that others join.
     Found,
     /// Opens the field for a code.
@@ -39,12 +45,14 @@ enum Entry {
 
 /// A text of the menu that changes.
 #[derive(Component, Clone, Copy, PartialEq, Eq, Debug)]
-enum Line {
+pub(super) enum Line {
     Opponents,
     Level,
     Speed,
     State,
     Failure,
+    /// The next step after a match on the local network was chosen.
+    Nearby,
 }
 
 /// The row with the field for a code.
@@ -54,6 +62,10 @@ struct JoinRow;
 /// The field for a code.
 #[derive(Component)]
 struct CodeField;
+
+/// The next step after a match on the local network was chosen.
+#[derive(Resource, Default)]
+struct Chosen(Option<String>);
 
 /// Longest invitation: a ticket of many members.
 const MAX_INVITATION: usize = 4_096;
@@ -99,14 +111,27 @@ const ADVICE: [(&str, fn(&Bindings) -> String); 5] = [
 const KEYS: &str = "Arrows and Enter choose   F3 shows the five machines at work   F11 full screen";
 
 pub(super) fn plugin(app: &mut App) {
-    app.add_systems(OnEnter(Screen::Menu), spawn)
+    app.init_resource::<Unfinished>()
+        .init_resource::<Chosen>()
+        .add_systems(OnEnter(Screen::Menu), spawn)
         .add_systems(Update, write_lines.run_if(in_state(Screen::Menu)))
         // The letters of this frame are in the field by then.
         .add_systems(Last, submit_field.run_if(in_state(Screen::Menu)))
         .add_observer(activate);
 }
 
-fn spawn(mut commands: Commands, font: Res<Typeface>, mut images: ResMut<Assets<Image>>) {
+/// A match of this player that was not left, for example because the machine lost its power.
+#[derive(Resource, Default)]
+pub(crate) struct Unfinished(pub(crate) Option<StoppedMatch>);
+
+fn spawn(
+    mut commands: Commands,
+    font: Res<Typeface>,
+    unfinished: Res<Unfinished>,
+    mut chosen: ResMut<Chosen>,
+    mut images: ResMut<Assets<Image>>,
+) {
+    chosen.0 = None;
     let pixels = terrain::pixels(BACKDROP, 9);
     commands.spawn((
         Name::new("Backdrop"),
@@ -168,15 +193,21 @@ fn spawn(mut commands: Commands, font: Res<Typeface>, mut images: ResMut<Assets<
                         ..column(space::NEAR)
                     };
                     blocks.spawn(list).with_children(|entries| {
-                        spawn_entries(entries, &font);
+                        spawn_entries(entries, &font, unfinished.0.as_ref());
                     });
-                    blocks
-                        .spawn(panel(Node {
-                            width: px(560),
-                            max_width: percent(100),
+                    let side = Node {
+                        width: px(560),
+                        max_width: percent(100),
+                        ..column(space::WIDE)
+                    };
+                    blocks.spawn(side).with_children(|side| {
+                        side.spawn(panel(Node {
+                            width: percent(100),
                             ..column(space::NEAR)
                         }))
                         .with_children(|advice| spawn_advice(advice, &font));
+                        nearby::spawn(side, &font);
+                    });
                 });
             screen.spawn((Line::State, text(&font, "", size::BODY, colour::TEXT)));
             screen.spawn((
@@ -197,7 +228,11 @@ fn spawn(mut commands: Commands, font: Res<Typeface>, mut images: ResMut<Assets<
         });
 }
 
-fn spawn_entries(entries: &mut ChildSpawnerCommands, font: &Typeface) {
+fn spawn_entries(
+    entries: &mut ChildSpawnerCommands,
+    font: &Typeface,
+    unfinished: Option<&StoppedMatch>,
+) {
     entries.spawn((Entry::Play, FocusedFirst, button(font, "Play now")));
     for (entry, line) in [
         (Entry::Opponents, Line::Opponents),
@@ -205,6 +240,10 @@ fn spawn_entries(entries: &mut ChildSpawnerCommands, font: &Typeface) {
         (Entry::Speed, Line::Speed),
     ] {
         entries.spawn((entry, choice(font, line)));
+    }
+    if let Some(stopped) = unfinished {
+        let caption = format!("Continue {}", stopped.name);
+        entries.spawn((Entry::Continue, button(font, caption)));
     }
     entries.spawn((Entry::Found, button(font, "Start a match with others")));
     entries.spawn((Entry::Join, button(font, "Join a match")));
@@ -295,6 +334,7 @@ fn write_lines(
     notice: Res<SettingsNotice>,
     state: Res<State<MatchState>>,
     current: Res<CurrentMatch>,
+    chosen: Res<Chosen>,
     mut lines: Query<(&Line, &mut Text)>,
 ) {
     for (line, mut text) in &mut lines {
@@ -312,6 +352,7 @@ fn write_lines(
                 1 => "Speed: 10 to 20 minutes".to_owned(),
                 speed => format!("Speed: {speed} times as fast"),
             },
+            Line::Nearby => chosen.0.clone().unwrap_or_default(),
             Line::State => state_text(*state.get(), current.progress),
             Line::Failure => failure.0.clone().unwrap_or_else(|| notice.0.clone()),
         };
@@ -373,6 +414,9 @@ fn activate(
     mut rows: Query<&mut Node, With<JoinRow>>,
     mut focus: ResMut<InputFocus>,
     settings: Res<Settings>,
+    nearby: Res<Nearby>,
+    mut chosen: ResMut<Chosen>,
+    unfinished: Res<Unfinished>,
     mut notice: ResMut<SettingsNotice>,
     mut failure: ResMut<LastFailure>,
     mut opponents: ResMut<Opponents>,
@@ -386,7 +430,17 @@ fn activate(
     notice.0.clear();
     match entry {
         Entry::Found => commands.start_match(settings.start_match()),
-        Entry::Join => {
+        Entry::Continue => {
+            if let Some(stopped) = &unfinished.0 {
+                commands.resume_match(stopped.directory.clone());
+            }
+        }
+        Entry::Join | Entry::Nearby(_) => {
+            let announced = match entry {
+                Entry::Nearby(row) => nearby.row(*row),
+                _ => None,
+            };
+            chosen.0 = announced.map(|announced| announced.advice());
             for mut row in &mut rows {
                 row.display = Display::Flex;
             }

@@ -10,6 +10,7 @@ use raftian_realm::table::{Archetype, Command, Level, Setup, Table};
 
 use super::Screen;
 use crate::cluster_view::ClusterView;
+use crate::crowns::words::sentence;
 use crate::embedded::{Embedded, EmbeddedError};
 use crate::projection::ReplicatedRealm;
 use crate::table::{ReplicatedTable, TableCommand, player_of};
@@ -86,7 +87,7 @@ pub(crate) fn begin(world: &mut World, screen: Screen) {
     }
     if let Err(error) = start(world) {
         error!(%error, "a match failed to begin");
-        world.resource_mut::<LastFailure>().0 = Some(error.to_string());
+        world.resource_mut::<LastFailure>().0 = Some(sentence(&error.to_string()));
         return;
     }
     world.resource_mut::<LastFailure>().0 = None;

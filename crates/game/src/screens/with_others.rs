@@ -11,8 +11,10 @@ use bevy_raft::prelude::*;
 use bevy_raft::{CurrentMatch, MatchFailed, MatchState, Members};
 
 use super::Screen;
+use super::menu::Unfinished;
 use super::practice::{self, LastFailure};
 use crate::cluster_view::{ClusterView, MemberView};
+use crate::crowns::words;
 use crate::embedded::Embedded;
 use crate::replication::OwnState;
 use crate::status_document::OwnMember;
@@ -46,12 +48,14 @@ pub(super) fn plugin(app: &mut App) {
 fn enter(
     screen: Res<State<Screen>>,
     current: Res<CurrentMatch>,
+    mut unfinished: ResMut<Unfinished>,
     mut next: ResMut<NextState<Screen>>,
 ) {
     if *screen.get() != Screen::Menu {
         return;
     }
     next.set(Screen::Match);
+    unfinished.0 = None;
     if let Some(ticket) = &current.ticket {
         note(&format!(
             "raftian: others join with this ticket, also from elsewhere: {ticket}"
@@ -88,7 +92,7 @@ fn show_failure(
     if embedded.is_some() || member.is_some() {
         return;
     }
-    failure.0 = Some(failed.reason.clone());
+    failure.0 = Some(words::sentence(&failed.reason));
     if *screen.get() == Screen::Match {
         next.set(Screen::Menu);
     }

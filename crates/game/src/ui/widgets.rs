@@ -5,13 +5,13 @@ use bevy::picking::hover::Hovered;
 use bevy::prelude::*;
 use bevy::ui::auto_directional_navigation::AutoDirectionalNavigation;
 use bevy::ui::{InteractionDisabled, Pressed};
-use bevy::ui_widgets::Button;
+use bevy::ui_widgets::{Activate, Button};
 
 use super::theme::{colour, size, space};
 use crate::view::fonts::Typeface;
 
 pub(super) fn plugin(app: &mut App) {
-    app.add_systems(Update, paint_buttons);
+    app.add_systems(Update, paint_buttons).add_observer(tap);
 }
 
 /// The text on a button.
@@ -143,6 +143,24 @@ pub(crate) fn row(gap: Val) -> Node {
     }
 }
 
+/// Activates a button that was pressed and released within one frame, as by a tap on a trackpad:
+/// [`Button`] itself remembers a press only for the next frame.
+fn tap(
+    click: On<Pointer<Click>>,
+    buttons: Query<(Has<Pressed>, Has<InteractionDisabled>), With<Button>>,
+    mut commands: Commands,
+) {
+    let Ok((is_pressed, is_disabled)) = buttons.get(click.entity) else {
+        return;
+    };
+    if is_pressed || is_disabled {
+        return;
+    }
+    let entity = click.entity;
+    commands.entity(entity).remove::<Pressed>();
+    commands.trigger(Activate { entity });
+}
+
 type ButtonState<'a> = (
     &'a Hovered,
     Has<Pressed>,
@@ -179,5 +197,106 @@ fn paint_buttons(
 pub(crate) fn write(text: &mut Mut<'_, Text>, words: String) {
     if text.0 != words {
         text.0 = words;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bevy::camera::NormalizedRenderTarget;
+    use bevy::picking::backend::HitData;
+    use bevy::picking::pointer::{Location, PointerButton, PointerId};
+    use bevy::ui_widgets::ButtonPlugin;
+
+    use super::*;
+
+    #[derive(Resource, Default)]
+    struct Activations(usize);
+
+    fn app() -> (App, Entity) {
+        let mut app = App::new();
+        app.add_plugins(ButtonPlugin)
+            .init_resource::<Activations>()
+            .add_observer(tap)
+            .add_observer(|_: On<Activate>, mut count: ResMut<Activations>| count.0 += 1);
+        let button = app.world_mut().spawn(Button).id();
+        (app, button)
+    }
+
+    /// A press, and the click and release that follow it.
+    fn pointer(button: Entity) -> (Pointer<Press>, Pointer<Click>, Pointer<Release>) {
+        let location = Location {
+            target: NormalizedRenderTarget::None {
+                width: 1,
+                height: 1,
+            },
+            position: Vec2::ZERO,
+        };
+        let hit = HitData::new(button, 0.0, None, None);
+        let press = Press {
+            button: PointerButton::Primary,
+            hit: hit.clone(),
+            count: 1,
+        };
+        let click = Click {
+            button: PointerButton::Primary,
+            hit: hit.clone(),
+            duration: Duration::ZERO,
+            count: 1,
+        };
+        let release = Release {
+            button: PointerButton::Primary,
+            hit,
+        };
+        let id = PointerId::Mouse;
+        (
+            Pointer::new(id, location.clone(), press, button),
+            Pointer::new(id, location.clone(), click, button),
+            Pointer::new(id, location, release, button),
+        )
+    }
+
+    #[test]
+    fn tap_within_one_frame_activates_once() {
+        let (mut app, button) = app();
+        let (press, click, release) = pointer(button);
+        let mut commands = app.world_mut().commands();
+        commands.trigger(press);
+        commands.trigger(click);
+        commands.trigger(release);
+        app.world_mut().flush();
+        assert_eq!(app.world().resource::<Activations>().0, 1);
+        assert!(!app.world().entity(button).contains::<Pressed>());
+    }
+
+    #[test]
+    fn click_over_two_frames_activates_once() {
+        let (mut app, button) = app();
+        let (press, click, release) = pointer(button);
+        app.world_mut().trigger(press);
+        app.world_mut().flush();
+        assert!(app.world().entity(button).contains::<Pressed>());
+        let mut commands = app.world_mut().commands();
+        commands.trigger(click);
+        commands.trigger(release);
+        app.world_mut().flush();
+        assert_eq!(app.world().resource::<Activations>().0, 1);
+        assert!(!app.world().entity(button).contains::<Pressed>());
+    }
+
+    #[test]
+    fn disabled_button_is_not_activated_by_a_tap() {
+        let (mut app, button) = app();
+        app.world_mut()
+            .entity_mut(button)
+            .insert(InteractionDisabled);
+        let (press, click, release) = pointer(button);
+        let mut commands = app.world_mut().commands();
+        commands.trigger(press);
+        commands.trigger(click);
+        commands.trigger(release);
+        app.world_mut().flush();
+        assert_eq!(app.world().resource::<Activations>().0, 0);
     }
 }
