@@ -11,7 +11,7 @@ use super::theme::{colour, size, space};
 use crate::view::fonts::Typeface;
 
 pub(super) fn plugin(app: &mut App) {
-    app.add_systems(Update, paint_buttons).add_observer(tap);
+    app.add_systems(Update, (finish_taps, paint_buttons).chain());
 }
 
 /// The text on a button.
@@ -143,22 +143,23 @@ pub(crate) fn row(gap: Val) -> Node {
     }
 }
 
-/// Activates a button that was pressed and released within one frame, as by a tap on a trackpad:
-/// [`Button`] itself remembers a press only for the next frame.
-fn tap(
-    click: On<Pointer<Click>>,
-    buttons: Query<(Has<Pressed>, Has<InteractionDisabled>), With<Button>>,
+/// Activates buttons that a pointer has pressed and released in the frame in which it arrived, as by
+/// a tap on a screen or a trackpad: picking sends the press to what is under the pointer, but click
+/// and release to what was there in the frame before.
+fn finish_taps(
+    pressed: Query<Entity, (With<Button>, With<Pressed>)>,
+    mouse: Res<ButtonInput<MouseButton>>,
+    touches: Res<Touches>,
     mut commands: Commands,
 ) {
-    let Ok((is_pressed, is_disabled)) = buttons.get(click.entity) else {
-        return;
-    };
-    if is_pressed || is_disabled {
+    let is_held = mouse.get_pressed().next().is_some() || touches.iter().next().is_some();
+    if is_held {
         return;
     }
-    let entity = click.entity;
-    commands.entity(entity).remove::<Pressed>();
-    commands.trigger(Activate { entity });
+    for entity in &pressed {
+        commands.entity(entity).remove::<Pressed>();
+        commands.trigger(Activate { entity });
+    }
 }
 
 type ButtonState<'a> = (
@@ -218,14 +219,15 @@ mod tests {
         let mut app = App::new();
         app.add_plugins(ButtonPlugin)
             .init_resource::<Activations>()
-            .add_observer(tap)
+            .init_resource::<ButtonInput<MouseButton>>()
+            .init_resource::<Touches>()
+            .add_systems(Update, finish_taps)
             .add_observer(|_: On<Activate>, mut count: ResMut<Activations>| count.0 += 1);
         let button = app.world_mut().spawn(Button).id();
         (app, button)
     }
 
-    /// A press, and the click and release that follow it.
-    fn pointer(button: Entity) -> (Pointer<Press>, Pointer<Click>, Pointer<Release>) {
+    fn event<E: std::fmt::Debug + Clone + Reflect>(event: E, button: Entity) -> Pointer<E> {
         let location = Location {
             target: NormalizedRenderTarget::None {
                 width: 1,
@@ -233,12 +235,39 @@ mod tests {
             },
             position: Vec2::ZERO,
         };
-        let hit = HitData::new(button, 0.0, None, None);
+        Pointer::new(PointerId::Mouse, location, event, button)
+    }
+
+    fn press(button: Entity) -> Pointer<Press> {
         let press = Press {
             button: PointerButton::Primary,
-            hit: hit.clone(),
+            hit: HitData::new(button, 0.0, None, None),
             count: 1,
         };
+        event(press, button)
+    }
+
+    #[test]
+    fn tap_without_a_release_activates_once() {
+        let (mut app, button) = app();
+        app.world_mut().trigger(press(button));
+        app.update();
+        app.update();
+        assert_eq!(app.world().resource::<Activations>().0, 1);
+        assert!(!app.world().entity(button).contains::<Pressed>());
+    }
+
+    #[test]
+    fn click_over_two_frames_activates_once() {
+        let (mut app, button) = app();
+        let mut mouse = app.world_mut().resource_mut::<ButtonInput<MouseButton>>();
+        mouse.press(MouseButton::Left);
+        app.world_mut().trigger(press(button));
+        app.update();
+        assert_eq!(app.world().resource::<Activations>().0, 0, "it is held");
+        let mut mouse = app.world_mut().resource_mut::<ButtonInput<MouseButton>>();
+        mouse.release(MouseButton::Left);
+        let hit = HitData::new(button, 0.0, None, None);
         let click = Click {
             button: PointerButton::Primary,
             hit: hit.clone(),
@@ -249,54 +278,10 @@ mod tests {
             button: PointerButton::Primary,
             hit,
         };
-        let id = PointerId::Mouse;
-        (
-            Pointer::new(id, location.clone(), press, button),
-            Pointer::new(id, location.clone(), click, button),
-            Pointer::new(id, location, release, button),
-        )
-    }
-
-    #[test]
-    fn tap_within_one_frame_activates_once() {
-        let (mut app, button) = app();
-        let (press, click, release) = pointer(button);
-        let mut commands = app.world_mut().commands();
-        commands.trigger(press);
-        commands.trigger(click);
-        commands.trigger(release);
-        app.world_mut().flush();
+        app.world_mut().trigger(event(click, button));
+        app.world_mut().trigger(event(release, button));
+        app.update();
         assert_eq!(app.world().resource::<Activations>().0, 1);
         assert!(!app.world().entity(button).contains::<Pressed>());
-    }
-
-    #[test]
-    fn click_over_two_frames_activates_once() {
-        let (mut app, button) = app();
-        let (press, click, release) = pointer(button);
-        app.world_mut().trigger(press);
-        app.world_mut().flush();
-        assert!(app.world().entity(button).contains::<Pressed>());
-        let mut commands = app.world_mut().commands();
-        commands.trigger(click);
-        commands.trigger(release);
-        app.world_mut().flush();
-        assert_eq!(app.world().resource::<Activations>().0, 1);
-        assert!(!app.world().entity(button).contains::<Pressed>());
-    }
-
-    #[test]
-    fn disabled_button_is_not_activated_by_a_tap() {
-        let (mut app, button) = app();
-        app.world_mut()
-            .entity_mut(button)
-            .insert(InteractionDisabled);
-        let (press, click, release) = pointer(button);
-        let mut commands = app.world_mut().commands();
-        commands.trigger(press);
-        commands.trigger(click);
-        commands.trigger(release);
-        app.world_mut().flush();
-        assert_eq!(app.world().resource::<Activations>().0, 0);
     }
 }
