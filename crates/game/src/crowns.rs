@@ -12,6 +12,7 @@ mod effects;
 mod feed;
 mod icons;
 mod input;
+mod invitation;
 mod layout;
 mod lobby;
 mod map;
@@ -75,6 +76,7 @@ pub(crate) fn plugin(app: &mut App) {
         pause::plugin,
         summary::plugin,
         chat::plugin,
+        invitation::plugin,
         sounds::plugin,
         captions::plugin,
     ));

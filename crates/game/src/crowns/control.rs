@@ -68,6 +68,10 @@ pub(super) enum Action {
     Ping,
     /// Gives up the city, after it was asked for twice.
     Concede,
+    /// Copies the ticket of the match.
+    CopyTicket,
+    /// Shows or hides the ticket as a picture.
+    ShowTicket,
     Rematch,
     /// Opens or closes the menu over the match.
     Pause,
@@ -95,6 +99,8 @@ impl Action {
                 | Action::Say(_)
                 | Action::Chat
                 | Action::Ping
+                | Action::CopyTicket
+                | Action::ShowTicket
                 | Action::Sit
                 | Action::Stand
                 | Action::Ready
@@ -195,6 +201,8 @@ fn perform(
             };
         }
         Action::Chat => chatting.0 = true,
+        // `invitation` performs them.
+        Action::CopyTicket | Action::ShowTicket => {}
         Action::Ping => {
             let game = perspective.game.as_ref();
             let target = composer.target.zip(game);
@@ -320,6 +328,8 @@ fn order_of(
         | Action::Say(_)
         | Action::Chat
         | Action::Ping
+        | Action::CopyTicket
+        | Action::ShowTicket
         | Action::Rematch
         | Action::Pause
         | Action::Settings

@@ -12,6 +12,7 @@ use super::CrownsSystems;
 use super::chat::IsChatting;
 use super::composer::Composer;
 use super::control::{Action, Perform};
+use super::invitation::ShowsTicket;
 use super::layout::MapLayout;
 use super::panels::SideMode;
 use super::pause::IsPaused;
@@ -176,6 +177,7 @@ fn press_keys(
     composer: Res<Composer>,
     side: Res<SideMode>,
     chatting: Res<IsChatting>,
+    shows_ticket: Res<ShowsTicket>,
     paused: Res<IsPaused>,
     perspective: Res<Perspective>,
     bindings: Res<Bindings>,
@@ -189,7 +191,9 @@ fn press_keys(
     let is_many = keys.any_pressed([KeyCode::ShiftLeft, KeyCode::ShiftRight]);
     let is_open = composer.target.is_some();
     if keys.just_pressed(KeyCode::Escape) {
-        let action = if is_open || *side == SideMode::Others {
+        let action = if shows_ticket.0 {
+            Action::ShowTicket
+        } else if is_open || *side == SideMode::Others {
             Action::Close
         } else {
             Action::Pause

@@ -7,6 +7,7 @@ use raftian_realm::table::{Chair, Level, Occupant};
 
 use super::CrownsSystems;
 use super::control::Action;
+use super::invitation::copy_button;
 use super::layout::{BOTTOM, TOP};
 use super::perspective::Perspective;
 use crate::embedded::Embedded;
@@ -46,6 +47,7 @@ fn show(
     font: Res<Typeface>,
     table: Res<ReplicatedTable>,
     embedded: Option<Res<Embedded>>,
+    current: Res<CurrentMatch>,
     lobbies: Query<Entity, With<Lobby>>,
 ) {
     let is_wanted = table.0.game().is_none();
@@ -59,6 +61,7 @@ fn show(
         return;
     }
     let is_embedded = embedded.is_some();
+    let has_ticket = current.ticket.is_some();
     commands
         .spawn((
             Name::new("Lobby"),
@@ -83,11 +86,11 @@ fn show(
                     width: px(640),
                     ..column(space::NEAR)
                 }))
-                .with_children(|panel| fill(panel, &font, is_embedded));
+                .with_children(|panel| fill(panel, &font, is_embedded, has_ticket));
         });
 }
 
-fn fill(panel: &mut ChildSpawnerCommands, font: &Typeface, is_embedded: bool) {
+fn fill(panel: &mut ChildSpawnerCommands, font: &Typeface, is_embedded: bool, has_ticket: bool) {
     panel.spawn((LobbyText::Heading, text(font, "", size::HUGE, colour::GOLD)));
     if is_embedded {
         panel.spawn(text(
@@ -123,6 +126,12 @@ fn fill(panel: &mut ChildSpawnerCommands, font: &Typeface, is_embedded: bool) {
         line.spawn((Action::RemoveBot, button(font, "Remove one")));
     });
     panel.spawn((LobbyText::Code, text(font, "", size::BODY, colour::TEXT)));
+    if has_ticket {
+        panel.spawn(row(space::NEAR)).with_children(|line| {
+            line.spawn(copy_button(font));
+            line.spawn((Action::ShowTicket, button(font, "Show it as a picture")));
+        });
+    }
     panel.spawn((LobbyText::Advice, text(font, "", size::BODY, colour::QUIET)));
 }
 
@@ -162,9 +171,9 @@ fn write_texts(
 fn code_text(current: &CurrentMatch) -> String {
     match &current.code {
         Some(code) => format!(
-            "Others on this network join with {code}. For those elsewhere a ticket is in the \
-             terminal."
+            "Others on this network join with {code}. Those elsewhere join with the ticket."
         ),
+        None if current.ticket.is_some() => "Others join with the ticket.".to_owned(),
         None => String::new(),
     }
 }
