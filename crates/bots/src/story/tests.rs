@@ -1,6 +1,6 @@
 use super::*;
 use crate::{Archetype, Bot, Level, play::play};
-use raftian_realm::crowns::Rules;
+use raftian_realm::crowns::{Army, Rules};
 
 #[test]
 fn story_names_the_winner_and_is_the_same_each_time() {

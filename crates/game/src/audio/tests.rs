@@ -130,8 +130,8 @@ fn frequency(sound: &Sound, seconds: f32) -> f32 {
 #[test]
 fn larger_armies_have_deeper_horns() {
     let sizes = [ArmySize::Small, ArmySize::Medium, ArmySize::Large];
-    let heard = sizes.map(|size| frequency(&Cue::Attack(size).render(), 0.4));
-    let [small, medium, large] = heard;
+    let pitches = sizes.map(|size| frequency(&Cue::Attack(size).render(), 0.4));
+    let [small, medium, large] = pitches;
     assert!((small - 293.7).abs() < 6.0, "{small} Hz is no D4");
     assert!((medium - 220.0).abs() < 4.0, "{medium} Hz is no A3");
     // Its fifth makes the period twice as long.

@@ -19,7 +19,7 @@ use crate::ui::theme::{colour, size, space};
 use crate::ui::widgets::{Caption, column, small_control, unbroken};
 use crate::view::fonts::Typeface;
 
-/// What the panel right of the map shows.
+/// Content of the panel right of the map.
 #[derive(Resource, Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) enum SideMode {
     /// The player's own city.

@@ -24,7 +24,7 @@ pub(super) const LISTED: usize = 4;
 /// Time of one look at the network. Members repeat their announcements more often.
 const LOOK: Duration = Duration::from_secs(3);
 
-/// The announced matches, as far as they were heard, while the menu is shown.
+/// The announced matches, as far as they have arrived, while the menu is shown.
 #[derive(Resource, Default)]
 pub(super) struct Nearby(Arc<Search>);
 
@@ -106,15 +106,15 @@ fn end(nearby: Res<Nearby>) {
 fn announced(found: Vec<LanMatch>) -> Vec<Announced> {
     let mut matches: BTreeMap<_, Announced> = BTreeMap::new();
     for one in found {
-        let heard = Announced {
+        let entry = Announced {
             name: one.name,
             players: one.players,
             protocol: one.protocol,
         };
-        let known = matches.entry(one.match_id).or_insert_with(|| heard.clone());
+        let known = matches.entry(one.match_id).or_insert_with(|| entry.clone());
         // A member that is behind announces fewer players.
-        if known.players < heard.players {
-            *known = heard;
+        if known.players < entry.players {
+            *known = entry;
         }
     }
     let mut all: Vec<_> = matches.into_values().collect();
@@ -220,7 +220,7 @@ mod tests {
 
     use super::*;
 
-    fn heard(id: &str, name: &str, players: usize) -> LanMatch {
+    fn announcement(id: &str, name: &str, players: usize) -> LanMatch {
         LanMatch {
             match_id: MatchId::try_from(id.to_owned()).expect("an id"),
             name: name.to_owned(),
@@ -239,9 +239,9 @@ mod tests {
             "00000000000000000000000000000002",
         ];
         let found = vec![
-            heard(one, "Ada's match", 1),
-            heard(other, "Bo's match", 1),
-            heard(one, "Ada's match", 2),
+            announcement(one, "Ada's match", 1),
+            announcement(other, "Bo's match", 1),
+            announcement(one, "Ada's match", 2),
         ];
         let captions: Vec<_> = announced(found).iter().map(Announced::caption).collect();
         assert_eq!(

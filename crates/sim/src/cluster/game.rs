@@ -64,7 +64,11 @@ impl Game {
             return;
         };
         for (number, order) in (0..).zip(orders) {
-            let origin = |round| Origin {
+            let round = match &order {
+                GameOrder::Table(_, round) => *round,
+                GameOrder::Classic(_) => 0,
+            };
+            let origin = Origin {
                 player: player(client),
                 member: member.0,
                 stamp: entry.stamp.0.saturating_mul(CLOCK),
@@ -75,8 +79,8 @@ impl Game {
                 GameOrder::Classic(order) => {
                     let _effect = self.realm.apply(&order);
                 }
-                GameOrder::Table(command, round) => {
-                    let _may_be_refused = self.table.apply(&command, &origin(round));
+                GameOrder::Table(command, _) => {
+                    let _may_be_refused = self.table.apply(&command, &origin);
                 }
             }
         }

@@ -325,7 +325,7 @@ enum Line {
     End,
 }
 
-/// Reads a line of bounded length. What is beyond is skipped.
+/// Reads a line of bounded length, and skips the rest of a longer one.
 fn read_line(input: &mut impl BufRead) -> std::io::Result<Line> {
     let mut bytes = Vec::new();
     let limit = u64::try_from(MAX_LINE + 1).unwrap_or(u64::MAX);
