@@ -274,6 +274,14 @@ mod tests {
             BTreeSet::from([vec![20, 20]]),
             "to the nearest oases: {map:?}"
         );
+        // Each oasis is nearer to its own seat than to any other one.
+        let per_seat = map.oases.len() / map.seats.len();
+        for (number, oasis) in map.oases.iter().enumerate() {
+            for (seat, tile) in map.seats.iter().enumerate() {
+                let is_near = oasis.tile.distance(*tile) <= 20;
+                assert_eq!(is_near, seat == number / per_seat, "{map:?}");
+            }
+        }
     }
 
     fn assert_apart(map: &Map) {

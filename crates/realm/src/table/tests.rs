@@ -530,3 +530,12 @@ fn rematch_begins_when_the_last_player_without_a_vote_is_away() {
     assert!(table.is_playing(), "one of one is a majority");
     assert_eq!(table.chairs().len(), 2, "Ada and the bot");
 }
+
+#[test]
+fn archetypes_and_levels_have_names_of_their_own() {
+    let archetypes: std::collections::BTreeSet<_> = Archetype::ALL.map(Archetype::name).into();
+    assert_eq!(archetypes.len(), Archetype::ALL.len());
+    let levels: std::collections::BTreeSet<_> = Level::ALL.map(Level::name).into();
+    assert_eq!(levels.len(), Level::ALL.len());
+    assert!(archetypes.contains("rush") && levels.contains("captain"));
+}

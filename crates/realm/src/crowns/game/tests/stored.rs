@@ -202,6 +202,9 @@ fn every_number_of_a_stored_match_has_a_largest_value() {
             game.began = most;
         }),
         ("settled", now, |game, most| game.throne.settled = most),
+        ("stock", now, |game, most| {
+            game.seats[0].stock = Stock::new([1; 3], most);
+        }),
         ("window", MAX_WINDOW, |game, most| game.window = most),
         ("next", MAX, |game, most| game.next = most),
         ("goal", MAX, |game, most| game.throne.goal = most),
