@@ -30,6 +30,8 @@ pub(crate) mod words;
 
 use bevy::prelude::*;
 
+pub(crate) use self::layout::TOP;
+
 use crate::screens::Screen;
 
 /// Order of the systems in `Update` while the screen is shown.

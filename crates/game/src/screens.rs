@@ -1,5 +1,6 @@
 //! The screens of the window, and the matches that they begin and end.
 
+pub(crate) mod learn;
 pub(crate) mod menu;
 mod nearby;
 pub mod practice;
@@ -34,6 +35,7 @@ pub(crate) fn plugin(app: &mut App, first: Screen) {
         .add_plugins((
             menu::plugin,
             nearby::plugin,
+            learn::plugin,
             practice::plugin,
             settings::plugin,
             with_others::plugin,

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use self::bindings::Bindings;
 pub(crate) use self::file::Loaded;
 use crate::audio::AudioSettings;
+use crate::screens::learn::Lesson;
 
 /// Layout of the file. A file with a higher number was written by a later build.
 const SCHEMA: i64 = 1;
@@ -41,6 +42,7 @@ pub(crate) struct Settings {
     pub(crate) game: Game,
     pub(crate) network: Network,
     pub(crate) accessibility: Accessibility,
+    pub(crate) lessons: Lessons,
 }
 
 /// The player.
@@ -100,6 +102,18 @@ pub(crate) struct Accessibility {
     pub(crate) reduced_motion: bool,
 }
 
+/// Lessons that the player has done.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Lessons {
+    classic: bool,
+    grow: bool,
+    fight: bool,
+    throne: bool,
+    leader: bool,
+    split: bool,
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Settings {
@@ -111,6 +125,7 @@ impl Default for Settings {
             game: Game::default(),
             network: Network::default(),
             accessibility: Accessibility::default(),
+            lessons: Lessons::default(),
         }
     }
 }
@@ -146,6 +161,38 @@ impl Default for Accessibility {
             scale: 100,
             reduced_motion: false,
         }
+    }
+}
+
+impl Lessons {
+    /// Notes that a lesson is done.
+    pub(crate) fn finish(&mut self, lesson: Lesson) {
+        *match lesson {
+            Lesson::Classic => &mut self.classic,
+            Lesson::Grow => &mut self.grow,
+            Lesson::Fight => &mut self.fight,
+            Lesson::Throne => &mut self.throne,
+            Lesson::Leader => &mut self.leader,
+            Lesson::Split => &mut self.split,
+        } = true;
+    }
+
+    /// Whether a lesson is done.
+    pub(crate) fn is_done(&self, lesson: Lesson) -> bool {
+        match lesson {
+            Lesson::Classic => self.classic,
+            Lesson::Grow => self.grow,
+            Lesson::Fight => self.fight,
+            Lesson::Throne => self.throne,
+            Lesson::Leader => self.leader,
+            Lesson::Split => self.split,
+        }
+    }
+
+    /// Number of lessons that are done.
+    pub(crate) fn count(&self) -> usize {
+        let lessons = Lesson::ALL.into_iter();
+        lessons.filter(|lesson| self.is_done(*lesson)).count()
     }
 }
 

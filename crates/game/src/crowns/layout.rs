@@ -8,10 +8,11 @@ use super::CrownsSystems;
 use super::perspective::Perspective;
 use crate::overlay::{STRIP_HEIGHT, StripPlace};
 use crate::screens::Screen;
+use crate::screens::learn::{LessonRun, ROOM};
 use crate::view::canvas::set_scale;
 
 /// Height of the bar above the map, in pixels of the interface.
-pub(super) const TOP: f32 = 64.0;
+pub(crate) const TOP: f32 = 64.0;
 
 /// Width of the panel right of the map.
 pub(super) const RIGHT: f32 = 372.0;
@@ -44,13 +45,15 @@ impl Default for MapLayout {
 }
 
 impl MapLayout {
-    /// The largest map in a window of this size with an interface of this scale.
-    fn fit(window: Vec2, scale: f32, side: u8) -> Self {
-        let [top, right, bottom] = [TOP, RIGHT, BOTTOM].map(|part| part * scale);
-        let free = (window - Vec2::new(right, top + bottom) - 2.0 * MARGIN).max(Vec2::splat(60.0));
+    /// The largest map in a window of this size with an interface of this scale, right of `left`
+    /// pixels of the interface.
+    fn fit(window: Vec2, scale: f32, side: u8, left: f32) -> Self {
+        let [top, right, bottom, left] = [TOP, RIGHT, BOTTOM, left].map(|part| part * scale);
+        let free =
+            (window - Vec2::new(left + right, top + bottom) - 2.0 * MARGIN).max(Vec2::splat(60.0));
         let tile = (free.min_element() / f32::from(side)).floor().max(1.0);
         MapLayout {
-            centre: Vec2::new(-right / 2.0, (bottom - top) / 2.0).round(),
+            centre: Vec2::new((left - right) / 2.0, (bottom - top) / 2.0).round(),
             tile,
             side,
         }
@@ -90,12 +93,15 @@ pub(super) fn plugin(app: &mut App) {
 fn fit(
     perspective: Res<Perspective>,
     scale: Res<UiScale>,
+    lesson: Option<Res<LessonRun>>,
     window: Single<&Window, With<PrimaryWindow>>,
     mut layout: ResMut<MapLayout>,
 ) {
     let side = perspective.game.as_ref().map(|game| map_side(game.map()));
     let side = side.unwrap_or(layout.side);
-    layout.set_if_neq(MapLayout::fit(window.resolution.size(), scale.0, side));
+    let left = if lesson.is_some() { ROOM } else { 0.0 };
+    let size = window.resolution.size();
+    layout.set_if_neq(MapLayout::fit(size, scale.0, side, left));
 }
 
 fn map_side(map: &Map) -> u8 {
@@ -133,7 +139,7 @@ mod tests {
 
     #[test]
     fn map_fills_the_free_part_of_the_window() {
-        let layout = MapLayout::fit(Vec2::new(1280.0, 800.0), 1.0, 9);
+        let layout = MapLayout::fit(Vec2::new(1280.0, 800.0), 1.0, 9, 0.0);
         assert!((60.0..=66.0).contains(&layout.tile), "{layout:?}");
         let half = layout.whole() / 2.0;
         assert!(layout.centre.y + half + TOP <= 400.0, "{layout:?}");
@@ -143,7 +149,7 @@ mod tests {
 
     #[test]
     fn points_of_the_map_belong_to_tiles() {
-        let layout = MapLayout::fit(Vec2::new(800.0, 600.0), 0.65, 11);
+        let layout = MapLayout::fit(Vec2::new(800.0, 600.0), 0.65, 11, 0.0);
         for tile in [
             Tile { x: 0, y: 0 },
             Tile { x: -5, y: 5 },

@@ -9,6 +9,7 @@ use bevy_raft::{CurrentMatch, MatchExt, MatchState};
 use raftian_realm::table::Level;
 
 use super::Screen;
+use super::learn::{Lesson, ShowLessons};
 use super::nearby::{self, Nearby};
 use super::practice::{self, LastFailure, MOST_OPPONENTS, Opponents};
 use super::settings::ShowSettings;
@@ -38,6 +39,8 @@ pub(super) enum Entry {
     Join,
     /// Joins by what is in the field.
     JoinNow,
+    /// Opens the list of lessons.
+    Learn,
     Classic,
     Settings,
     Quit,
@@ -49,6 +52,7 @@ pub(super) enum Line {
     Opponents,
     Level,
     Speed,
+    Learn,
     State,
     Failure,
     /// The next step after a match on the local network was chosen.
@@ -256,6 +260,7 @@ fn spawn_entries(
             },
         ))
         .with_children(|line| spawn_field(line, font));
+    entries.spawn((Entry::Learn, choice(font, Line::Learn)));
     entries.spawn((Entry::Classic, button(font, "Classic: click to attack")));
     entries.spawn((Entry::Settings, button(font, "Settings")));
     entries.spawn((Entry::Quit, button(font, "Quit")));
@@ -332,6 +337,7 @@ fn write_lines(
     opponents: Res<Opponents>,
     failure: Res<LastFailure>,
     notice: Res<SettingsNotice>,
+    settings: Res<Settings>,
     state: Res<State<MatchState>>,
     current: Res<CurrentMatch>,
     chosen: Res<Chosen>,
@@ -352,6 +358,10 @@ fn write_lines(
                 1 => "Speed: 10 to 20 minutes".to_owned(),
                 speed => format!("Speed: {speed} times as fast"),
             },
+            Line::Learn => {
+                let [done, all] = [settings.lessons.count(), Lesson::ALL.len()];
+                format!("Learn: {done} of {all} lessons done")
+            }
             Line::Nearby => chosen.0.clone().unwrap_or_default(),
             Line::State => state_text(*state.get(), current.progress),
             Line::Failure => failure.0.clone().unwrap_or_else(|| notice.0.clone()),
@@ -453,6 +463,7 @@ fn activate(
                 join(&mut commands, &settings, field);
             }
         }
+        Entry::Learn => commands.trigger(ShowLessons),
         Entry::Play => commands.queue(|world: &mut World| practice::begin(world, Screen::Match)),
         Entry::Classic => {
             commands.queue(|world: &mut World| practice::begin(world, Screen::Classic));

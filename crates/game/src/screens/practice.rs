@@ -27,6 +27,10 @@ pub(crate) struct Opponents {
     pub(crate) count: usize,
     pub(crate) level: Level,
     pub(crate) speed: u64,
+    /// How all of them play; each differently if `None`.
+    pub(crate) archetype: Option<Archetype>,
+    /// Their production in percent.
+    pub(crate) production: u64,
 }
 
 impl Default for Opponents {
@@ -35,6 +39,8 @@ impl Default for Opponents {
             count: 3,
             level: Level::Recruit,
             speed: 1,
+            archetype: None,
+            production: 100,
         }
     }
 }
@@ -61,6 +67,10 @@ impl MatchFiles {
 #[derive(Resource, Default)]
 pub(crate) struct LastFailure(pub(crate) Option<String>);
 
+/// The bots of the present match.
+#[derive(Resource, Default)]
+struct Invited(Opponents);
+
 /// The command of the table that this window has proposed and that is not applied yet.
 #[derive(Resource, Default)]
 struct Preparing(Option<ProposalId>);
@@ -69,6 +79,7 @@ pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Opponents>()
         .init_resource::<MatchFiles>()
         .init_resource::<LastFailure>()
+        .init_resource::<Invited>()
         .init_resource::<Preparing>()
         .add_observer(note_outcome)
         .add_systems(OnEnter(Screen::Menu), end)
@@ -78,20 +89,29 @@ pub(super) fn plugin(app: &mut App) {
         );
 }
 
-/// Starts the members of a match, and shows it.
+/// Starts the members of a match against the bots that the player has chosen, and shows it.
 pub(crate) fn begin(world: &mut World, screen: Screen) {
+    let opponents = *world.resource::<Opponents>();
+    begin_against(world, screen, opponents);
+}
+
+/// Starts the members of a match against these bots, and shows it. Returns whether it has begun;
+/// [`LastFailure`] has the reason otherwise.
+pub(crate) fn begin_against(world: &mut World, screen: Screen, opponents: Opponents) -> bool {
     if *world.resource::<State<MatchState>>().get() == MatchState::Leaving {
         let reason = "The match before is still being left; try again in a moment.";
         world.resource_mut::<LastFailure>().0 = Some(reason.to_owned());
-        return;
+        return false;
     }
     if let Err(error) = start(world) {
         error!(%error, "a match failed to begin");
         world.resource_mut::<LastFailure>().0 = Some(sentence(&error.to_string()));
-        return;
+        return false;
     }
     world.resource_mut::<LastFailure>().0 = None;
+    world.resource_mut::<Invited>().0 = opponents;
     world.resource_mut::<NextState<Screen>>().set(screen);
+    true
 }
 
 fn start(world: &mut World) -> Result<(), EmbeddedError> {
@@ -122,7 +142,7 @@ fn prepare_table(
     status: Res<RaftStatus>,
     log: Res<AppliedLog>,
     table: Res<ReplicatedTable>,
-    opponents: Res<Opponents>,
+    opponents: Res<Invited>,
     mut preparing: ResMut<Preparing>,
     mut commands: Commands,
 ) {
@@ -132,7 +152,7 @@ fn prepare_table(
     }
     let Some(own) = status.id() else { return };
     let has_seat = table.0.seat_of(player_of(&log, own)).is_some();
-    let step = next_step(&table.0, has_seat, *opponents);
+    let step = next_step(&table.0, has_seat, opponents.0);
     preparing.0 = Some(commands.propose(TableCommand::new(step, &table.0)));
 }
 
@@ -158,8 +178,14 @@ fn next_step(table: &Table, has_seat: bool, opponents: Opponents) -> Command {
         let archetype = Archetype::ALL[(bots * 5 + 5) % Archetype::ALL.len()];
         return Command::AddBot {
             level: opponents.level,
-            archetype,
+            archetype: opponents.archetype.unwrap_or(archetype),
         };
+    }
+    let percent = opponents.production;
+    let mut bots = table.bots().map(|(seat, _)| seat);
+    let other = bots.find(|seat| table.chairs()[usize::from(*seat)].handicap != percent);
+    if let Some(seat) = other {
+        return Command::Handicap { seat, percent };
     }
     Command::Start
 }
@@ -185,6 +211,8 @@ mod tests {
                 count,
                 level,
                 speed: 2,
+                production: 50,
+                ..Opponents::default()
             };
             let mut table = Table::default();
             let origin = Origin {
@@ -194,7 +222,7 @@ mod tests {
                 random: 5,
                 round: 0,
             };
-            for _ in 0..count + 3 {
+            for _ in 0..2 * count + 3 {
                 let has_seat = table.seat_of(origin.player).is_some();
                 let step = next_step(&table, has_seat, opponents);
                 assert_eq!(table.apply(&step, &origin), Ok(()), "{count}: {step:?}");

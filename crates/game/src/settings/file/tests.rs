@@ -5,6 +5,7 @@ use bevy::time::{TimePlugin, TimeUpdateStrategy};
 use super::super::bindings::KeyAction;
 use super::super::{Mode, plugin as settings_plugin};
 use super::*;
+use crate::screens::learn::Lesson;
 
 fn folder() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a temporary directory");
@@ -43,6 +44,9 @@ fn other_settings() -> Settings {
     settings.network.announce = false;
     settings.accessibility.scale = 225;
     settings.accessibility.reduced_motion = true;
+    for lesson in Lesson::ALL {
+        settings.lessons.finish(lesson);
+    }
     settings
 }
 

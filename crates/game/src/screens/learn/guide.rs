@@ -1,0 +1,211 @@
+//! The guide of a lesson: one instruction at a time, beside the map.
+
+use bevy::input_focus::tab_navigation::TabGroup;
+use bevy::input_focus::{InputFocus, InputFocusVisible};
+use bevy::prelude::*;
+use bevy::ui_widgets::Activate;
+use bevy_raft::RaftStatus;
+
+use super::acts::Act;
+use super::lessons::{Step, steps};
+use super::progress::LessonRun;
+use super::view::Machine;
+use super::{Lesson, Queued};
+use crate::cluster_view::ClusterView;
+use crate::crowns::TOP;
+use crate::screens::Screen;
+use crate::settings::bindings::KeyWords;
+use crate::ui::focus::FocusedFirst;
+use crate::ui::theme::{colour, size, space};
+use crate::ui::widgets::{button, column, panel, row, small_button, text, write};
+use crate::view::fonts::Typeface;
+
+/// Width of the guide with its margin, in pixels of the interface: the map leaves it free.
+pub(crate) const ROOM: f32 = 300.0;
+
+/// Height of the strip about consensus, which appears below the bar.
+const STRIP: f32 = 44.0;
+
+/// Distance from the edge of the window.
+const MARGIN: f32 = 8.0;
+
+/// Layer of the guide, below the lobby and all menus.
+const LAYER: i32 = 12;
+
+/// The guide, and the step that it shows.
+#[derive(Component)]
+struct Guide {
+    shown: Option<(Lesson, usize)>,
+}
+
+/// The line with the present state.
+#[derive(Component)]
+struct FactLine;
+
+/// A button of the guide.
+#[derive(Component, Clone, Copy, PartialEq, Eq, Debug)]
+enum Press {
+    Act(Act),
+    Again,
+    Next,
+    Leave,
+}
+
+pub(super) fn plugin(app: &mut App) {
+    app.add_observer(press).add_systems(
+        Update,
+        (spawn, fill, write_fact)
+            .chain()
+            .run_if(resource_exists::<LessonRun>.and_then(not(in_state(Screen::Menu)))),
+    );
+}
+
+/// Shows the guide in every screen of a lesson.
+fn spawn(screen: Res<State<Screen>>, guides: Query<(), With<Guide>>, mut commands: Commands) {
+    if !guides.is_empty() {
+        return;
+    }
+    let top = match screen.get() {
+        Screen::Classic | Screen::Menu => MARGIN,
+        Screen::Match => TOP + STRIP,
+    };
+    commands.spawn((
+        Name::new("Guide"),
+        Guide { shown: None },
+        DespawnOnExit(*screen.get()),
+        TabGroup::new(-1),
+        GlobalZIndex(LAYER),
+        panel(Node {
+            position_type: PositionType::Absolute,
+            top: px(top),
+            left: px(MARGIN),
+            width: px(ROOM - MARGIN),
+            ..column(space::NEAR)
+        }),
+    ));
+}
+
+/// Shows another step.
+fn fill(
+    run: Res<LessonRun>,
+    font: Res<Typeface>,
+    mut guides: Query<(Entity, &mut Guide)>,
+    buttons: Query<(), With<Press>>,
+    mut focus: ResMut<InputFocus>,
+    mut commands: Commands,
+) {
+    let present = Some((run.lesson, run.done));
+    for (entity, mut guide) in &mut guides {
+        if guide.shown == present {
+            continue;
+        }
+        guide.shown = present;
+        // A button that is gone must not receive the next Enter.
+        if focus.get().is_some_and(|focused| buttons.contains(focused)) {
+            focus.clear();
+        }
+        let mut guide = commands.entity(entity);
+        guide.despawn_children();
+        guide.with_children(|guide| {
+            let number = run.lesson.number();
+            let all = Lesson::ALL.len();
+            let title = format!("Lesson {number} of {all}: {}", run.lesson.title());
+            guide.spawn(text(&font, title, size::SMALL, colour::QUIET));
+            match run.step() {
+                Some(step) => spawn_step(guide, &font, &run, step),
+                None => spawn_end(guide, &font, run.lesson),
+            }
+        });
+    }
+}
+
+fn spawn_step(guide: &mut ChildSpawnerCommands, font: &Typeface, run: &LessonRun, step: &Step) {
+    let number = run.done + 1;
+    let all = steps(run.lesson).len();
+    let progress = if step.is_question {
+        format!("Step {number} of {all}: a question")
+    } else {
+        format!("Step {number} of {all}")
+    };
+    guide.spawn(text(font, progress, size::BODY, colour::GOLD));
+    guide.spawn(text(font, step.instruction, size::BODY, colour::TEXT));
+    guide.spawn((
+        KeyWords::new(step.hint),
+        text(font, "", size::SMALL, colour::QUIET),
+    ));
+    guide.spawn((FactLine, text(font, "", size::SMALL, colour::GOOD)));
+    if let Some(act) = step.act {
+        let caption = act.caption();
+        guide.spawn((Press::Act(act), FocusedFirst, button(font, caption)));
+    }
+    guide.spawn(buttons()).with_children(|line| {
+        line.spawn((Press::Again, small_button(font, "Start again")));
+        line.spawn((Press::Leave, small_button(font, "Leave the lesson")));
+    });
+}
+
+fn spawn_end(guide: &mut ChildSpawnerCommands, font: &Typeface, lesson: Lesson) {
+    guide.spawn(text(font, "Done", size::BODY, colour::GOLD));
+    guide.spawn(text(font, lesson.result(), size::BODY, colour::TEXT));
+    guide.spawn(buttons()).with_children(|line| {
+        if lesson.next().is_some() {
+            line.spawn((Press::Next, FocusedFirst, small_button(font, "Next lesson")));
+            line.spawn((Press::Leave, small_button(font, "Leave the lesson")));
+        } else {
+            line.spawn((
+                Press::Leave,
+                FocusedFirst,
+                small_button(font, "To the list"),
+            ));
+        }
+    });
+}
+
+/// A row of buttons that wraps.
+fn buttons() -> Node {
+    Node {
+        flex_wrap: FlexWrap::Wrap,
+        row_gap: space::TIGHT,
+        ..row(space::TIGHT)
+    }
+}
+
+fn write_fact(run: Res<LessonRun>, mut lines: Query<&mut Text, With<FactLine>>) {
+    for mut line in &mut lines {
+        write(&mut line, run.fact.clone());
+    }
+}
+
+fn press(
+    activated: On<Activate>,
+    presses: Query<&Press>,
+    run: Option<Res<LessonRun>>,
+    cluster: Res<ClusterView>,
+    status: Res<RaftStatus>,
+    visible: Res<InputFocusVisible>,
+    mut focus: ResMut<InputFocus>,
+    mut queued: ResMut<Queued>,
+    mut next: ResMut<NextState<Screen>>,
+    mut commands: Commands,
+) {
+    let (Ok(press), Some(run)) = (presses.get(activated.entity), run) else {
+        return;
+    };
+    // A button that was clicked must not receive the next Enter.
+    if !visible.0 {
+        focus.clear();
+    }
+    match press {
+        Press::Act(act) => {
+            let machines = Machine::all(&cluster);
+            for fault in act.faults(&machines, cluster.seat, status.leader()) {
+                commands.trigger(fault);
+            }
+            return;
+        }
+        Press::Again => queued.0 = Some(run.lesson),
+        Press::Next => queued.0 = run.lesson.next(),
+        Press::Leave => queued.0 = None,
+    }
+    next.set(Screen::Menu);
+}
