@@ -12,6 +12,7 @@ use super::Screen;
 use crate::cluster_view::ClusterView;
 use crate::crowns::words::sentence;
 use crate::embedded::{Embedded, EmbeddedError};
+use crate::overlay::History;
 use crate::projection::ReplicatedRealm;
 use crate::table::{ReplicatedTable, TableCommand, player_of};
 
@@ -120,6 +121,10 @@ fn start(world: &mut World) -> Result<(), EmbeddedError> {
     world.resource::<MatchFiles>().set(Some(directory));
     world.attach_node(node);
     world.insert_resource(embedded);
+    // Terms and indexes begin again, which the overlay must not take for a violation.
+    if let Some(mut history) = world.get_resource_mut::<History>() {
+        history.forget();
+    }
     Ok(())
 }
 

@@ -409,7 +409,7 @@ fn rates_fact(view: &LessonView) -> String {
         return String::new();
     };
     let [wood, iron, grain] = game.rates(view.own);
-    format!("A minute gives wood {wood}, iron {iron}, grain {grain}.")
+    format!("A minute: {wood} wood, {iron} iron, {grain} grain.")
 }
 
 fn army_fact(view: &LessonView) -> String {
