@@ -261,6 +261,111 @@ fn keys_change_a_setting_that_is_found_in_its_file() {
     );
 }
 
+/// A game that plays a lesson, with its file of settings.
+struct Lesson {
+    game: Child,
+    window: String,
+    settings: std::path::PathBuf,
+}
+
+impl Lesson {
+    /// Opens the list by keys, and begins the lesson with this number. The picture is taken `after`
+    /// this many seconds.
+    fn begin(number: usize, folder: &std::path::Path, after: u32) -> Lesson {
+        let game = Command::new(env!("CARGO_BIN_EXE_raftian"))
+            .args(["--after", &after.to_string(), "--screenshot"])
+            .arg(folder.join("lesson.png"))
+            .env("XDG_CONFIG_HOME", folder)
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("the program can be started");
+        let window = window_of(&game);
+        let lesson = Lesson {
+            game,
+            window,
+            settings: folder.join("raftian/settings.toml"),
+        };
+        // Keys before the first frame are lost; at the last entry further ones do nothing.
+        for _ in 0..30 {
+            lesson.press(&["Down"]);
+        }
+        // From the last entry up to the list of lessons.
+        lesson.press(&["Up", "Up", "Up", "Return"]);
+        std::thread::sleep(Duration::from_secs(1));
+        for _ in 1..number {
+            lesson.press(&["Down"]);
+        }
+        lesson.press(&["Return"]);
+        lesson
+    }
+
+    /// Presses keys, one in a frame or later.
+    fn press(&self, keys: &[&str]) {
+        for key in keys {
+            xdotool(&["windowfocus", &self.window]);
+            xdotool(&["key", key]);
+            std::thread::sleep(Duration::from_millis(300));
+        }
+    }
+
+    /// Whether the file of settings has a line.
+    fn has_saved(&self, line: &str) -> bool {
+        let text = std::fs::read_to_string(&self.settings).unwrap_or_default();
+        text.lines().any(|saved| saved == line)
+    }
+
+    /// Lets the game take its picture, and reads it.
+    fn picture(self) -> Picture {
+        let folder = self.settings.ancestors().nth(2).expect("a folder");
+        let file = folder.join("lesson.png");
+        repeat_until_closed(self.game, || ());
+        Picture::read(&file)
+    }
+}
+
+/// Golden pixels of the bar at the top of the guide: some 360 for each of four steps that is done.
+fn gold_of_steps(picture: &Picture) -> usize {
+    picture.count((20, 122, 290, 134), GOLD)
+}
+
+#[test]
+#[ignore = "needs a display and a Vulkan driver; .ci/run starts both and runs it with --ignored"]
+fn key_completes_the_first_step_of_a_lesson() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let lesson = Lesson::begin(2, folder.path(), 45);
+    // Until the table is laid a key does nothing. Afterwards one field is built and one waits.
+    for _ in 0..8 {
+        lesson.press(&["q"]);
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    let played = lesson.picture();
+    let bar = played.count((0, 0, 1280, 8), PANEL);
+    assert!(bar > 10_000, "the bar above the map: {bar}");
+    let gold = gold_of_steps(&played);
+    assert!(gold > 300, "one step is done: {gold} gold pixels");
+}
+
+#[test]
+#[ignore = "needs a display and a Vulkan driver; .ci/run starts both and runs it with --ignored"]
+fn keys_lead_to_the_end_of_the_lesson_of_the_leader() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let lesson = Lesson::begin(5, folder.path(), 100);
+    // Enter kills the leader while the guide offers that, and 1 trains a spear at any time.
+    eventually("the lesson is done, and saved", || {
+        lesson.press(&["1"]);
+        if !lesson.has_saved("leader = true") {
+            lesson.press(&["Return"]);
+        }
+        std::thread::sleep(Duration::from_secs(1));
+        lesson.has_saved("leader = true")
+    });
+    let mut others = ["classic", "grow", "fight", "throne", "split"].into_iter();
+    assert!(others.all(|other| lesson.has_saved(&format!("{other} = false"))));
+    let played = lesson.picture();
+    let gold = gold_of_steps(&played);
+    assert!(gold > 1_400, "all steps are done: {gold} gold pixels");
+}
+
 /// A software renderer is reported in one line; messages of graphics libraries are for their
 /// developers and must not reach the player.
 #[test]

@@ -107,6 +107,7 @@ fn fill(
         let mut guide = commands.entity(entity);
         guide.despawn_children();
         guide.with_children(|guide| {
+            spawn_bar(guide, &run);
             let number = run.lesson.number();
             let all = Lesson::ALL.len();
             let title = format!("Lesson {number} of {all}: {}", run.lesson.title());
@@ -117,6 +118,27 @@ fn fill(
             }
         });
     }
+}
+
+/// A bar with a part for each step, of which those that are done are golden.
+fn spawn_bar(guide: &mut ChildSpawnerCommands, run: &LessonRun) {
+    guide.spawn(row(space::TIGHT)).with_children(|bar| {
+        for step in 0..steps(run.lesson).len() {
+            let shown = if step < run.done {
+                colour::GOLD
+            } else {
+                colour::EDGE
+            };
+            bar.spawn((
+                Node {
+                    height: px(6),
+                    flex_grow: 1.0,
+                    ..default()
+                },
+                BackgroundColor(shown),
+            ));
+        }
+    });
 }
 
 fn spawn_step(guide: &mut ChildSpawnerCommands, font: &Typeface, run: &LessonRun, step: &Step) {

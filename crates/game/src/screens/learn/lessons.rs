@@ -26,6 +26,9 @@ pub(super) struct Step {
 /// Time for which something must stand still to be seen.
 const SEEN: Duration = Duration::from_millis(1_500);
 
+/// Time for which the small side of a split world must stand still.
+const STANDS: Duration = Duration::from_secs(5);
+
 /// Units of a kind that make an army.
 const ARMY: u32 = 3;
 
@@ -302,7 +305,7 @@ const SPLIT: [Step; 4] = [
             let own = view.own_machine().map(Machine::applied);
             let others = view.machines.iter().filter(|machine| machine.takes_part());
             let newest = others.map(Machine::applied).max();
-            is_cut_off(view) && view.unchanged.applied >= 2 * SEEN && newest > own
+            is_cut_off(view) && view.unchanged.applied >= STANDS && newest > own
         },
     },
     Step {

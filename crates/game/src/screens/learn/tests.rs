@@ -242,7 +242,7 @@ fn split_counts_when_both_sides_show_it() {
     assert!(!state.is_done(Lesson::Split, 0, &begin), "no other leader");
     state.machines[1].leads = true;
     assert!(state.is_done(Lesson::Split, 0, &begin));
-    state.unchanged.applied = Duration::from_secs(4);
+    state.unchanged.applied = Duration::from_secs(6);
     assert!(!state.is_done(Lesson::Split, 1, &begin), "no difference");
     state.machines[1].state = Some(AppliedState {
         index: Index(12),
