@@ -349,21 +349,21 @@ fn key_completes_the_first_step_of_a_lesson() {
 #[ignore = "needs a display and a Vulkan driver; .ci/run starts both and runs it with --ignored"]
 fn keys_lead_to_the_end_of_the_lesson_of_the_leader() {
     let folder = tempfile::tempdir().expect("a temporary directory");
-    let lesson = Lesson::begin(5, folder.path(), 100);
-    // Enter kills the leader while the guide offers that, and 1 trains a spear at any time.
+    let lesson = Lesson::begin(5, folder.path(), 600);
+    // Enter kills the leader while the guide offers that, else it opens and closes the empty field
+    // for a message. 1 trains a spear.
     eventually("the lesson is done, and saved", || {
-        lesson.press(&["1"]);
-        if !lesson.has_saved("leader = true") {
-            lesson.press(&["Return"]);
-        }
-        std::thread::sleep(Duration::from_secs(1));
+        lesson.press(&["Return", "Return", "1"]);
+        std::thread::sleep(Duration::from_secs(2));
         lesson.has_saved("leader = true")
     });
-    let mut others = ["classic", "grow", "fight", "throne", "split"].into_iter();
-    assert!(others.all(|other| lesson.has_saved(&format!("{other} = false"))));
-    let played = lesson.picture();
-    let gold = gold_of_steps(&played);
-    assert!(gold > 1_400, "all steps are done: {gold} gold pixels");
+    for other in ["classic", "grow", "fight", "throne", "split"] {
+        assert!(lesson.has_saved(&format!("{other} = false")), "{other}");
+    }
+    let mut game = lesson.game;
+    let sent = Command::new("kill").arg(game.id().to_string()).status();
+    assert!(sent.is_ok_and(|status| status.success()));
+    assert_eq!(game.wait().expect("the game ends").code(), Some(143));
 }
 
 /// A software renderer is reported in one line; messages of graphics libraries are for their

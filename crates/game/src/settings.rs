@@ -303,6 +303,18 @@ mod tests {
     }
 
     #[test]
+    fn each_lesson_is_done_for_itself() {
+        let mut lessons = Lessons::default();
+        for (done, lesson) in (0..).zip(Lesson::ALL) {
+            assert_eq!(lessons.count(), done);
+            assert!(!lessons.is_done(lesson), "{lesson:?}");
+            lessons.finish(lesson);
+            assert!(lessons.is_done(lesson), "{lesson:?}");
+        }
+        assert_eq!(lessons.count(), 6);
+    }
+
+    #[test]
     fn values_out_of_bounds_are_clamped_with_a_note() {
         let mut settings = Settings::default();
         settings.profile.player = "x".repeat(1_000);

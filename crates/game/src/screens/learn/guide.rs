@@ -3,6 +3,7 @@
 use bevy::input_focus::tab_navigation::TabGroup;
 use bevy::input_focus::{InputFocus, InputFocusVisible};
 use bevy::prelude::*;
+use bevy::text::EditableText;
 use bevy::ui_widgets::Activate;
 use bevy_raft::RaftStatus;
 
@@ -91,6 +92,7 @@ fn fill(
     font: Res<Typeface>,
     mut guides: Query<(Entity, &mut Guide)>,
     buttons: Query<(), With<Press>>,
+    fields: Query<(), With<EditableText>>,
     mut focus: ResMut<InputFocus>,
     mut commands: Commands,
 ) {
@@ -104,6 +106,9 @@ fn fill(
         if focus.get().is_some_and(|focused| buttons.contains(focused)) {
             focus.clear();
         }
+        // Nor may a button take the focus from a field in which the player writes.
+        let is_writing = focus.get().is_some_and(|focused| fields.contains(focused));
+        let mut first = None;
         let mut guide = commands.entity(entity);
         guide.despawn_children();
         guide.with_children(|guide| {
@@ -113,10 +118,13 @@ fn fill(
             let title = format!("Lesson {number} of {all}: {}", run.lesson.title());
             guide.spawn(text(&font, title, size::SMALL, colour::QUIET));
             match run.step() {
-                Some(step) => spawn_step(guide, &font, &run, step),
-                None => spawn_end(guide, &font, run.lesson),
+                Some(step) => first = spawn_step(guide, &font, &run, step),
+                None => first = Some(spawn_end(guide, &font, run.lesson)),
             }
         });
+        if let Some(first) = first.filter(|_| !is_writing) {
+            commands.entity(first).insert(FocusedFirst);
+        }
     }
 }
 
@@ -141,7 +149,13 @@ fn spawn_bar(guide: &mut ChildSpawnerCommands, run: &LessonRun) {
     });
 }
 
-fn spawn_step(guide: &mut ChildSpawnerCommands, font: &Typeface, run: &LessonRun, step: &Step) {
+/// Returns the button that the step needs.
+fn spawn_step(
+    guide: &mut ChildSpawnerCommands,
+    font: &Typeface,
+    run: &LessonRun,
+    step: &Step,
+) -> Option<Entity> {
     let number = run.done + 1;
     let all = steps(run.lesson).len();
     let progress = if step.is_question {
@@ -156,31 +170,31 @@ fn spawn_step(guide: &mut ChildSpawnerCommands, font: &Typeface, run: &LessonRun
         text(font, "", size::SMALL, colour::QUIET),
     ));
     guide.spawn((FactLine, text(font, "", size::SMALL, colour::GOOD)));
-    if let Some(act) = step.act {
-        let caption = act.caption();
-        guide.spawn((Press::Act(act), FocusedFirst, button(font, caption)));
-    }
+    let act = step.act.map(|act| {
+        let caption = button(font, act.caption());
+        guide.spawn((Press::Act(act), caption)).id()
+    });
     guide.spawn(buttons()).with_children(|line| {
         line.spawn((Press::Again, small_button(font, "Start again")));
         line.spawn((Press::Leave, small_button(font, "Leave the lesson")));
     });
+    act
 }
 
-fn spawn_end(guide: &mut ChildSpawnerCommands, font: &Typeface, lesson: Lesson) {
+/// Returns the button that leads on.
+fn spawn_end(guide: &mut ChildSpawnerCommands, font: &Typeface, lesson: Lesson) -> Entity {
     guide.spawn(text(font, "Done", size::BODY, colour::GOLD));
     guide.spawn(text(font, lesson.result(), size::BODY, colour::TEXT));
+    if lesson.next().is_none() {
+        return guide
+            .spawn((Press::Leave, button(font, "To the list")))
+            .id();
+    }
+    let next = guide.spawn((Press::Next, button(font, "Next lesson"))).id();
     guide.spawn(buttons()).with_children(|line| {
-        if lesson.next().is_some() {
-            line.spawn((Press::Next, FocusedFirst, small_button(font, "Next lesson")));
-            line.spawn((Press::Leave, small_button(font, "Leave the lesson")));
-        } else {
-            line.spawn((
-                Press::Leave,
-                FocusedFirst,
-                small_button(font, "To the list"),
-            ));
-        }
+        line.spawn((Press::Leave, small_button(font, "Leave the lesson")));
     });
+    next
 }
 
 /// A row of buttons that wraps.

@@ -95,6 +95,7 @@ fn every_kind_of_bad_file_is_set_aside() {
             b"[accessibility]\nscale = 99999999999999999999\n",
             "line 2: ",
         ),
+        (b"[lessons]\nleader = 3\n", "line 2: "),
         (b"\xff\xfe\x00", "it is not text in UTF-8"),
         (b"schema = 2\n[video]\nvsync = \"later\"\n", "schema 2"),
         (&[b'#'; 70_000], "more than 65536 bytes"),
