@@ -142,6 +142,7 @@ pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Queued>()
         .add_plugins((progress::plugin, page::plugin, guide::plugin))
         .add_systems(OnEnter(Screen::Menu), end_lesson)
+        .add_systems(OnExit(Screen::Menu), drop_queued)
         .add_systems(
             Update,
             begin_queued.run_if(in_state(Screen::Menu).and_then(is_free)),
@@ -167,6 +168,11 @@ fn begin_queued(world: &mut World) {
     if practice::begin_against(world, lesson.screen(), lesson.opponents()) {
         world.insert_resource(LessonRun::new(lesson));
     }
+}
+
+/// A lesson that could not begin before another match did must not follow that one.
+fn drop_queued(mut queued: ResMut<Queued>) {
+    queued.0 = None;
 }
 
 /// The menu ends a lesson, and shows the list again unless another one follows.

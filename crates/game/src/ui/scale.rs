@@ -9,7 +9,7 @@ const NATURAL: Vec2 = Vec2::new(1280.0, 800.0);
 /// Smallest and largest size that follow from the window.
 const OF_WINDOW: [f32; 2] = [0.6, 3.0];
 
-/// What the player has set.
+/// Size of the interface that the player has set.
 #[derive(Resource, Clone, Copy, PartialEq, Debug)]
 pub(crate) struct OwnScale(pub(crate) f32);
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use raftian_realm::crowns::{Place, UnitKind};
+use raftian_realm::crowns::{Building, Place, Resource, UnitKind};
 
 use super::Lesson;
 use super::acts::Act;
@@ -103,7 +103,7 @@ const GROW: [Step; 4] = [
         is_question: false,
         act: None,
         fact: rates_fact,
-        is_done: |view| view.has_grown(|levels| levels.fields[0]),
+        is_done: |view| view.has_built(Building::Field(Resource::Wood)),
     },
     Step {
         instruction: "Wood comes faster now: see the number under the wood in the bar. Build mine \
@@ -116,10 +116,8 @@ const GROW: [Step; 4] = [
         act: None,
         fact: rates_fact,
         is_done: |view| {
-            view.city().is_some_and(|city| {
-                let [_, iron, grain] = city.levels().fields;
-                iron >= 2 && grain >= 2
-            })
+            let [iron, grain] = [Resource::Iron, Resource::Grain].map(Building::Field);
+            view.has_built(iron) && view.has_built(grain)
         },
     },
     Step {
@@ -128,7 +126,7 @@ const GROW: [Step; 4] = [
         is_question: false,
         act: None,
         fact: rates_fact,
-        is_done: |view| view.has_grown(|levels| levels.barracks),
+        is_done: |view| view.has_built(Building::Barracks),
     },
     Step {
         instruction: "Above 600 all is lost. Which building gives you more room? Build it.",
@@ -139,7 +137,7 @@ const GROW: [Step; 4] = [
         is_question: true,
         act: None,
         fact: rates_fact,
-        is_done: |view| view.has_grown(|levels| levels.store),
+        is_done: |view| view.has_built(Building::Store),
     },
 ];
 
@@ -185,7 +183,7 @@ const FIGHT: [Step; 4] = [
         is_done: |view| view.oases().any(|oasis| view.holds(oasis)),
     },
     Step {
-        instruction: "Riders are coming, say. Which unit stops riders? Train one.",
+        instruction: "Suppose riders attack you. Which unit stops them? Train one.",
         hint: |keys| {
             let [spear, axe, _, ram] = keys.labels(KeyAction::UNITS);
             format!("{spear} spear, {axe} axe or {ram} ram?")

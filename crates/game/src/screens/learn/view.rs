@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use raftian_raft::{Index, NodeId, RoleKind, Term};
-use raftian_realm::crowns::{Army, Crowns, Levels, Place, Seat};
+use raftian_realm::crowns::{Army, Building, Crowns, Place, Seat};
 
 use crate::cluster_view::{AppliedState, ClusterView, MemberView};
 use crate::realm::{FULL_HEALTH, Realm};
@@ -65,7 +65,6 @@ pub(super) struct Begin {
     pub(super) commit: Index,
     /// Hit points that the cities of classic mode have lost.
     pub(super) damage: i32,
-    pub(super) levels: Option<Levels>,
     pub(super) army: Army,
 }
 
@@ -75,7 +74,6 @@ impl Begin {
         round: 0,
         commit: Index(0),
         damage: 0,
-        levels: None,
         army: Army::NONE,
     };
 }
@@ -144,11 +142,19 @@ impl LessonView<'_> {
         self.game.map_or(Army::NONE, |game| game.army_of(self.own))
     }
 
-    /// Whether a building, chosen by `level`, has grown since the step began.
-    pub(super) fn has_grown(&self, level: fn(&Levels) -> u8) -> bool {
-        let now = self.city().map(Seat::levels);
-        let grown = now.zip(self.begin.levels.as_ref());
-        grown.is_some_and(|(now, before)| level(now) > level(before))
+    /// Whether a building of the player is higher than at the start of the match.
+    pub(super) fn has_built(&self, building: Building) -> bool {
+        let Some((game, city)) = self.game.zip(self.city()) else {
+            return false;
+        };
+        let start = &game.rules().start;
+        let before = match building {
+            Building::Field(_) => start.fields,
+            Building::Barracks => start.barracks,
+            Building::Wall => start.wall,
+            Building::Store => start.store,
+        };
+        city.levels().of(building) > before
     }
 
     /// Whether the player has a garrison at a place.
@@ -221,7 +227,6 @@ impl LessonView<'_> {
             round: self.round,
             commit: commits.max().unwrap_or(Index(0)),
             damage: self.damage(),
-            levels: self.city().map(|city| city.levels().clone()),
             army: self.army(),
         }
     }

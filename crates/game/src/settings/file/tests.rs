@@ -86,7 +86,7 @@ fn file_with_a_part_of_the_settings_keeps_the_other_defaults() {
 
 #[test]
 fn every_kind_of_bad_file_is_set_aside() {
-    let kinds: [(&[u8], &str); 9] = [
+    let kinds: [(&[u8], &str); 10] = [
         (b"[video\n", "line 1: "),
         (b"\n\n[video]\nvsync = \"perhaps\"\n", "line 4: "),
         (b"[video]\nmode = \"upside-down\"\n", "line 2: "),
