@@ -57,8 +57,13 @@ pub(super) fn plugin(app: &mut App) {
         Update,
         (spawn, fill, write_fact)
             .chain()
-            .run_if(resource_exists::<LessonRun>.and_then(not(in_state(Screen::Menu)))),
+            .run_if(is_guided.and_then(not(in_state(Screen::Menu)))),
     );
+}
+
+/// Whether there is a step to show. Before the match has begun, no button must kill a machine.
+fn is_guided(run: Option<Res<LessonRun>>) -> bool {
+    run.is_some_and(|run| run.has_begun())
 }
 
 /// Shows the guide in every screen of a lesson.
@@ -67,8 +72,9 @@ fn spawn(screen: Res<State<Screen>>, guides: Query<(), With<Guide>>, mut command
         return;
     }
     let top = match screen.get() {
-        Screen::Classic | Screen::Menu => MARGIN,
-        Screen::Match => TOP + STRIP,
+        // Between the two cities at the left edge of the board, which a small window has there.
+        Screen::Classic | Screen::Menu => percent(30),
+        Screen::Match => px(TOP + STRIP),
     };
     commands.spawn((
         Name::new("Guide"),
@@ -78,7 +84,7 @@ fn spawn(screen: Res<State<Screen>>, guides: Query<(), With<Guide>>, mut command
         GlobalZIndex(LAYER),
         panel(Node {
             position_type: PositionType::Absolute,
-            top: px(top),
+            top,
             left: px(MARGIN),
             width: px(ROOM - MARGIN),
             ..column(space::NEAR)

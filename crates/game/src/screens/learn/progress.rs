@@ -54,6 +54,11 @@ impl LessonRun {
         }
     }
 
+    /// Whether the match of the lesson has begun.
+    pub(super) fn has_begun(&self) -> bool {
+        self.begin.is_some()
+    }
+
     /// The present step; `None` at the end.
     pub(super) fn step(&self) -> Option<&'static Step> {
         steps(self.lesson).get(self.done)
@@ -104,14 +109,17 @@ fn follow(
     let game = table.0.game();
     let is_shown = *screen.get() == run.lesson.screen();
     let has_begun = game.is_some() || run.lesson == Lesson::Classic;
-    if !is_shown || !has_begun || cluster.members.is_empty() {
+    if !is_shown || cluster.members.is_empty() {
         return;
     }
     let machines = Machine::all(&cluster);
     let run = &mut *run;
-    // A machine that is dead does not lead, though the others may not know it yet.
+    // Also while the table is laid: the overlay can kill a leader then.
     if let Some(leader) = status.leader() {
         run.led.insert(leader, status.term());
+    }
+    if !has_begun {
+        return;
     }
     let mut seats = (0..).zip(table.0.match_seats());
     let own = seats.find(|(_, seat)| matches!(seat, MatchSeat::Player(_)));
