@@ -296,6 +296,9 @@ impl Lesson {
             lesson.press(&["Down"]);
         }
         lesson.press(&["Return"]);
+        // Enter opens the field for messages while the table is laid, and the guide takes no focus
+        // from a field.
+        std::thread::sleep(Duration::from_secs(12));
         lesson
     }
 
