@@ -335,7 +335,7 @@ fn gold_of_steps(picture: &Picture) -> usize {
 #[ignore = "needs a display and a Vulkan driver; .ci/run starts both and runs it with --ignored"]
 fn key_completes_the_first_step_of_a_lesson() {
     let folder = tempfile::tempdir().expect("a temporary directory");
-    let lesson = Lesson::begin(2, folder.path(), 45);
+    let lesson = Lesson::begin(2, folder.path(), 60);
     // Until the table is laid a key does nothing. Afterwards one field is built and one waits.
     for _ in 0..8 {
         lesson.press(&["q"]);
