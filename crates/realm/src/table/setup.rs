@@ -10,13 +10,14 @@ use crate::crowns::SEATS;
 pub struct Setup {
     /// Number of seats.
     pub seats: u8,
-    /// Milliseconds of a fair window, 0 for none; `None` for [`FAR_WINDOW`] if the members are far
-    /// apart, else none.
+    /// Milliseconds of a fair window, 0 for none; `None` for [`FAR_WINDOW`](super::FAR_WINDOW) if
+    /// the members are far apart, else none.
     pub window: Option<u64>,
     /// Speed of the game clock.
     pub speed: u64,
-    /// All members are one player, [`PlayerId::SANDBOX`]: for a person who runs all of them on one
-    /// machine and orders through any. Changes only while no player has a seat.
+    /// All members are one player, [`PlayerId::SANDBOX`](super::PlayerId::SANDBOX): for a person
+    /// who runs all of them on one machine and orders through any. Changes only while no player has
+    /// a seat.
     pub is_sandbox: bool,
 }
 
