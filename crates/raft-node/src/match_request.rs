@@ -224,11 +224,7 @@ pub enum Refusal {
     #[error("the match has {0} spectators already")]
     FullOfSpectators(usize),
     /// The programs of the match replicate other commands or states.
-    #[error(
-        "the match is played by {}, but this build has {}; use the same build",
-        beyond(theirs, own),
-        beyond(own, theirs)
-    )]
+    #[error("{}; use the same build", other_rules(theirs, own))]
     OtherRules {
         /// Rules of the match.
         theirs: String,
@@ -266,15 +262,27 @@ pub enum Refusal {
     Unreadable(String),
 }
 
-/// The words of `rules` that are not among `others`.
-fn beyond(rules: &str, others: &str) -> String {
+/// The rules in which a match and this build differ.
+fn other_rules(theirs: &str, own: &str) -> String {
+    match (beyond(theirs, own), beyond(own, theirs)) {
+        (Some(theirs), Some(own)) => {
+            format!("the match is played by {theirs}, but this build has {own}")
+        }
+        (Some(theirs), None) => {
+            format!("the match is played by {theirs}, which this build does not have")
+        }
+        (None, Some(own)) => format!("this build has {own}, which the match does not have"),
+        // The same ones in another order.
+        (None, None) => format!("the match is played by {theirs}, but this build has {own}"),
+    }
+}
+
+/// The words of `rules` that are not among `others`; `None` without any.
+fn beyond(rules: &str, others: &str) -> Option<String> {
     let others: Vec<_> = others.split_whitespace().collect();
     let words = rules.split_whitespace();
-    let missing: Vec<_> = words.filter(|word| !others.contains(word)).collect();
-    if missing.is_empty() {
-        return "no other rule".to_owned();
-    }
-    missing.join(", ")
+    let more: Vec<_> = words.filter(|word| !others.contains(word)).collect();
+    (!more.is_empty()).then(|| more.join(", "))
 }
 
 #[cfg(test)]
@@ -283,14 +291,22 @@ mod tests {
 
     #[test]
     fn refusal_names_the_rules_that_differ() {
-        let refusal = Refusal::OtherRules {
-            theirs: "orders/1 table/2 crowns:a".to_owned(),
-            own: "orders/1 table/3 crowns:a".to_owned(),
+        let text = |theirs: &str, own: &str| {
+            let [theirs, own] = [theirs, own].map(str::to_owned);
+            Refusal::OtherRules { theirs, own }.to_string()
         };
         assert_eq!(
-            refusal.to_string(),
+            text("orders/1 table/2 crowns:a", "orders/1 table/3 crowns:a"),
             "the match is played by table/2, but this build has table/3; use the same build"
         );
-        assert_eq!(beyond("a b", "b a c"), "no other rule");
+        assert_eq!(
+            text("orders/1", "orders/1 extra/1"),
+            "this build has extra/1, which the match does not have; use the same build"
+        );
+        assert_eq!(
+            text("orders/1 extra/1", "orders/1"),
+            "the match is played by extra/1, which this build does not have; use the same build"
+        );
+        assert!(text("a b", "b a").contains("by a b, but this build has b a"));
     }
 }
