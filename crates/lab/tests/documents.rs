@@ -47,6 +47,7 @@ fn documented_commands_parse() {
             "operators.md",
             "crowns.md",
             "bots.md",
+            "settings.md",
         ];
         let has_others = others.iter().any(|other| page.ends_with(other));
         assert!(
