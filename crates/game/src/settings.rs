@@ -98,7 +98,7 @@ pub(crate) struct Network {
 pub(crate) struct Accessibility {
     /// Size of the interface in percent, within [`SCALES`].
     pub(crate) scale: i64,
-    /// Whether nothing pulses, flies off or spreads.
+    /// Whether decorative animations are off.
     pub(crate) reduced_motion: bool,
 }
 

@@ -11,7 +11,7 @@ pub(crate) mod widgets;
 
 use bevy::prelude::*;
 
-/// Whether nothing pulses, flies off or spreads: for players whom motion disturbs.
+/// Whether decorative animations are off, for players who are sensitive to motion.
 #[derive(Resource, Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct ReducedMotion(pub(crate) bool);
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::cues::Cue;
 
-/// Most cues at once; further ones are left out, because they could not be told apart.
+/// Maximum number of cues that play at once; more than that are dropped.
 const MAX_VOICES: usize = 8;
 
 /// Time in which the same cue does not sound again: together they would only be louder.

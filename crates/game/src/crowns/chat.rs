@@ -1,9 +1,8 @@
 //! The field for a message to all players, which opens over the feed.
 
-use bevy::input_focus::tab_navigation::TabIndex;
 use bevy::input_focus::{FocusCause, InputFocus};
 use bevy::prelude::*;
-use bevy::text::{EditableText, TextCursorStyle};
+use bevy::text::EditableText;
 use bevy::time::Real;
 use raftian_realm::crowns::{Order, Text as Message, Words};
 use raftian_realm::table::Command;
@@ -13,7 +12,7 @@ use super::layout::BOTTOM;
 use super::orders::{Give, Notice};
 use crate::screens::Screen;
 use crate::ui::theme::{colour, size, space};
-use crate::ui::widgets::{row, unbroken};
+use crate::ui::widgets::{row, text_field, unbroken};
 use crate::view::fonts::Typeface;
 
 /// Whether the field is open.
@@ -62,19 +61,14 @@ fn spawn(mut commands: Commands, font: Res<Typeface>) {
         ))
         .with_children(|line| {
             line.spawn(unbroken(&font, "Say:", size::BODY, colour::QUIET));
+            let message = EditableText {
+                visible_width: Some(44.0),
+                max_characters: Some(Message::MAX),
+                ..default()
+            };
             line.spawn((
                 ChatField,
-                EditableText {
-                    visible_width: Some(44.0),
-                    max_characters: Some(Message::MAX),
-                    ..default()
-                },
-                font.at(size::BODY),
-                TextColor(colour::TEXT),
-                TextLayout::no_wrap(),
-                TextCursorStyle::default(),
-                TabIndex(0),
-                AccessibleLabel::new("Message to all players"),
+                text_field(&font, message, "Message to all players"),
             ));
             line.spawn(unbroken(
                 &font,

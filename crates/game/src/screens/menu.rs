@@ -1,9 +1,9 @@
 //! The main menu.
 
-use bevy::input_focus::tab_navigation::{TabGroup, TabIndex};
+use bevy::input_focus::tab_navigation::TabGroup;
 use bevy::input_focus::{FocusCause, InputFocus};
 use bevy::prelude::*;
-use bevy::text::{EditableText, TextCursorStyle};
+use bevy::text::EditableText;
 use bevy::ui_widgets::{Activate, ScrollArea};
 use bevy_raft::{CurrentMatch, MatchExt, MatchState};
 use raftian_realm::table::Level;
@@ -19,7 +19,9 @@ use crate::settings::bindings::{Bindings, KeyAction, KeyWords};
 use crate::settings::{Settings, SettingsNotice};
 use crate::ui::focus::FocusedFirst;
 use crate::ui::theme::{colour, size, space};
-use crate::ui::widgets::{Caption, button, column, control, panel, row, text, unbroken, write};
+use crate::ui::widgets::{
+    Caption, button, column, control, panel, row, text, text_field, unbroken, write,
+};
 use crate::view::fonts::Typeface;
 
 /// A control of the menu.
@@ -268,27 +270,14 @@ fn spawn_entries(
 
 /// The field for the code of a match, with its button.
 fn spawn_field(line: &mut ChildSpawnerCommands, font: &Typeface) {
+    let code = EditableText {
+        visible_width: Some(22.0),
+        max_characters: Some(MAX_INVITATION),
+        ..default()
+    };
     line.spawn((
         CodeField,
-        EditableText {
-            visible_width: Some(22.0),
-            max_characters: Some(MAX_INVITATION),
-            ..default()
-        },
-        font.at(size::BODY),
-        TextColor(colour::TEXT),
-        TextLayout::no_wrap(),
-        TextCursorStyle::default(),
-        TabIndex(0),
-        Node {
-            border: UiRect::all(px(1)),
-            padding: UiRect::all(space::NEAR),
-            ..default()
-        },
-        BackgroundColor(colour::GROUND),
-        BorderColor::all(colour::EDGE),
-        Outline::new(px(2), px(2), Color::NONE),
-        AccessibleLabel::new("Code or ticket of a match"),
+        text_field(font, code, "Code or ticket of a match"),
     ));
     line.spawn((Entry::JoinNow, button(font, "Join")));
 }

@@ -6,7 +6,7 @@ mod rows;
 use bevy::input_focus::tab_navigation::TabIndex;
 use bevy::input_focus::{FocusCause, InputFocus};
 use bevy::prelude::*;
-use bevy::text::{EditableText, TextCursorStyle};
+use bevy::text::EditableText;
 use bevy::ui_widgets::ScrollArea;
 use raftian_node::cluster::MAX_NAME;
 
@@ -16,7 +16,8 @@ use super::Screen;
 use crate::settings::{Settings, SettingsNotice};
 use crate::ui::theme::{colour, size, space};
 use crate::ui::widgets::{
-    Caption, column, control, modal, panel, row, small_button, small_control, text, unbroken, write,
+    Caption, column, control, modal, panel, row, small_button, small_control, text, text_field,
+    unbroken, write,
 };
 use crate::view::fonts::Typeface;
 
@@ -263,28 +264,12 @@ fn spawn_name(list: &mut ChildSpawnerCommands, font: &Typeface, settings: &Setti
     list.spawn(line).with_children(|line| {
         let title = Row::Player.title();
         line.spawn(text(font, title, size::BODY, colour::TEXT));
-        line.spawn((
-            NameField,
-            EditableText {
-                visible_width: Some(18.0),
-                max_characters: Some(MAX_NAME),
-                ..EditableText::new(&settings.profile.player)
-            },
-            font.at(size::BODY),
-            TextColor(colour::TEXT),
-            TextLayout::no_wrap(),
-            TextCursorStyle::default(),
-            TabIndex(0),
-            Node {
-                border: UiRect::all(px(1)),
-                padding: UiRect::all(space::NEAR),
-                ..default()
-            },
-            BackgroundColor(colour::GROUND),
-            BorderColor::all(colour::EDGE),
-            Outline::new(px(2), px(2), Color::NONE),
-            AccessibleLabel::new(title),
-        ));
+        let name = EditableText {
+            visible_width: Some(18.0),
+            max_characters: Some(MAX_NAME),
+            ..EditableText::new(&settings.profile.player)
+        };
+        line.spawn((NameField, text_field(font, name, title)));
     });
     list.spawn(text(
         font,

@@ -3,6 +3,7 @@
 use bevy::input_focus::tab_navigation::{TabGroup, TabIndex};
 use bevy::picking::hover::Hovered;
 use bevy::prelude::*;
+use bevy::text::{EditableText, TextCursorStyle};
 use bevy::ui::auto_directional_navigation::AutoDirectionalNavigation;
 use bevy::ui::{InteractionDisabled, Pressed};
 use bevy::ui_widgets::{Activate, Button};
@@ -73,6 +74,27 @@ pub(crate) fn small_control() -> impl Bundle {
         justify_content: JustifyContent::Center,
         ..default()
     })
+}
+
+/// A text field with a frame. `label` is its name for screen readers.
+pub(crate) fn text_field(font: &Typeface, text: EditableText, label: &str) -> impl Bundle {
+    (
+        text,
+        font.at(size::BODY),
+        TextColor(colour::TEXT),
+        TextLayout::no_wrap(),
+        TextCursorStyle::default(),
+        TabIndex(0),
+        Node {
+            border: UiRect::all(px(1)),
+            padding: UiRect::all(space::NEAR),
+            ..default()
+        },
+        BackgroundColor(colour::GROUND),
+        BorderColor::all(colour::EDGE),
+        Outline::new(px(2), px(2), Color::NONE),
+        AccessibleLabel::new(label),
+    )
 }
 
 /// The components of every control that can be pressed.
