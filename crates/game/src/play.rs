@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bevy::prelude::*;
 use bevy::time::Real;
+use bevy::window::PrimaryWindow;
 use bevy_raft::prelude::*;
 
 use crate::cluster_view::ClusterView;
@@ -112,7 +113,10 @@ fn update_footer(
 }
 
 /// Sets the window's title to the name of the member behind it, as in the original.
-fn name_window(cluster: Res<ClusterView>, mut windows: Query<&mut Window>) {
+fn name_window(
+    cluster: Res<ClusterView>,
+    mut windows: Query<&mut Window, With<PrimaryWindow>>,
+) {
     let Some(seat) = cluster.seat else { return };
     let name = cluster.name(seat);
     for mut window in &mut windows {

@@ -12,6 +12,7 @@ use bevy::prelude::*;
 use bevy_egui::input::EguiWantsInput;
 
 use crate::embedded::Embedded;
+use crate::overlay::GameCamera;
 use crate::ui::theme::colour;
 
 /// A screen of the window.
@@ -64,7 +65,7 @@ fn leave_classic(
 }
 
 /// Lets the camera draw one layer.
-fn show<const LAYER: usize>(mut commands: Commands, cameras: Query<Entity, With<Camera2d>>) {
+fn show<const LAYER: usize>(mut commands: Commands, cameras: Query<Entity, GameCamera>) {
     for camera in &cameras {
         commands.entity(camera).insert(RenderLayers::layer(LAYER));
     }
@@ -73,7 +74,7 @@ fn show<const LAYER: usize>(mut commands: Commands, cameras: Query<Entity, With<
 fn show_first(
     screen: Res<State<Screen>>,
     mut commands: Commands,
-    cameras: Query<Entity, With<Camera2d>>,
+    cameras: Query<Entity, GameCamera>,
 ) {
     let layer = match screen.get() {
         Screen::Classic => 0,

@@ -6,7 +6,7 @@ use raftian_realm::crowns::{Map, Tile};
 
 use super::CrownsSystems;
 use super::perspective::Perspective;
-use crate::overlay::{STRIP_HEIGHT, StripPlace};
+use crate::overlay::{GameCamera, STRIP_HEIGHT, StripPlace};
 use crate::screens::Screen;
 use crate::screens::learn::{LessonRun, ROOM};
 use crate::view::canvas::set_scale;
@@ -126,7 +126,7 @@ fn return_strip(mut place: ResMut<StripPlace>) {
 }
 
 /// One unit of the world is one logical pixel, so that text on the map is sharp.
-fn aim_camera(camera: Option<Single<(&mut Projection, &mut Transform), With<Camera2d>>>) {
+fn aim_camera(camera: Option<Single<(&mut Projection, &mut Transform), GameCamera>>) {
     let Some(camera) = camera else { return };
     let (projection, mut transform) = camera.into_inner();
     transform.set_if_neq(Transform::IDENTITY);

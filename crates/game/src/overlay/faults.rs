@@ -6,6 +6,7 @@ use raftian_raft::RoleKind;
 
 use super::Selected;
 use super::derived::{Condition, condition};
+use super::pop_out::WindowKeys;
 use crate::cluster_view::{ClusterView, Fault, FaultKind, MemberView};
 
 /// An operation offered for a member.
@@ -112,18 +113,39 @@ fn faults_of(key: KeyCode, view: &ClusterView, selected: Option<&MemberView>) ->
 
 /// Handles the fault keys: K, R, P and X concern the selected member; H mends all cuts.
 pub(super) fn press_keys(
-    mut commands: Commands,
+    commands: Commands,
     keys: Res<ButtonInput<KeyCode>>,
     egui: Option<Res<EguiWantsInput>>,
     view: Res<ClusterView>,
     selected: Res<Selected>,
+) {
+    inject(commands, &keys, egui, &view, *selected);
+}
+
+/// Handles the same keys of the overlay's own window.
+pub(super) fn press_keys_of_window(
+    commands: Commands,
+    keys: Res<WindowKeys>,
+    egui: Option<Res<EguiWantsInput>>,
+    view: Res<ClusterView>,
+    selected: Res<Selected>,
+) {
+    inject(commands, &keys.0, egui, &view, *selected);
+}
+
+fn inject(
+    mut commands: Commands,
+    keys: &ButtonInput<KeyCode>,
+    egui: Option<Res<EguiWantsInput>>,
+    view: &ClusterView,
+    selected: Selected,
 ) {
     if !view.embedded || egui.is_some_and(|egui| egui.wants_any_keyboard_input()) {
         return;
     }
     let member = selected.0.and_then(|id| view.member(id));
     for &key in keys.get_just_pressed() {
-        for fault in faults_of(key, &view, member) {
+        for fault in faults_of(key, view, member) {
             commands.trigger(fault);
         }
     }

@@ -2,8 +2,8 @@
 //! running game.
 //!
 //! F3 opens the full panel, as `--overlay` does; the next press leaves a strip, the one after that
-//! nothing. Shift+F3 shows or hides the full panel at once. The overlay only reads. Its buttons
-//! trigger an embedded member's [`Fault`]s as events that the program's cluster observes;
+//! nothing. Shift+F3 shows or hides the full panel at once, and Ctrl+F3 a window of its own for it.
+//! The overlay only reads. Its buttons trigger an embedded member's [`Fault`]s as events that the program's cluster observes;
 //! [`ClusterView`] is filled by the program that runs the game, and [`CommitLatency`] by the
 //! proposer.
 //!
@@ -22,6 +22,7 @@ mod log_grid;
 mod members;
 mod panel;
 mod plots;
+mod pop_out;
 mod rate;
 mod restarts;
 mod ring;
@@ -30,10 +31,12 @@ mod theme;
 mod timers;
 mod why;
 
+pub(crate) use self::pop_out::GameCamera;
 pub(crate) use self::strip::HEIGHT as STRIP_HEIGHT;
 pub use history::History;
 pub use latency::CommitLatency;
 
+use bevy::ecs::system::SystemParam;
 use bevy::prelude::*;
 use bevy::time::Real;
 use bevy::time::common_conditions::on_real_timer;
@@ -113,13 +116,18 @@ pub fn plugin(app: &mut App) {
         )
         .add_systems(
             PostUpdate,
-            check_cluster.run_if(shown.or_else(on_real_timer(HIDDEN_WATCH))),
+            check_cluster.run_if(
+                shown
+                    .or_else(pop_out::is_open)
+                    .or_else(on_real_timer(HIDDEN_WATCH)),
+            ),
         )
         .add_systems(EguiPrimaryContextPass, draw.run_if(shown));
+    pop_out::plugin(app);
 }
 
 fn switch_mode(keys: Res<ButtonInput<KeyCode>>, mut mode: ResMut<OverlayMode>) {
-    if keys.just_pressed(KeyCode::F3) {
+    if keys.just_pressed(KeyCode::F3) && !pop_out::is_control_held(&keys) {
         let shift = keys.any_pressed([KeyCode::ShiftLeft, KeyCode::ShiftRight]);
         *mode = if shift {
             mode.full_or_hidden()
@@ -147,18 +155,49 @@ struct Screen<'a> {
     faults: Vec<Fault>,
 }
 
+/// The resources that the overlay shows.
+#[derive(SystemParam)]
+struct Sources<'w, 's> {
+    commands: Commands<'w, 's>,
+    view: Res<'w, ClusterView>,
+    history: Res<'w, History>,
+    latency: Res<'w, CommitLatency>,
+    registry: Option<Res<'w, CommandRegistry>>,
+    status: Option<Res<'w, RaftStatus>>,
+    time: Res<'w, Time<Real>>,
+    selected: ResMut<'w, Selected>,
+}
+
+impl Sources<'_, '_> {
+    /// Draws by `draw`, and triggers the faults that its buttons asked for.
+    fn show(&mut self, draw: impl FnOnce(&mut Screen)) {
+        let mut screen = Screen {
+            view: &self.view,
+            history: &self.history,
+            latency: &self.latency,
+            commands: self.registry.as_deref(),
+            pending: self.status.as_ref().map(|status| status.pending),
+            now: self.time.elapsed(),
+            // A selected member may have left the list.
+            selected: self.selected.0.filter(|&id| self.view.member(id).is_some()),
+            faults: Vec::new(),
+        };
+        draw(&mut screen);
+        let Screen {
+            selected, faults, ..
+        } = screen;
+        self.selected.set_if_neq(Selected(selected));
+        for fault in faults {
+            self.commands.trigger(fault);
+        }
+    }
+}
+
 fn draw(
-    mut commands: Commands,
     mut contexts: EguiContexts,
     mode: Res<OverlayMode>,
     place: Res<StripPlace>,
-    view: Res<ClusterView>,
-    history: Res<History>,
-    latency: Res<CommitLatency>,
-    registry: Option<Res<CommandRegistry>>,
-    status: Option<Res<RaftStatus>>,
-    time: Res<Time<Real>>,
-    mut selected: ResMut<Selected>,
+    mut sources: Sources,
     mut themed: Local<bool>,
 ) -> Result {
     let context = contexts.ctx_mut()?;
@@ -166,31 +205,13 @@ fn draw(
         theme::apply_theme(context);
         *themed = true;
     }
-    let mut screen = Screen {
-        view: &view,
-        history: &history,
-        latency: &latency,
-        commands: registry.as_deref(),
-        pending: status.map(|status| status.pending),
-        now: time.elapsed(),
-        // A selected member may have left the list.
-        selected: selected.0.filter(|&id| view.member(id).is_some()),
-        faults: Vec::new(),
-    };
-    let place = place.0.filter(|_| *mode == OverlayMode::Strip);
-    strip::show(context, &screen, place);
-    if *mode == OverlayMode::Full {
-        panel::show(context, &mut screen);
-    }
-    let Screen {
-        selected: chosen,
-        faults,
-        ..
-    } = screen;
-    selected.set_if_neq(Selected(chosen));
-    for fault in faults {
-        commands.trigger(fault);
-    }
+    sources.show(|screen| {
+        let place = place.0.filter(|_| *mode == OverlayMode::Strip);
+        strip::show(context, screen, place);
+        if *mode == OverlayMode::Full {
+            panel::show(context, screen);
+        }
+    });
     Ok(())
 }
 
@@ -219,5 +240,7 @@ mod tests {
         use OverlayMode::{Full, Hidden, Strip};
         assert_eq!(rounds, [Hidden, Full, Strip, Full, Hidden, Full]);
         assert_eq!(press(&mut app, &[KeyCode::KeyK]), Full);
+        let for_its_own_window = [KeyCode::ControlLeft, KeyCode::F3];
+        assert_eq!(press(&mut app, &for_its_own_window), Full);
     }
 }

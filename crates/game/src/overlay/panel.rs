@@ -1,10 +1,13 @@
 //! The full panel: its window, its sections and the invariants' lamps.
 
-use bevy_egui::egui::{self, Align2, Color32, Context, Id, Rect, RichText, Sense, Ui, pos2, vec2};
+use bevy_egui::egui::{
+    self, Align2, Area, Color32, Context, Id, Order, Rect, RichText, ScrollArea, Sense, Ui,
+    UiBuilder, pos2, vec2,
+};
 use std::time::Duration;
 
 use super::invariants::CheckedProperty;
-use super::theme::{BAD, GOOD, LINE, TEXT, WEAK, words};
+use super::theme::{BAD, GOOD, GROUND, LINE, TEXT, WEAK, words};
 use super::{Screen, event_log, lanes, members, plots, ring, strip, why};
 
 /// Initial space between the panel and the window's edges.
@@ -41,6 +44,28 @@ pub(super) fn show(context: &Context, screen: &mut Screen) {
             .fixed_size(size);
     }
     window.show(context, |ui| sections(ui, screen));
+}
+
+/// Shows the strip and the panel's sections in the whole of a window of their own.
+pub(super) fn fill(context: &Context, screen: &mut Screen) {
+    let whole = context.content_rect();
+    strip::show(context, screen, None);
+    let free = Rect::from_min_max(pos2(whole.min.x, whole.min.y + strip::HEIGHT), whole.max);
+    Area::new(Id::new("overlay window"))
+        .order(Order::Background)
+        .fixed_pos(free.min)
+        .constrain(false)
+        .show(context, |ui| {
+            ui.painter().rect_filled(free, 0.0, GROUND);
+            let inner = UiBuilder::new().max_rect(free.shrink(MARGIN));
+            ui.scope_builder(inner, |ui| {
+                ui.set_clip_rect(free);
+                ScrollArea::vertical()
+                    .auto_shrink(false)
+                    .show(ui, |ui| sections(ui, screen));
+            });
+            ui.advance_cursor_after_rect(free);
+        });
 }
 
 /// Returns whether the space for the panel differs from that in the last two frames in which it was

@@ -7,6 +7,7 @@
 //! scale flat areas stay flat.
 
 use crate::classic_layout::{Area, HEIGHT, Rgb, WIDTH};
+use crate::overlay::GameCamera;
 use bevy::camera::ScalingMode;
 use bevy::core_pipeline::tonemapping::{DebandDither, Tonemapping};
 use bevy::prelude::*;
@@ -161,7 +162,7 @@ fn fit_canvas(mut canvas: ResMut<Canvas>, window: Single<&Window, With<PrimaryWi
 
 fn aim_camera(
     canvas: Res<Canvas>,
-    camera: Single<(&mut Projection, &mut Transform), With<Camera2d>>,
+    camera: Single<(&mut Projection, &mut Transform), GameCamera>,
 ) {
     let (projection, mut transform) = camera.into_inner();
     transform.set_if_neq(Transform::from_translation(canvas.camera()));
