@@ -7,7 +7,14 @@
     reason = "shared with the tests of processes, which use all of it"
 )]
 mod cluster;
+mod flow;
 mod picture;
+#[path = "../processes/player.rs"]
+#[expect(
+    dead_code,
+    reason = "shared with the tests of processes, which use all of it"
+)]
+mod player;
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;

@@ -178,7 +178,8 @@ pub use command::{
     AddReplicatedCommand, CommandRegistry, Committed, EntryInfo, ProposalId, ReplicatedCommand,
 };
 pub use matches::{
-    CurrentMatch, FailureKind, JoinMatch, MatchExt, MatchFailed, MatchState, StartMatch, rules,
+    CurrentMatch, FailureKind, JoinMatch, MatchExt, MatchFailed, MatchState, StartMatch,
+    ToolRequests, rules,
 };
 pub use members::{MemberInfo, Members};
 pub use node::{AppliedLog, RaftClock, RaftNode};

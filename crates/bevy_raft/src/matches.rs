@@ -4,6 +4,7 @@
 //! stopping a node.
 
 mod session;
+mod tools;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -25,6 +26,8 @@ use crate::command::CommandRegistry;
 use crate::node::RaftNode;
 use crate::state::{LAYOUT, StateRegistry};
 use crate::ticks::Ticker;
+
+pub use self::tools::ToolRequests;
 
 pub(crate) use self::session::{Session, advance, control, takes_part};
 

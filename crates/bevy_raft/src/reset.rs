@@ -57,6 +57,8 @@ fn announce(world: &mut World, before: Index) {
             index: Index(0),
             stamp: Stamp(0),
             before,
+            hash_before: None,
+            hash: None,
         });
     }
 }

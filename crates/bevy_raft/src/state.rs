@@ -79,6 +79,17 @@ pub struct StateRestored {
     /// Last entry applied before. It may be a later one: then the entries between are applied
     /// again.
     pub before: Index,
+    /// Hash of the state before, which [`StateRestored::before`] had left.
+    pub hash_before: Option<u64>,
+    /// Hash of the restored state.
+    pub hash: Option<u64>,
+}
+
+impl StateRestored {
+    /// Whether the state had diverged: a machine that only was away receives a later state.
+    pub fn is_repair(&self) -> bool {
+        self.index > Index(0) && self.before >= self.index
+    }
 }
 
 /// The registered states, by name.
@@ -265,6 +276,7 @@ pub(crate) fn restore(world: &mut World, snapshot: &Snapshot) -> Result<(), Stri
     let bytes = snapshot.data.as_deref().unwrap_or_default();
     let restored = read(world.resource::<StateRegistry>(), bytes).map_err(unreadable)?;
     // Everything was decoded above, so nothing can fail from here on.
+    let hash_before = hash(world);
     for (codec, state) in restored.states {
         (codec.put)(world, state);
     }
@@ -275,11 +287,14 @@ pub(crate) fn restore(world: &mut World, snapshot: &Snapshot) -> Result<(), Stri
     // The commands in the snapshot count as announced: a repair must not announce them later.
     log.announced = log.announced.max(index);
     tracing::info!(%index, %before, bytes = bytes.len(), "restored the state from a snapshot");
-    world.trigger(StateRestored {
+    let restored = StateRestored {
         index,
         stamp: snapshot.stamp,
         before,
-    });
+        hash_before,
+        hash: hash(world),
+    };
+    world.trigger(restored);
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use bevy_ecs::prelude::*;
 use bevy_raft::prelude::*;
 use bevy_raft::{
     ChangeError, Ended, MatchFolders, NodeId, Outbox, RaftNode, Refusal, Rejection, Standing,
+    ToolRequests,
 };
 use raftian_node::driver::{self as node, Driver};
 use raftian_node::memory_links::MemoryNetwork;
@@ -63,12 +64,16 @@ fn match_is_started_joined_and_left() {
             names == ["Ada", "Bo"] && here && members.iter().filter(|m| m.is_local).count() == 1
         })
     });
+    let mut tools = b.world_mut().resource_mut::<ToolRequests>();
+    assert_eq!(tools.config().name, "Bo");
+    assert!(tools.take().is_some() && tools.take().is_none());
     b.world_mut().leave_match();
     run_until(&mut [&mut a, &mut b], "Bo has left", |apps| {
         state(apps[1]) == MatchState::Left && apps[0].world().resource::<Members>().0.len() == 1
     });
     assert_eq!(current(&b).ended, Some(Ended::Left));
     assert!(!b.world().contains_resource::<RaftNode>());
+    assert!(!b.world().contains_resource::<ToolRequests>());
     assert_eq!(sum(&b), &[(2, 5), (1, 7)], "the last state is still shown");
     let states = &seen(&b).states;
     assert!(

@@ -163,6 +163,7 @@ pub struct PerformedCommand {
 #[derive(Resource)]
 pub struct AdminService {
     requests: Requests,
+    member: OwnMember,
     started: Instant,
     next_ticket: u64,
     orders: BTreeMap<u64, TrackedOrder>,
@@ -183,10 +184,11 @@ struct TrackedOrder {
 }
 
 impl AdminService {
-    /// A service that answers `requests`.
-    pub fn new(requests: Requests) -> Self {
+    /// A service that answers `requests` to `member`.
+    pub fn new(requests: Requests, member: OwnMember) -> Self {
         AdminService {
             requests,
+            member,
             started: Instant::now(),
             next_ticket: fresh_seed() >> TICKET_SHIFT,
             orders: BTreeMap::new(),
@@ -218,7 +220,7 @@ impl AdminService {
     }
 }
 
-/// Answers the tools. Requires [`AdminService`] and [`OwnMember`].
+/// Answers the tools while there is an [`AdminService`].
 pub fn plugin(app: &mut App) {
     app.add_systems(
         PreUpdate,
@@ -233,7 +235,6 @@ pub fn plugin(app: &mut App) {
 fn take_requests(
     mut service: ResMut<AdminService>,
     mut commands: Commands,
-    member: Res<OwnMember>,
     status: Res<RaftStatus>,
     outbox: Res<Outbox>,
     own: Res<OwnState>,
@@ -259,7 +260,7 @@ fn take_requests(
                     table_document::of(&table.0, &log, own_seat(table, &log, &status))
                 });
                 let pending = outbox.pending().len();
-                match status_document::of(&member, &status, own.0, pending, realm, table, uptime) {
+                match status_document::of(&service.member, &status, own.0, pending, realm, table, uptime) {
                     Some(document) => reply(request, &AdminResponse::Status(Box::new(document))),
                     None => reply(
                         request,
@@ -320,7 +321,7 @@ fn take_requests(
                 reply(request, &feed.unwrap_or_else(no_match));
             }
             Ok(AdminRequest::Match { request: about }) => {
-                let reply = member.control.request(*about);
+                let reply = service.member.control.request(*about);
                 service.asked.push((reply, request));
             }
             Ok(AdminRequest::Leave) => {

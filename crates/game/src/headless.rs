@@ -47,7 +47,8 @@ pub fn run(
     mut may_end: impl FnMut(bool) -> bool,
 ) -> Result<(), Stopped> {
     let wake = Wake::new();
-    let service = node.take_requests().map(AdminService::new);
+    let requests = node.take_requests();
+    let service = requests.map(|requests| AdminService::new(requests, member));
     let leave = service
         .as_ref()
         .map_or_else(Arc::default, AdminService::leave_request);
@@ -55,7 +56,7 @@ pub fn run(
     node.control().set_waker(Arc::new(move || waker.raise()));
     let control = node.control();
     let mut app = app(Seat::fresh(node));
-    app.add_plugins(admin::plugin).insert_resource(member);
+    app.add_plugins(admin::plugin);
     if let Some(service) = service {
         app.insert_resource(service);
     }

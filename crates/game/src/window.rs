@@ -9,7 +9,7 @@ use bevy::diagnostic::FrameCount;
 use bevy::log::LogPlugin;
 use bevy::prelude::*;
 use bevy::render::renderer::RenderAdapterInfo;
-use bevy::window::{WindowCloseRequested, WindowResolution};
+use bevy::window::{ExitCondition, PrimaryWindow, WindowCloseRequested, WindowResolution};
 use bevy_raft::RaftPlugin;
 use raftian_node::NodeHandle;
 use raftian_node::player::MatchFolders;
@@ -103,7 +103,7 @@ pub fn open(
     app.insert_resource(files)
         .insert_resource(Unfinished(options.stopped_match.clone()))
         .insert_resource(stop)
-        .add_plugins(embedded::plugin)
+        .add_plugins((embedded::plugin, admin::plugin))
         .add_systems(Update, with_others::close_window);
     if let Some(embedded) = embedded {
         app.insert_resource(embedded);
@@ -113,7 +113,8 @@ pub fn open(
 
 /// Plays as one member of a cluster whose other members run elsewhere.
 pub fn play_member(mut node: NodeHandle, member: OwnMember, options: &WindowOptions) -> AppExit {
-    let service = node.take_requests().map(AdminService::new);
+    let requests = node.take_requests();
+    let service = requests.map(|requests| AdminService::new(requests, member.clone()));
     let mut app = base(&member.config.name, Some(node), options);
     app.insert_resource(member)
         .add_plugins((remote::plugin, admin::plugin));
@@ -132,7 +133,8 @@ pub fn play_player(
     options: &WindowOptions,
     mut may_end: impl FnMut(bool) -> bool + Send + Sync + 'static,
 ) -> AppExit {
-    let service = node.take_requests().map(AdminService::new);
+    let requests = node.take_requests();
+    let service = requests.map(|requests| AdminService::new(requests, member.clone()));
     let leave = service
         .as_ref()
         .map_or_else(Arc::default, AdminService::leave_request);
@@ -154,8 +156,10 @@ pub fn play_player(
     }
     app.add_systems(
         Update,
-        move |closed: MessageReader<WindowCloseRequested>, mut exit: MessageWriter<AppExit>| {
-            if !closed.is_empty() {
+        move |mut closed: MessageReader<WindowCloseRequested>,
+              windows: Query<(), With<PrimaryWindow>>,
+              mut exit: MessageWriter<AppExit>| {
+            if closed.read().any(|closed| windows.contains(closed.window)) {
                 leave.store(true, Ordering::Release);
             }
             if may_end(leave.load(Ordering::Acquire)) {
@@ -199,6 +203,8 @@ fn base(title: &str, node: Option<NodeHandle>, options: &WindowOptions) -> App {
     let mode = settings.settings.video.mode;
     let window = WindowPlugin {
         primary_window: Some(first_window(title, options.screen, mode)),
+        // The overlay's own window may be open still.
+        exit_condition: ExitCondition::OnPrimaryClosed,
         close_when_requested: !options.is_closed_by_system,
         ..default()
     };

@@ -14,7 +14,7 @@ use raftian_node::player::{Ended, LocalMember, MatchFolders, Player, PlayerError
 use raftian_node::{NodeControl, NodeHandle};
 use raftian_raft::{Config, Index};
 
-use super::{CurrentMatch, FailureKind, MatchFailed, MatchState, rules};
+use super::{CurrentMatch, FailureKind, MatchFailed, MatchState, ToolRequests, rules};
 use crate::members;
 use crate::node::RaftNode;
 use crate::reset;
@@ -300,7 +300,7 @@ impl Phase {
 }
 
 /// Begins to take part as the opened member.
-fn attach(world: &mut World, (node, member): Opened, leaves: bool) {
+fn attach(world: &mut World, (mut node, member): Opened, leaves: bool) {
     let current = match &member {
         Some(member) => CurrentMatch {
             id: Some(member.file().match_id),
@@ -315,6 +315,11 @@ fn attach(world: &mut World, (node, member): Opened, leaves: bool) {
             ..CurrentMatch::default()
         },
     };
+    if let Some(member) = &member
+        && let Some(requests) = node.take_requests()
+    {
+        world.insert_resource(ToolRequests::new(requests, member));
+    }
     let origin = member.map_or(Origin::NodeFile, |member| Origin::Member(Box::new(member)));
     let mut session = world.resource_mut::<Session>();
     session.phase = Phase::attached(origin);
@@ -360,6 +365,7 @@ fn detach(world: &mut World, next: Phase, reason: &str) {
         }) => Some(member),
         _ => None,
     };
+    world.remove_resource::<ToolRequests>();
     let node = world.remove_resource::<RaftNode>();
     let stop = move || {
         drop(node);

@@ -31,6 +31,8 @@ use crate::terminal::flush;
 pub use exit::{Exit, Failure};
 pub use output::start_log;
 pub use profile::StoppedMatch;
+#[cfg(feature = "client")]
+pub(crate) use profile::set_current;
 
 /// A strategy game without a host: every player's machine is a Raft node.
 ///

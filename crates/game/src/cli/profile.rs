@@ -155,7 +155,7 @@ fn is_running(file: &MemberFile) -> bool {
 }
 
 /// Remembers the directory of the match that was started last in this profile.
-pub(super) fn set_current(directory: &Path) {
+pub(crate) fn set_current(directory: &Path) {
     let Some(file) = current_file() else { return };
     let absolute = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
     let parent = file.parent().unwrap_or(Path::new("."));

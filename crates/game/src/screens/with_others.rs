@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use bevy::prelude::*;
 use bevy::time::Real;
-use bevy::window::WindowCloseRequested;
+use bevy::window::{PrimaryWindow, WindowCloseRequested};
 use bevy_raft::prelude::*;
-use bevy_raft::{CurrentMatch, MatchFailed, MatchState, Members};
+use bevy_raft::{CurrentMatch, MatchFailed, MatchState, Members, ToolRequests};
 
 use super::Screen;
 use super::menu::Unfinished;
 use super::practice::{self, LastFailure};
+use crate::admin::AdminService;
+use crate::cli::set_current;
 use crate::cluster_view::{ClusterView, MemberView};
 use crate::crowns::words;
 use crate::embedded::Embedded;
@@ -38,6 +40,16 @@ pub(super) fn plugin(app: &mut App) {
         )
         .add_systems(
             PreUpdate,
+            (
+                serve_tools.run_if(resource_added::<ToolRequests>),
+                end_service.run_if(resource_removed::<ToolRequests>),
+                leave_for_tool.run_if(resource_exists::<AdminService>),
+            )
+                .run_if(is_with_others)
+                .before(RaftSystems::Apply),
+        )
+        .add_systems(
+            PreUpdate,
             show_members
                 .after(RaftSystems::Apply)
                 .run_if(is_with_others.and_then(resource_changed::<RaftStatus>)),
@@ -60,6 +72,34 @@ fn enter(
         note(&format!(
             "raftian: others join with this ticket, also from elsewhere: {ticket}"
         ));
+    }
+}
+
+/// Lets the command line find the match that the window takes part in.
+fn serve_tools(
+    mut tools: ResMut<ToolRequests>,
+    current: Res<CurrentMatch>,
+    mut commands: Commands,
+) {
+    let Some(requests) = tools.take() else { return };
+    let member = OwnMember {
+        config: tools.config().clone(),
+        control: tools.control().clone(),
+    };
+    commands.insert_resource(AdminService::new(requests, member));
+    if let Some(directory) = &current.directory {
+        set_current(directory);
+    }
+}
+
+fn end_service(mut commands: Commands) {
+    commands.remove_resource::<AdminService>();
+}
+
+/// `raftian leave` leads back to the menu.
+fn leave_for_tool(service: Res<AdminService>, mut next: ResMut<NextState<Screen>>) {
+    if service.leave_request().swap(false, Ordering::AcqRel) {
+        next.set(Screen::Menu);
     }
 }
 
@@ -126,6 +166,7 @@ pub(crate) struct StopRequested(pub(crate) Arc<AtomicBool>);
 /// wait for this player.
 pub(crate) fn close_window(
     mut closed: MessageReader<WindowCloseRequested>,
+    windows: Query<(), With<PrimaryWindow>>,
     stop: Res<StopRequested>,
     state: Res<State<MatchState>>,
     embedded: Option<Res<Embedded>>,
@@ -137,7 +178,8 @@ pub(crate) fn close_window(
     let state = *state.get();
     // The flag stays set: the exit code follows from it.
     let is_stopped = stop.0.load(Ordering::Acquire) && leaving_since.is_none();
-    if closed.read().count() > 0 || is_stopped {
+    let is_closed = closed.read().any(|closed| windows.contains(closed.window));
+    if is_closed || is_stopped {
         if embedded.is_some() || !is_active(state) || leaving_since.is_some() {
             exit.write(AppExit::Success);
             return;
