@@ -22,6 +22,7 @@ mod orders;
 mod panels;
 mod pause;
 mod perspective;
+mod presence;
 mod sites;
 mod sounds;
 mod summary;
@@ -76,6 +77,7 @@ pub(crate) fn plugin(app: &mut App) {
         news::plugin,
         lobby::plugin,
         pause::plugin,
+        presence::plugin,
         summary::plugin,
         chat::plugin,
         invitation::plugin,

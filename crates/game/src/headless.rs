@@ -12,6 +12,7 @@ use bevy_raft::prelude::*;
 use raftian_node::{NodeHandle, Stopped};
 
 use crate::admin::{self, AdminService};
+use crate::divergence_report::{self, REPORTS, ReportFolder};
 use crate::replication;
 use crate::seat::Seat;
 use crate::status_document::OwnMember;
@@ -47,6 +48,7 @@ pub fn run(
     mut may_end: impl FnMut(bool) -> bool,
 ) -> Result<(), Stopped> {
     let wake = Wake::new();
+    let reports = ReportFolder(Some(member.config.data.join(REPORTS)));
     let requests = node.take_requests();
     let service = requests.map(|requests| AdminService::new(requests, member));
     let leave = service
@@ -56,7 +58,8 @@ pub fn run(
     node.control().set_waker(Arc::new(move || waker.raise()));
     let control = node.control();
     let mut app = app(Seat::fresh(node));
-    app.add_plugins(admin::plugin);
+    app.add_plugins((admin::plugin, divergence_report::plugin))
+        .insert_resource(reports);
     if let Some(service) = service {
         app.insert_resource(service);
     }

@@ -19,6 +19,7 @@ pub mod cluster_view;
 mod crowns;
 #[cfg(feature = "client")]
 pub mod display;
+pub mod divergence_report;
 pub mod embedded;
 pub mod feed;
 pub mod frame_cap;

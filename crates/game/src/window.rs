@@ -17,6 +17,7 @@ use wgpu_types::DeviceType;
 
 use crate::admin::{self, AdminService};
 use crate::cli::StoppedMatch;
+use crate::divergence_report::{self, REPORTS, ReportFolder};
 use crate::embedded::{self, Embedded};
 use crate::screens::menu::Unfinished;
 use crate::screens::practice::MatchFiles;
@@ -212,6 +213,10 @@ fn base(title: &str, node: Option<NodeHandle>, options: &WindowOptions) -> App {
     if let Some(folders) = &options.folders {
         raft = raft.with_folders(folders.clone());
     }
+    let folders = options.folders.as_ref();
+    app.insert_resource(ReportFolder(
+        folders.map(|folders| folders.data().join(REPORTS)),
+    ));
     // The command line has already set up the log.
     app.add_plugins(DefaultPlugins.set(window).disable::<LogPlugin>())
         // A failure to draw something must not end a match.
@@ -225,6 +230,7 @@ fn base(title: &str, node: Option<NodeHandle>, options: &WindowOptions) -> App {
             audio::plugin,
             ui::plugin,
             crowns::plugin,
+            divergence_report::plugin,
         ));
     let cap = options.frame_cap.filter(|cap| *cap > 0);
     frame_cap::plugin(&mut app, cap.unwrap_or(0));

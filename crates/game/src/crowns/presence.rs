@@ -1,0 +1,176 @@
+//! Members that join, leave, or cannot be reached, in the feed.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bevy::prelude::*;
+use bevy::time::Real;
+use bevy_raft::RaftStatus;
+use raftian_raft::NodeId;
+
+use super::CrownsSystems;
+use super::feed::{Feed, Tone};
+use super::perspective::Perspective;
+use crate::cluster_view::{ClusterView, MemberView};
+use crate::divergence_report::CopyRepaired;
+use crate::screens::Screen;
+
+/// Time without a connection after which a member is mentioned.
+const MENTIONED_AFTER: Duration = Duration::from_secs(3);
+
+/// A member of the match, as it was seen last.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Seen {
+    name: String,
+    /// Time since which it cannot be reached.
+    away_since: Option<Duration>,
+    /// The feed mentions that it is away.
+    is_mentioned: bool,
+}
+
+/// The members of the match, as they were seen last.
+#[derive(Resource, Default)]
+struct Presence(BTreeMap<NodeId, Seen>);
+
+pub(super) fn plugin(app: &mut App) {
+    app.init_resource::<Presence>()
+        .add_observer(note_repair)
+        .add_systems(OnEnter(Screen::Match), forget)
+        .add_systems(Update, follow.in_set(CrownsSystems::Draw));
+}
+
+fn forget(mut presence: ResMut<Presence>) {
+    presence.0.clear();
+}
+
+fn follow(
+    cluster: Res<ClusterView>,
+    status: Res<RaftStatus>,
+    perspective: Res<Perspective>,
+    time: Res<Time<Real>>,
+    mut presence: ResMut<Presence>,
+    mut feed: ResMut<Feed>,
+) {
+    // Without a leader it is this machine that may be cut off, and the strip names who is missing.
+    if status.leader().is_none() {
+        return;
+    }
+    let at = perspective.game.as_ref().map_or(0, |game| game.elapsed());
+    for words in presence.note(&cluster.members, time.elapsed()) {
+        feed.add(at, words, Tone::Consensus);
+    }
+}
+
+impl Presence {
+    /// Notes who is there, and returns a sentence for each change.
+    fn note(&mut self, members: &[MemberView], now: Duration) -> Vec<String> {
+        let mut lines = Vec::new();
+        let is_first = self.0.is_empty();
+        for member in members {
+            let seen = self.0.entry(member.id).or_insert_with(|| {
+                if !is_first {
+                    lines.push(format!("{} has joined the match.", member.name));
+                }
+                Seen {
+                    name: member.name.clone(),
+                    away_since: None,
+                    is_mentioned: false,
+                }
+            });
+            if member.up {
+                if seen.is_mentioned {
+                    lines.push(format!("{} is back.", member.name));
+                }
+                (seen.away_since, seen.is_mentioned) = (None, false);
+                continue;
+            }
+            let since = *seen.away_since.get_or_insert(now);
+            if !seen.is_mentioned && now.saturating_sub(since) >= MENTIONED_AFTER {
+                seen.is_mentioned = true;
+                lines.push(format!(
+                    "{} cannot be reached. The match goes on.",
+                    member.name
+                ));
+            }
+        }
+        self.0.retain(|id, seen| {
+            let is_member = members.iter().any(|member| member.id == *id);
+            if !is_member {
+                lines.push(match seen.is_mentioned {
+                    true => format!("{} is no longer in the match.", seen.name),
+                    false => format!("{} has left the match.", seen.name),
+                });
+            }
+            is_member
+        });
+        lines
+    }
+}
+
+/// Mentions that this machine's copy was replaced by that of the others.
+fn note_repair(repaired: On<CopyRepaired>, perspective: Res<Perspective>, mut feed: ResMut<Feed>) {
+    let at = perspective.game.as_ref().map_or(0, |game| game.elapsed());
+    let index = repaired.index;
+    let mut words =
+        format!("This copy disagreed with the others at #{index} and was replaced by theirs.");
+    if let Some(report) = &repaired.report {
+        words += &format!(" Report: {}", report.display());
+    }
+    feed.add(at, words, Tone::Consensus);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn members(up: &[(u64, bool)]) -> Vec<MemberView> {
+        let view = |&(id, up): &(u64, bool)| MemberView {
+            id: NodeId(id),
+            name: format!("m{id}"),
+            node: None,
+            up,
+            state: None,
+        };
+        up.iter().map(view).collect()
+    }
+
+    fn note(presence: &mut Presence, up: &[(u64, bool)], seconds: u64) -> Vec<String> {
+        presence.note(&members(up), Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn members_join_and_leave() {
+        let mut presence = Presence::default();
+        assert!(note(&mut presence, &[(1, true), (2, true)], 0).is_empty());
+        let joined = note(&mut presence, &[(1, true), (2, true), (3, true)], 1);
+        assert_eq!(joined, ["m3 has joined the match."]);
+        let left = note(&mut presence, &[(1, true), (3, true)], 2);
+        assert_eq!(left, ["m2 has left the match."]);
+        assert!(note(&mut presence, &[(1, true), (3, true)], 60).is_empty());
+    }
+
+    #[test]
+    fn short_interruption_is_no_news() {
+        let mut presence = Presence::default();
+        let [here, away] = [true, false].map(|up| [(1, true), (2, up)]);
+        assert!(note(&mut presence, &here, 0).is_empty());
+        assert!(note(&mut presence, &away, 1).is_empty());
+        assert!(note(&mut presence, &away, 3).is_empty());
+        assert!(note(&mut presence, &here, 4).is_empty());
+        assert!(note(&mut presence, &away, 5).is_empty());
+        assert!(note(&mut presence, &away, 7).is_empty());
+        let lost = note(&mut presence, &away, 8);
+        assert_eq!(lost, ["m2 cannot be reached. The match goes on."]);
+        assert!(note(&mut presence, &away, 9).is_empty());
+        assert_eq!(note(&mut presence, &here, 10), ["m2 is back."]);
+    }
+
+    #[test]
+    fn member_that_is_removed_while_away_has_not_left() {
+        let mut presence = Presence::default();
+        note(&mut presence, &[(1, true), (2, false)], 0);
+        note(&mut presence, &[(1, true), (2, false)], 3);
+        let removed = note(&mut presence, &[(1, true)], 10);
+        assert_eq!(removed, ["m2 is no longer in the match."]);
+    }
+}
