@@ -35,6 +35,7 @@ fn diverged_follower_is_repaired_and_keeps_its_log() {
     assert!(alike(&cluster));
     assert!(cluster.node(N2).last() > last);
     assert_eq!(cluster.counters().of(Mark::SawDivergedState), 1);
+    assert_eq!(cluster.counters().of(Mark::ReplacedDivergedState), 1);
     assert_eq!(cluster.counters().of(Mark::SentSnapshot), 1);
 }
 

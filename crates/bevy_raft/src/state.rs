@@ -85,13 +85,6 @@ pub struct StateRestored {
     pub hash: Option<u64>,
 }
 
-impl StateRestored {
-    /// Whether the state had diverged: a machine that only was away receives a later state.
-    pub fn is_repair(&self) -> bool {
-        self.index > Index(0) && self.before >= self.index
-    }
-}
-
 /// The registered states, by name.
 #[derive(Resource, Default)]
 pub(crate) struct StateRegistry {

@@ -197,6 +197,13 @@ pub enum Decision {
         /// Index of the compared states.
         index: Index,
     },
+    /// This node's state had diverged and was replaced by the leader's.
+    RepairedState {
+        /// The leader.
+        leader: NodeId,
+        /// Index of the leader's state.
+        index: Index,
+    },
     /// A follower refused entries that it had acknowledged: its disk lost durable entries, as after
     /// a restore from a backup. It no longer counts. It joins again under another incarnation, if
     /// [`Config::replace_incarnations`](crate::Config::replace_incarnations) is on at both nodes; a
@@ -405,7 +412,8 @@ impl Decision {
             Decision::SteppedDown {
                 because: StepDown::Diverged,
             }
-            | Decision::StateDiverged { .. } => "Raftian: equal logs make equal states",
+            | Decision::StateDiverged { .. }
+            | Decision::RepairedState { .. } => "Raftian: equal logs make equal states",
             Decision::ChangesMembers { joint: false, .. } => "thesis 4.1",
             Decision::ChangesMembers { joint: true, .. }
             | Decision::LeavesJoint { .. }

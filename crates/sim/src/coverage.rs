@@ -140,6 +140,7 @@ marks! {
     RejoinedAfterItsDiskWasRestored = "rejoined after its disk was restored",
     RepairedDivergedState = "repaired a diverged state",
     RepeatedMessage = "repeated a message",
+    ReplacedDivergedState = "replaced its diverged state by the leader's",
     ReplacedIncarnation = "replaced an incarnation",
     ReplayedOldMessage = "replayed an old message",
     RequestedPreVotes = "requested pre-votes",
@@ -274,6 +275,7 @@ impl Counters {
             Decision::UnknownIncarnation { .. } => Mark::ReceivedMessageFromUnknownIncarnation,
             Decision::StaleIncarnation { .. } => Mark::WasAddressedUnderAnotherIncarnation,
             Decision::StateDiverged { .. } => Mark::SawDivergedState,
+            Decision::RepairedState { .. } => Mark::ReplacedDivergedState,
             Decision::Founds { .. } => Mark::FoundedCluster,
             Decision::AdoptsFounding { own, .. } => match own {
                 OwnDisk::Founder => Mark::AdoptedFoundingAsFounder,

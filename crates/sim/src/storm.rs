@@ -93,7 +93,7 @@ pub struct Report {
 }
 
 /// Marks that a run of many storms must have counted; one at zero has not been tested.
-pub const RARE: [Mark; 87] = [
+pub const RARE: [Mark; 88] = [
     Mark::BalancedVotes,
     Mark::CorrectedFileOfFounder,
     Mark::MovedAddress,
@@ -164,6 +164,7 @@ pub const RARE: [Mark; 87] = [
     Mark::ReplayedOldMessage,
     Mark::RolledBackMembershipChange,
     Mark::RepairedDivergedState,
+    Mark::ReplacedDivergedState,
     Mark::SawDivergedState,
     Mark::SentSnapshot,
     Mark::SteppedDownInLaterTerm,

@@ -186,6 +186,12 @@ impl fmt::Display for Decision {
                     "finds {follower} in a different state at {index} and sends it a snapshot"
                 )
             }
+            Decision::RepairedState { leader, index } => {
+                write!(
+                    f,
+                    "replaces its diverged state by that of {leader} at {index}"
+                )
+            }
             Decision::LostAcknowledged {
                 follower,
                 acknowledged,

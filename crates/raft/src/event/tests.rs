@@ -6,7 +6,7 @@ use super::*;
 use crate::types::Incarnation;
 
 /// One decision of each kind, with the source of its rule and words that only its sentence has.
-fn all() -> [(Decision, &'static str, &'static str); 42] {
+fn all() -> [(Decision, &'static str, &'static str); 43] {
     use Decision::*;
     let a = NodeId(2);
     let index = Index(7);
@@ -244,6 +244,11 @@ fn all() -> [(Decision, &'static str, &'static str); 42] {
             StateDiverged { follower: a, index },
             "Raftian: equal logs",
             "finds n2 in a different state at #7",
+        ),
+        (
+            RepairedState { leader: a, index },
+            "Raftian: equal logs",
+            "replaces its diverged state by that of n2 at #7",
         ),
         (
             IgnoredInvalidMessage {

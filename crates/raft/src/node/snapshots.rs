@@ -249,6 +249,12 @@ impl Node {
         } else {
             self.install(from, snapshot);
         }
+        if part.repair {
+            self.note(Decision::RepairedState {
+                leader: from,
+                index: position.index,
+            });
+        }
         self.send_after_persist(from, reply(SnapshotResult::Installed));
     }
 
