@@ -8,7 +8,7 @@ use bevy_raft::RaftSystems;
 use raftian_realm::crowns::{Place, Report};
 
 use super::CrownsSystems;
-use super::layout::{BOTTOM, RIGHT};
+use super::layout::{BOTTOM, FeedHeight, RIGHT};
 use super::orders::{Notice, PendingOrders};
 use super::perspective::Perspective;
 use super::words::clock;
@@ -60,6 +60,12 @@ impl Feed {
         }
         let words = words.into();
         self.0.push_back(Line { at, words, tone });
+    }
+
+    /// Whether a line contains these words.
+    #[cfg(test)]
+    pub(super) fn contains(&self, words: &str) -> bool {
+        self.0.iter().any(|line| line.words.contains(words))
     }
 }
 
@@ -154,6 +160,7 @@ fn spawn(mut commands: Commands, font: Res<Typeface>) {
     commands
         .spawn((
             Name::new("Feed"),
+            FeedHeight,
             DespawnOnExit(Screen::Match),
             Node {
                 position_type: PositionType::Absolute,

@@ -10,7 +10,7 @@ use raftian_raft::NodeId;
 
 use super::CrownsSystems;
 use super::feed::{Feed, Tone};
-use super::layout::TOP;
+use super::layout::BelowBar;
 use super::perspective::Perspective;
 use super::words::clock;
 use crate::audio::{Cue, Play};
@@ -109,10 +109,10 @@ fn spawn(mut commands: Commands, font: Res<Typeface>) {
     ));
     commands.spawn((
         Strip,
+        BelowBar(0.0),
         DespawnOnExit(Screen::Match),
         Node {
             position_type: PositionType::Absolute,
-            top: px(TOP),
             left: px(0),
             right: px(0),
             padding: UiRect::axes(space::WIDE, space::NEAR),
@@ -286,6 +286,9 @@ fn show(
     frost.0.set_if_neq(BackgroundColor(veil));
     frost.1.set_if_neq(BorderColor::all(edge));
 }
+
+#[cfg(test)]
+mod with_nodes;
 
 #[cfg(test)]
 mod tests {

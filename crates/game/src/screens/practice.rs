@@ -76,7 +76,7 @@ struct Invited(Opponents);
 #[derive(Resource, Default)]
 struct Preparing(Option<ProposalId>);
 
-pub(super) fn plugin(app: &mut App) {
+pub(crate) fn plugin(app: &mut App) {
     app.init_resource::<Opponents>()
         .init_resource::<MatchFiles>()
         .init_resource::<LastFailure>()
