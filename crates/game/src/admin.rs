@@ -260,7 +260,15 @@ fn take_requests(
                     table_document::of(&table.0, &log, own_seat(table, &log, &status))
                 });
                 let pending = outbox.pending().len();
-                match status_document::of(&service.member, &status, own.0, pending, realm, table, uptime) {
+                match status_document::of(
+                    &service.member,
+                    &status,
+                    own.0,
+                    pending,
+                    realm,
+                    table,
+                    uptime,
+                ) {
                     Some(document) => reply(request, &AdminResponse::Status(Box::new(document))),
                     None => reply(
                         request,

@@ -31,7 +31,7 @@ pub(crate) mod words;
 
 use bevy::prelude::*;
 
-pub(crate) use self::layout::TOP;
+pub(crate) use self::layout::BelowBar;
 
 use crate::screens::Screen;
 

@@ -113,10 +113,7 @@ fn update_footer(
 }
 
 /// Sets the window's title to the name of the member behind it, as in the original.
-fn name_window(
-    cluster: Res<ClusterView>,
-    mut windows: Query<&mut Window, With<PrimaryWindow>>,
-) {
+fn name_window(cluster: Res<ClusterView>, mut windows: Query<&mut Window, With<PrimaryWindow>>) {
     let Some(seat) = cluster.seat else { return };
     let name = cluster.name(seat);
     for mut window in &mut windows {

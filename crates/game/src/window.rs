@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use bevy::app::PluginGroupBuilder;
 use bevy::diagnostic::FrameCount;
 use bevy::log::LogPlugin;
 use bevy::prelude::*;
@@ -88,6 +89,16 @@ pub fn open(
     files: MatchFiles,
     options: &WindowOptions,
 ) -> AppExit {
+    menu(DefaultPlugins.build(), first, files, options).run()
+}
+
+/// The app of [`open`] on these plugins of the engine.
+fn menu(
+    engine: PluginGroupBuilder,
+    first: Option<(Embedded, NodeHandle)>,
+    files: MatchFiles,
+    options: &WindowOptions,
+) -> App {
     let (embedded, node) = first.unzip();
     let title = embedded
         .as_ref()
@@ -100,7 +111,7 @@ pub fn open(
         is_closed_by_system: true,
         ..options.clone()
     };
-    let mut app = base(&title, node, &options);
+    let mut app = base(engine, &title, node, &options);
     app.insert_resource(files)
         .insert_resource(Unfinished(options.stopped_match.clone()))
         .insert_resource(stop)
@@ -109,14 +120,15 @@ pub fn open(
     if let Some(embedded) = embedded {
         app.insert_resource(embedded);
     }
-    app.run()
+    app
 }
 
 /// Plays as one member of a cluster whose other members run elsewhere.
 pub fn play_member(mut node: NodeHandle, member: OwnMember, options: &WindowOptions) -> AppExit {
     let requests = node.take_requests();
     let service = requests.map(|requests| AdminService::new(requests, member.clone()));
-    let mut app = base(&member.config.name, Some(node), options);
+    let engine = DefaultPlugins.build();
+    let mut app = base(engine, &member.config.name, Some(node), options);
     app.insert_resource(member)
         .add_plugins((remote::plugin, admin::plugin));
     if let Some(service) = service {
@@ -149,7 +161,8 @@ pub fn play_player(
         }),
         ..options.clone()
     };
-    let mut app = base(&member.config.name, Some(node), &options);
+    let engine = DefaultPlugins.build();
+    let mut app = base(engine, &member.config.name, Some(node), &options);
     app.insert_resource(member)
         .add_plugins((remote::plugin, admin::plugin));
     if let Some(service) = service {
@@ -198,7 +211,12 @@ fn first_window(title: &str, screen: Screen, mode: Mode) -> Window {
     }
 }
 
-fn base(title: &str, node: Option<NodeHandle>, options: &WindowOptions) -> App {
+fn base(
+    engine: PluginGroupBuilder,
+    title: &str,
+    node: Option<NodeHandle>,
+    options: &WindowOptions,
+) -> App {
     let settings = settings::Loaded::read(options.settings.as_deref());
     let mut app = App::new();
     let mode = settings.settings.video.mode;
@@ -218,7 +236,7 @@ fn base(title: &str, node: Option<NodeHandle>, options: &WindowOptions) -> App {
         folders.map(|folders| folders.data().join(REPORTS)),
     ));
     // The command line has already set up the log.
-    app.add_plugins(DefaultPlugins.set(window).disable::<LogPlugin>())
+    app.add_plugins(engine.set(window).disable::<LogPlugin>())
         // A failure to draw something must not end a match.
         .set_error_handler(bevy::ecs::error::warn)
         .add_plugins((
@@ -253,3 +271,6 @@ fn base(title: &str, node: Option<NodeHandle>, options: &WindowOptions) -> App {
     }
     app
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use bevy::prelude::*;
 use bevy::time::Real;
 
 use super::CrownsSystems;
-use super::layout::{BOTTOM, RIGHT};
+use super::layout::{AboveFeed, RIGHT};
 use crate::audio::{AudioSettings, Cue, Started};
 use crate::screens::Screen;
 use crate::ui::theme::{colour, size, space};
@@ -40,12 +40,12 @@ pub(super) fn plugin(app: &mut App) {
 fn spawn(mut commands: Commands) {
     commands.spawn((
         Name::new("Captions"),
+        AboveFeed(0.0),
         Captions,
         DespawnOnExit(Screen::Match),
         Node {
             position_type: PositionType::Absolute,
             right: px(RIGHT),
-            bottom: px(BOTTOM),
             align_items: AlignItems::FlexEnd,
             ..column(px(0))
         },

@@ -8,7 +8,7 @@ use raftian_realm::crowns::{Order, Text as Message, Words};
 use raftian_realm::table::Command;
 
 use super::CrownsSystems;
-use super::layout::BOTTOM;
+use super::layout::AboveFeed;
 use super::orders::{Give, Notice};
 use crate::screens::Screen;
 use crate::ui::theme::{colour, size, space};
@@ -43,13 +43,13 @@ fn spawn(mut commands: Commands, font: Res<Typeface>) {
     commands
         .spawn((
             Name::new("Chat"),
+            AboveFeed(8.0),
             ChatLine,
             DespawnOnExit(Screen::Match),
             GlobalZIndex(12),
             Node {
                 position_type: PositionType::Absolute,
                 left: space::WIDE,
-                bottom: px(BOTTOM + 8.0),
                 padding: UiRect::all(space::NEAR),
                 border: UiRect::all(px(1)),
                 border_radius: BorderRadius::all(space::ROUND),

@@ -2,13 +2,14 @@
 
 use bevy::input_focus::tab_navigation::TabGroup;
 use bevy::prelude::*;
+use bevy::ui_widgets::ScrollArea;
 use bevy_raft::CurrentMatch;
 use raftian_realm::table::{Chair, Level, Occupant};
 
 use super::CrownsSystems;
 use super::control::Action;
 use super::invitation::copy_button;
-use super::layout::{BOTTOM, TOP};
+use super::layout::{AboveFeed, BelowBar};
 use super::perspective::Perspective;
 use crate::embedded::Embedded;
 use crate::screens::Screen;
@@ -66,17 +67,18 @@ fn show(
         .spawn((
             Name::new("Lobby"),
             Lobby,
+            BelowBar(0.0),
+            AboveFeed(0.0),
+            ScrollArea,
             DespawnOnExit(Screen::Match),
             TabGroup::modal(),
             GlobalZIndex(15),
             Node {
                 position_type: PositionType::Absolute,
-                top: px(TOP),
-                bottom: px(BOTTOM),
                 width: percent(100),
-                justify_content: JustifyContent::Center,
                 align_items: AlignItems::Center,
-                ..default()
+                overflow: Overflow::scroll_y(),
+                ..column(px(0))
             },
             BackgroundColor(colour::GROUND),
         ))
@@ -84,6 +86,9 @@ fn show(
             screen
                 .spawn(panel(Node {
                     width: px(640),
+                    max_width: percent(100),
+                    // In the middle, but not above the top.
+                    margin: UiRect::vertical(Val::Auto),
                     ..column(space::NEAR)
                 }))
                 .with_children(|panel| fill(panel, &font, is_embedded, has_ticket));

@@ -7,12 +7,13 @@ mod top;
 
 use bevy::input_focus::tab_navigation::TabGroup;
 use bevy::prelude::*;
+use bevy::ui_widgets::ScrollArea;
 
 use super::CrownsSystems;
 use super::art::Art;
 use super::composer::Composer;
 use super::icons::Icon;
-use super::layout::{RIGHT, TOP};
+use super::layout::{BelowBar, RIGHT, TOP, TopBar};
 use crate::screens::Screen;
 use crate::settings::bindings::{KeyAction, KeyWords};
 use crate::ui::theme::{colour, size, space};
@@ -98,16 +99,18 @@ fn spawn(mut commands: Commands, font: Res<Typeface>, art: Res<Art>) {
     commands
         .spawn((
             Name::new("Top bar"),
+            TopBar,
             place(Node {
                 top: px(0),
                 left: px(0),
                 right: px(0),
-                height: px(TOP),
+                min_height: px(TOP),
                 border: UiRect::bottom(px(1)),
-                padding: UiRect::horizontal(space::WIDE),
+                padding: UiRect::axes(space::WIDE, space::TIGHT),
                 align_items: AlignItems::Center,
+                flex_wrap: FlexWrap::Wrap,
                 column_gap: space::FAR,
-                overflow: Overflow::clip(),
+                row_gap: space::TIGHT,
                 ..default()
             }),
         ))
@@ -116,6 +119,8 @@ fn spawn(mut commands: Commands, font: Res<Typeface>, art: Res<Art>) {
         .spawn((
             Name::new("City panel"),
             ShownIn(SideMode::City),
+            BelowBar(0.0),
+            ScrollArea,
             TabGroup::new(0),
             place(Node {
                 top: px(TOP),
@@ -124,7 +129,7 @@ fn spawn(mut commands: Commands, font: Res<Typeface>, art: Res<Art>) {
                 width: px(RIGHT),
                 border: UiRect::left(px(1)),
                 padding: UiRect::all(space::WIDE),
-                overflow: Overflow::clip(),
+                overflow: Overflow::scroll_y(),
                 ..column(space::TIGHT)
             }),
         ))
@@ -133,6 +138,8 @@ fn spawn(mut commands: Commands, font: Res<Typeface>, art: Res<Art>) {
         .spawn((
             Name::new("Plan"),
             ShownIn(SideMode::Plan),
+            BelowBar(0.0),
+            ScrollArea,
             TabGroup::new(1),
             place(Node {
                 top: px(TOP),
@@ -141,6 +148,7 @@ fn spawn(mut commands: Commands, font: Res<Typeface>, art: Res<Art>) {
                 width: px(RIGHT),
                 border: UiRect::left(px(1)),
                 padding: UiRect::all(space::WIDE),
+                overflow: Overflow::scroll_y(),
                 display: Display::None,
                 ..column(space::WIDE)
             }),
@@ -150,6 +158,8 @@ fn spawn(mut commands: Commands, font: Res<Typeface>, art: Res<Art>) {
         .spawn((
             Name::new("Others"),
             ShownIn(SideMode::Others),
+            BelowBar(0.0),
+            ScrollArea,
             TabGroup::new(2),
             place(Node {
                 top: px(TOP),

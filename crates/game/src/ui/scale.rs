@@ -9,6 +9,9 @@ const NATURAL: Vec2 = Vec2::new(1280.0, 800.0);
 /// Smallest and largest size that follow from the window.
 const OF_WINDOW: [f32; 2] = [0.6, 3.0];
 
+/// Least room for the interface, in its own pixels: it does not grow beyond what the window holds.
+const ROOM: Vec2 = Vec2::new(640.0, 480.0);
+
 /// Size of the interface that the player has set.
 #[derive(Resource, Clone, Copy, PartialEq, Debug)]
 pub(crate) struct OwnScale(pub(crate) f32);
@@ -40,8 +43,10 @@ fn follow_window(
 fn scale_of(window: Vec2, own: f32) -> f32 {
     let [least, most] = OF_WINDOW;
     let fits = (window / NATURAL).min_element().clamp(least, most);
+    let most = (window / ROOM).min_element().max(least);
     // Steps, so that glyphs are not rasterised anew with every pixel of a resize.
-    (fits * own * 20.0).round() / 20.0
+    let wanted = (fits * own * 20.0).round().min((most * 20.0).floor());
+    wanted / 20.0
 }
 
 #[cfg(test)]
@@ -53,7 +58,17 @@ mod tests {
         assert_eq!(scale_of(NATURAL, 1.0), 1.0);
         assert_eq!(scale_of(Vec2::new(800.0, 600.0), 1.0), 0.65);
         assert_eq!(scale_of(Vec2::new(3840.0, 2160.0), 1.0), 2.7);
-        assert_eq!(scale_of(NATURAL, 2.5), 2.5);
+        assert_eq!(scale_of(NATURAL, 1.5), 1.5);
         assert_eq!(scale_of(Vec2::ZERO, 1.0), 0.6);
+    }
+
+    #[test]
+    fn interface_fits_into_the_window() {
+        for window in [(800.0, 600.0), (1280.0, 800.0), (3840.0, 2160.0)] {
+            let window = Vec2::from(window);
+            let scale = scale_of(window, 2.5);
+            assert!((window / scale).cmpge(ROOM).all(), "{window} {scale}");
+            assert!(scale > 1.5 * scale_of(window, 1.0), "{window} {scale}");
+        }
     }
 }

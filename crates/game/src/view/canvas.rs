@@ -160,10 +160,7 @@ fn fit_canvas(mut canvas: ResMut<Canvas>, window: Single<&Window, With<PrimaryWi
     ));
 }
 
-fn aim_camera(
-    canvas: Res<Canvas>,
-    camera: Single<(&mut Projection, &mut Transform), GameCamera>,
-) {
+fn aim_camera(canvas: Res<Canvas>, camera: Single<(&mut Projection, &mut Transform), GameCamera>) {
     let (projection, mut transform) = camera.into_inner();
     transform.set_if_neq(Transform::from_translation(canvas.camera()));
     set_scale(projection, canvas.units_per_logical_pixel());

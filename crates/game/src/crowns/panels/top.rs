@@ -66,6 +66,8 @@ pub(super) fn spawn(bar: &mut ChildSpawnerCommands, font: &Typeface, art: &Art) 
         Node {
             flex_grow: 1.0,
             justify_content: JustifyContent::FlexEnd,
+            flex_wrap: FlexWrap::Wrap,
+            row_gap: space::TIGHT,
             ..row(space::WIDE)
         },
         Name::new("Crowns"),

@@ -13,7 +13,7 @@ use super::progress::LessonRun;
 use super::view::Machine;
 use super::{Lesson, Queued};
 use crate::cluster_view::ClusterView;
-use crate::crowns::TOP;
+use crate::crowns::BelowBar;
 use crate::screens::Screen;
 use crate::settings::bindings::KeyWords;
 use crate::ui::focus::FocusedFirst;
@@ -71,12 +71,7 @@ fn spawn(screen: Res<State<Screen>>, guides: Query<(), With<Guide>>, mut command
     if !guides.is_empty() {
         return;
     }
-    let top = match screen.get() {
-        // Between the two cities at the left edge of the board, which a small window has there.
-        Screen::Classic | Screen::Menu => percent(30),
-        Screen::Match => px(TOP + STRIP),
-    };
-    commands.spawn((
+    let guide = commands.spawn((
         Name::new("Guide"),
         Guide { shown: None },
         DespawnOnExit(*screen.get()),
@@ -84,12 +79,18 @@ fn spawn(screen: Res<State<Screen>>, guides: Query<(), With<Guide>>, mut command
         GlobalZIndex(LAYER),
         panel(Node {
             position_type: PositionType::Absolute,
-            top,
+            // Between the two cities at the left edge of the board of classic mode, which a small
+            // window has there.
+            top: percent(30),
             left: px(MARGIN),
             width: px(ROOM - MARGIN),
             ..column(space::NEAR)
         }),
     ));
+    if *screen.get() == Screen::Match {
+        let guide = guide.id();
+        commands.entity(guide).insert(BelowBar(STRIP));
+    }
 }
 
 /// Shows another step.

@@ -1,0 +1,220 @@
+//! The whole window on an engine without a renderer: what is laid out, and what keys do.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use bevy::input::ButtonState;
+use bevy::input::keyboard::{Key, KeyboardInput, NativeKey};
+use bevy::render::RenderPlugin;
+use bevy::render::settings::WgpuSettings;
+use bevy::text::TextLayoutInfo;
+use bevy::ui::UiGlobalTransform;
+use bevy::window::PrimaryWindow;
+use bevy::winit::WinitPlugin;
+
+use super::*;
+use crate::screens::practice;
+use crate::table::ReplicatedTable;
+
+/// Longest wait for real nodes.
+const WAIT: Duration = Duration::from_secs(60);
+
+/// Frames after which a change is laid out.
+const SETTLED: usize = 6;
+
+/// A window without a display.
+struct Shown {
+    app: App,
+}
+
+impl Shown {
+    fn menu() -> Shown {
+        let without_renderer = RenderPlugin {
+            render_creation: WgpuSettings {
+                backends: None,
+                ..default()
+            }
+            .into(),
+            ..default()
+        };
+        let engine = DefaultPlugins
+            .set(without_renderer)
+            .disable::<WinitPlugin>();
+        let options = WindowOptions::default();
+        let mut app = menu(engine, None, MatchFiles::default(), &options);
+        app.finish();
+        app.cleanup();
+        let mut shown = Shown { app };
+        shown.settle();
+        shown
+    }
+
+    /// A match against bots.
+    fn game() -> Shown {
+        let mut shown = Shown::menu();
+        practice::begin(shown.app.world_mut(), Screen::Match);
+        shown.until("the match begins", |world| {
+            world.resource::<ReplicatedTable>().0.game().is_some()
+        });
+        shown
+    }
+
+    fn settle(&mut self) {
+        for _ in 0..SETTLED {
+            self.app.update();
+        }
+    }
+
+    fn until(&mut self, what: &str, done: impl Fn(&World) -> bool) {
+        let deadline = Instant::now() + WAIT;
+        while !done(self.app.world()) {
+            assert!(Instant::now() < deadline, "not within {WAIT:?}: {what}");
+            self.app.update();
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        self.settle();
+    }
+
+    /// Sets the logical size of the window, and the scale of the interface in percent.
+    fn resize(&mut self, width: f32, height: f32, percent: i64) {
+        let world = self.app.world_mut();
+        let mut windows = world.query_filtered::<&mut Window, With<PrimaryWindow>>();
+        let mut window = windows.single_mut(world).expect("one window");
+        window.resolution.set(width, height);
+        let window = world
+            .query_filtered::<Entity, With<PrimaryWindow>>()
+            .single(world)
+            .expect("one window");
+        world.write_message(bevy::window::WindowResized {
+            window,
+            width,
+            height,
+        });
+        world.resource_mut::<Settings>().accessibility.scale = percent;
+        self.settle();
+    }
+
+    /// Presses a key and releases it.
+    fn press(&mut self, key_code: KeyCode, logical_key: Key) {
+        let world = self.app.world_mut();
+        let mut windows = world.query_filtered::<Entity, With<PrimaryWindow>>();
+        let window = windows.single(world).expect("one window");
+        for state in [ButtonState::Pressed, ButtonState::Released] {
+            self.app.world_mut().write_message(KeyboardInput {
+                key_code,
+                logical_key: logical_key.clone(),
+                state,
+                text: None,
+                repeat: false,
+                window,
+            });
+            self.app.update();
+        }
+        self.settle();
+    }
+
+    fn letter(&mut self, key: KeyCode) {
+        self.press(key, Key::Unidentified(NativeKey::Unidentified));
+    }
+
+    /// Texts that are not wholly visible and cannot be scrolled to.
+    fn clipped(&mut self) -> BTreeSet<String> {
+        let world = self.app.world_mut();
+        let mut windows = world.query_filtered::<&Window, With<PrimaryWindow>>();
+        let window = windows.single(world).expect("one window");
+        let whole = Rect::from_corners(Vec2::ZERO, window.resolution.physical_size().as_vec2());
+        let mut texts = world.query::<(
+            Entity,
+            &Text,
+            &TextLayoutInfo,
+            &ComputedNode,
+            &UiGlobalTransform,
+            &InheritedVisibility,
+            Option<&CalculatedClip>,
+        )>();
+        let shown: Vec<_> = texts
+            .iter(world)
+            .filter(|(_, text, _, node, _, visibility, _)| {
+                !text.trim().is_empty() && !node.is_empty() && visibility.get()
+            })
+            .map(|(entity, text, layout, node, transform, _, clip)| {
+                let size = node.size().max(layout.size);
+                let left_top = transform.translation - node.size() / 2.0;
+                let area = Rect::from_corners(left_top, left_top + size);
+                let bounds = clip.map_or(whole, |clip| clip.clip);
+                (entity, text.0.clone(), area, bounds)
+            })
+            .collect();
+        let mut complaints = BTreeSet::new();
+        for (entity, text, area, bounds) in shown {
+            let scrolls = scrolls(world, entity);
+            let is_wide = area.min.x < bounds.min.x - 1.5 || area.max.x > bounds.max.x + 1.5;
+            let is_high = area.min.y < bounds.min.y - 1.5 || area.max.y > bounds.max.y + 1.5;
+            if is_wide || is_high && !scrolls {
+                complaints.insert(format!("{text:?} at {area:?} in {bounds:?}"));
+            }
+        }
+        complaints
+    }
+}
+
+/// Whether a text is in something that scrolls, or in the feed, which shows the newest lines.
+fn scrolls(world: &World, entity: Entity) -> bool {
+    let mut above = Some(entity);
+    while let Some(entity) = above {
+        let node = world.get::<Node>(entity);
+        let is_feed = world
+            .get::<Name>(entity)
+            .is_some_and(|name| name.as_str() == "Feed");
+        if is_feed || node.is_some_and(|node| node.overflow.y == OverflowAxis::Scroll) {
+            return true;
+        }
+        above = world.get::<ChildOf>(entity).map(|child| child.parent());
+    }
+    false
+}
+
+/// Window sizes and scales of the interface.
+const SIZES: [(f32, f32, i64); 7] = [
+    (800.0, 600.0, 75),
+    (800.0, 600.0, 100),
+    (800.0, 600.0, 250),
+    (1280.0, 800.0, 100),
+    (1280.0, 800.0, 250),
+    (1920.0, 1080.0, 150),
+    (3840.0, 2160.0, 250),
+];
+
+fn check(shown: &mut Shown, what: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    for (width, height, percent) in SIZES {
+        shown.resize(width, height, percent);
+        for complaint in shown.clipped() {
+            all.push(format!("{what} {width}x{height} {percent} %: {complaint}"));
+        }
+    }
+    shown.resize(1280.0, 800.0, 100);
+    all
+}
+
+#[test]
+fn no_text_of_the_menu_is_clipped() {
+    let mut shown = Shown::menu();
+    let complaints = check(&mut shown, "menu");
+    assert!(complaints.is_empty(), "{complaints:#?}");
+}
+
+#[test]
+fn no_text_of_a_match_is_clipped() {
+    let mut shown = Shown::game();
+    let mut complaints = check(&mut shown, "city");
+    shown.letter(KeyCode::KeyD);
+    complaints.extend(check(&mut shown, "others"));
+    shown.letter(KeyCode::KeyD);
+    shown.letter(KeyCode::KeyA);
+    complaints.extend(check(&mut shown, "plan"));
+    shown.press(KeyCode::Escape, Key::Escape);
+    shown.press(KeyCode::Escape, Key::Escape);
+    complaints.extend(check(&mut shown, "pause"));
+    assert!(complaints.is_empty(), "{complaints:#?}");
+}
