@@ -46,11 +46,6 @@ pub const GREY: Rgb = [125, 125, 125];
 /// Colour of the grid and of all classic text.
 pub const BLACK: Rgb = [0, 0, 0];
 
-/// Header text until a city is pressed.
-pub const TOP_TEXT: &str = "Top Text";
-/// Fixed footer text.
-pub const BOTTOM_TEXT: &str = "Bottom Text";
-
 /// An opaque sRGB colour: red, green, blue.
 pub type Rgb = [u8; 3];
 
@@ -84,14 +79,24 @@ impl Area {
     }
 }
 
+/// Header text until a city is pressed.
+pub fn top_text() -> String {
+    text!("Top Text")
+}
+
+/// Fixed footer text.
+pub fn bottom_text() -> String {
+    text!("Bottom Text")
+}
+
 /// Header text after a standing city was pressed.
 pub fn pressed_text(city: CityId) -> String {
-    format!("Player {} pressed", city.0)
+    text!("Player {number} pressed", number = city.0)
 }
 
 /// Header text after a fallen city was pressed.
 pub fn already_dead_text(city: CityId) -> String {
-    format!("Player {} already dead", city.0)
+    text!("Player {number} already dead", number = city.0)
 }
 
 /// Grid cell (column, row) and full colour of a city; `None` for a number outside 1 to 5.
@@ -253,7 +258,7 @@ mod tests {
 
     #[test]
     fn header_texts_match_the_original() {
-        assert_eq!((TOP_TEXT, BOTTOM_TEXT), ("Top Text", "Bottom Text"));
+        assert_eq!([top_text(), bottom_text()], ["Top Text", "Bottom Text"]);
         assert_eq!(pressed_text(CityId(3)), "Player 3 pressed");
         assert_eq!(already_dead_text(CityId(3)), "Player 3 already dead");
     }

@@ -5,9 +5,12 @@
 //! Crowns. `view` draws classic mode, and `play` proposes orders for clicks; `crowns` does both for
 //! Crowns, from the widgets of `ui`; `screens` leads from one to the other, `audio` lets
 //! cues and music sound, and `overlay` shows consensus at work. None of them writes replicated
-//! state. `settings` keeps what the player has chosen. [`headless`] runs a member without a window,
-//! [`embedded`] a whole match in one process,
-//! and [`cli`] is the command line.
+//! state. `settings` keeps what the player has chosen, and `language` has the texts of the window.
+//! [`headless`] runs a member without a window, [`embedded`] a whole match in one process, and
+//! [`cli`] is the command line.
+
+#[macro_use]
+mod language;
 
 pub mod admin;
 #[cfg(feature = "client")]
@@ -32,6 +35,7 @@ mod play;
 pub mod projection;
 /// The rules of classic mode.
 pub use raftian_realm::classic as realm;
+mod refusal_words;
 #[cfg(feature = "client")]
 mod remote;
 pub mod replication;

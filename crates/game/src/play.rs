@@ -9,6 +9,7 @@ use bevy::window::PrimaryWindow;
 use bevy_raft::prelude::*;
 
 use crate::cluster_view::ClusterView;
+use crate::crowns::words;
 use crate::overlay::latency::CommitLatency;
 use crate::realm::{CityId, Order};
 use crate::replication::PlayerOrder;
@@ -66,10 +67,11 @@ fn settle(
     pending.settle(city);
     match &outcome.outcome {
         Outcome::Committed(_) => latency.record(time.elapsed().saturating_sub(clicked)),
-        Outcome::Rejected(rejection) => rejected.0 = Some((rejection.to_string(), time.elapsed())),
+        Outcome::Rejected(rejection) => {
+            rejected.0 = Some((words::rejected(rejection), time.elapsed()))
+        }
         Outcome::Unknown { reason } => {
-            let notice = format!("it is unknown whether your order takes effect: {reason}");
-            rejected.0 = Some((notice, time.elapsed()));
+            rejected.0 = Some((words::unknown_effect(reason), time.elapsed()));
         }
     }
 }
@@ -88,15 +90,15 @@ fn update_footer(
     let stopped = status.view.as_ref().and_then(|view| view.stopped.clone());
     // There is room for one notice only: the most fundamental problem wins.
     let notice = match (cluster.seat, &status.view) {
-        (None, _) => Some("every node is down: start one in the overlay (F3)".to_owned()),
+        (None, _) => Some(text!("every node is down: start one in the overlay (F3)")),
         (_, Some(view)) if view.paused => {
-            Some("your node is paused: resume it in the overlay (F3)".to_owned())
+            Some(text!("your node is paused: resume it in the overlay (F3)"))
         }
-        (_, Some(view)) if view.cut => {
-            Some("your node is cut off: mend its links in the overlay (F3)".to_owned())
-        }
+        (_, Some(view)) if view.cut => Some(text!(
+            "your node is cut off: mend its links in the overlay (F3)"
+        )),
         _ => stopped
-            .map(|reason| format!("your node has stopped: {reason}"))
+            .map(|reason| text!("your node has stopped: {reason}", reason))
             .or_else(|| rejection.map(|(reason, _)| reason.clone())),
     };
     let newest = FooterFacts {

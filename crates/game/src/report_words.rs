@@ -1,9 +1,18 @@
 //! Reports of a match in words, one sentence each: for the feed of the players.
 
+mod names;
+
 use raftian_realm::crowns::{
-    Army, Attack, BattleReport, Building, EndReason, Order, PactChange, PactOrder, Phrase, Place,
-    Refusal, Report, Resource, Resources, Rules, Tile, Words,
+    Army, Attack, BattleReport, Building, EndReason, Order, PactChange, PactOrder, Place, Refusal,
+    Report, Resources, Rules, Tile, Words,
 };
+
+use self::names::{amounts, list};
+pub(crate) use self::names::{
+    army_words, counted_resource, counted_unit, resource_words, unit_words,
+};
+pub use self::names::{building_words, clock, goods, phrase_text};
+use crate::refusal_words::order_refusal_words;
 
 /// Returns a report as one sentence; `None` for a report that players do not need. `name` gives
 /// the display name of a seat, counted from 0.
@@ -16,27 +25,48 @@ pub fn sentence(report: &Report, name: &dyn Fn(u8) -> String, rules: &Rules) -> 
         } => built(&name(*seat), *building, *level, rules),
         Report::Battle(report) => battle(report, name),
         Report::Taken { seat, place } => {
-            format!("{} took {}.", name(*seat), place_words(*place, name))
+            text!(
+                "{name} took {place}.",
+                name = name(*seat),
+                place = place_words(*place, name)
+            )
         }
         Report::Left { seat, place } => {
-            format!("{} left {}.", name(*seat), place_words(*place, name))
+            text!(
+                "{name} left {place}.",
+                name = name(*seat),
+                place = place_words(*place, name)
+            )
         }
         Report::Returned { army, .. } if army.is_empty() => return None,
         Report::Returned { seat, army, loot } => {
-            let loot = match *loot {
-                [0, 0, 0] => String::new(),
-                loot => format!(" with {}", goods(loot)),
-            };
-            format!("{} of {} returned home{loot}.", army, name(*seat))
+            let name = name(*seat);
+            let army = army_words(army);
+            match *loot {
+                [0, 0, 0] => text!("{army} of {name} returned home.", army, name),
+                loot => text!(
+                    "{army} of {name} returned home with {loot}.",
+                    army,
+                    name,
+                    loot = goods(loot)
+                ),
+            }
         }
         Report::Starved { seat, kind } => {
-            let unit = kind.counted(1);
-            format!("1 {unit} of {} starved: there is no grain.", name(*seat))
+            text!(
+                "{unit} of {name} starved: there is no grain.",
+                unit = counted_unit(*kind, 1),
+                name = name(*seat)
+            )
         }
         Report::Fell { seat, by: Some(by) } => {
-            format!("The city of {} fell to {}.", name(*seat), name(*by))
+            text!(
+                "The city of {name} fell to {by}.",
+                name = name(*seat),
+                by = name(*by)
+            )
         }
-        Report::Fell { seat, by: None } => format!("{} gave up the city.", name(*seat)),
+        Report::Fell { seat, by: None } => text!("{name} gave up the city.", name = name(*seat)),
         Report::Refused {
             seat,
             order,
@@ -46,7 +76,11 @@ pub fn sentence(report: &Report, name: &dyn Fn(u8) -> String, rules: &Rules) -> 
         Report::Gift { from, to, goods } => gift(&name(*from), &name(*to), *goods),
         Report::Said { seat, words } => format!("{}: {}", name(*seat), message(words)),
         Report::Pinged { seat, tile } => {
-            format!("{} pointed at {}.", name(*seat), tile_words(*tile))
+            text!(
+                "{name} pointed at {place}.",
+                name = name(*seat),
+                place = tile_words(*tile)
+            )
         }
         Report::Ended(end) => {
             let winner = end.winner.map(name);
@@ -60,247 +94,281 @@ pub fn sentence(report: &Report, name: &dyn Fn(u8) -> String, rules: &Rules) -> 
 /// after a draw.
 pub fn ending(winner: Option<&str>, reason: EndReason) -> String {
     match (winner, reason) {
-        (Some(winner), EndReason::Crowns) => format!("{winner} won: enough crowns"),
-        (Some(winner), EndReason::LastKeep) => format!("{winner} won: the last keep that stands"),
-        (Some(winner), EndReason::Time) => {
-            format!("{winner} won: time is up, with the most crowns and keep points")
+        (Some(winner), EndReason::Crowns) => text!("{winner} won: enough crowns", winner),
+        (Some(winner), EndReason::LastKeep) => {
+            text!("{winner} won: the last keep that stands", winner)
         }
-        (None, EndReason::Crowns) => "Draw: several have enough crowns".to_owned(),
-        (None, EndReason::LastKeep) => "Draw: no keep stands".to_owned(),
-        (_, EndReason::Abandoned) => "Its players left it".to_owned(),
-        (None, EndReason::Time) => "Draw: time is up, with equal crowns and keep points".to_owned(),
+        (Some(winner), EndReason::Time) => {
+            text!(
+                "{winner} won: time is up, with the most crowns and keep points",
+                winner
+            )
+        }
+        (None, EndReason::Crowns) => text!("Draw: several have enough crowns"),
+        (None, EndReason::LastKeep) => text!("Draw: no keep stands"),
+        (_, EndReason::Abandoned) => text!("Its players left it"),
+        (None, EndReason::Time) => text!("Draw: time is up, with equal crowns and keep points"),
     }
-}
-
-/// Returns a time of the game clock in milliseconds as minutes and seconds, `m:ss`.
-pub fn clock(milliseconds: u64) -> String {
-    let seconds = milliseconds / 1_000;
-    format!("{}:{:02}", seconds / 60, seconds % 60)
-}
-
-/// Returns goods in words, for example "20 wood and 5 grain"; "nothing" for none.
-pub fn goods(goods: Resources) -> String {
-    list(amounts(goods)).unwrap_or_else(|| "nothing".to_owned())
-}
-
-fn amounts(goods: Resources) -> Vec<String> {
-    let amounts = Resource::ALL.into_iter().zip(goods);
-    let parts = amounts
-        .filter(|(_, amount)| *amount > 0)
-        .map(|(resource, amount)| format!("{amount} {}", resource.name()));
-    parts.collect()
-}
-
-/// Returns the name of a building in words.
-pub fn building_words(building: Building) -> &'static str {
-    match building {
-        Building::Field(Resource::Wood) => "lumber camp",
-        Building::Field(Resource::Iron) => "mine",
-        Building::Field(Resource::Grain) => "farm",
-        Building::Barracks => "barracks",
-        Building::Wall => "wall",
-        Building::Store => "store",
-    }
-}
-
-/// Returns the text of a phrase.
-pub fn phrase_text(phrase: Phrase) -> &'static str {
-    match phrase {
-        Phrase::Hello => "Hello",
-        Phrase::GoodLuck => "Good luck",
-        Phrase::WellPlayed => "Well played",
-        Phrase::Thanks => "Thank you",
-        Phrase::Sorry => "Sorry",
-        Phrase::Yes => "Yes",
-        Phrase::No => "No",
-        Phrase::Help => "Help me here",
-        Phrase::Attack => "Attack here",
-        Phrase::Defend => "I defend this",
-        Phrase::Peace => "Peace?",
-        Phrase::Beware => "Beware of the leader",
-    }
-}
-
-/// Joins parts as "a, b and c"; `None` without any.
-fn list(mut parts: Vec<String>) -> Option<String> {
-    let last = parts.pop()?;
-    Some(match parts.is_empty() {
-        true => last,
-        false => format!("{} and {last}", parts.join(", ")),
-    })
 }
 
 fn place_words(place: Place, name: &dyn Fn(u8) -> String) -> String {
     match place {
-        Place::City(seat) => format!("the city of {}", name(seat)),
-        Place::Oasis(number) => format!("oasis {}", u16::from(number) + 1),
-        Place::Throne => "the Throne".to_owned(),
+        Place::City(seat) => text!("the city of {name}", name = name(seat)),
+        Place::Oasis(number) => text!("place|oasis {number}", number = u16::from(number) + 1),
+        Place::Throne => text!("the Throne"),
     }
 }
 
 fn tile_words(tile: Tile) -> String {
     let x = (tile.x != 0).then(|| {
-        let side = if tile.x > 0 { "east" } else { "west" };
-        format!("{} {side}", tile.x.unsigned_abs())
+        let tiles = tile.x.unsigned_abs();
+        if tile.x > 0 {
+            text!("{tiles} east", tiles)
+        } else {
+            text!("{tiles} west", tiles)
+        }
     });
     let y = (tile.y != 0).then(|| {
-        let side = if tile.y > 0 { "south" } else { "north" };
-        format!("{} {side}", tile.y.unsigned_abs())
+        let tiles = tile.y.unsigned_abs();
+        if tile.y > 0 {
+            text!("{tiles} south", tiles)
+        } else {
+            text!("{tiles} north", tiles)
+        }
     });
     match list([x, y].into_iter().flatten().collect()) {
-        Some(way) => format!("the tile {way} of the Throne"),
-        None => "the Throne".to_owned(),
+        Some(way) => text!("the tile {way} of the Throne", way),
+        None => text!("the Throne"),
     }
 }
 
 fn built(name: &str, building: Building, level: u8, rules: &Rules) -> String {
-    let trains = match building {
-        Building::Barracks if level == rules.barracks.riders_from => ", which now train riders",
-        Building::Barracks if level == rules.barracks.rams_from => ", which now build rams",
-        _ => "",
-    };
-    let building = building_words(building);
-    format!("{name} built level {level} of the {building}{trains}.")
+    match building {
+        Building::Barracks if level == rules.barracks.riders_from => text!(
+            "{name} built level {level} of the barracks, which now train riders.",
+            name,
+            level
+        ),
+        Building::Barracks if level == rules.barracks.rams_from => text!(
+            "{name} built level {level} of the barracks, which now build rams.",
+            name,
+            level
+        ),
+        building => text!(
+            "{name} built level {level} of the {building}.",
+            name,
+            level,
+            building = building_words(building)
+        ),
+    }
 }
 
 fn battle(battle: &BattleReport, name: &dyn Fn(u8) -> String) -> String {
     let attacker = name(battle.attacker);
     let defender = battle.defender.map(name);
     let verb = match (battle.attack, battle.place) {
-        (Attack::Raid, Place::City(_)) => "raided",
-        (Attack::Assault, Place::City(_)) => "assaulted",
-        (_, Place::Oasis(_) | Place::Throne) => "attacked",
+        (Attack::Raid, Place::City(_)) => text!("raided"),
+        (Attack::Assault, Place::City(_)) => text!("assaulted"),
+        (_, Place::Oasis(_) | Place::Throne) => text!("attacked"),
     };
     let place = place_words(battle.place, name);
     let against = match (battle.place, &defender) {
         (Place::City(_), _) => String::new(),
-        (Place::Oasis(_) | Place::Throne, Some(defender)) => format!(" against {defender}"),
-        (Place::Oasis(_), None) => " against its militia".to_owned(),
-        (Place::Throne, None) => " against its guard".to_owned(),
+        (Place::Oasis(_) | Place::Throne, Some(defender)) => {
+            text!(" against {defender}", defender)
+        }
+        (Place::Oasis(_), None) => text!(" against its militia"),
+        (Place::Throne, None) => text!(" against its guard"),
     };
-    let with = battle.attackers;
+    let army = army_words(&battle.attackers);
     let result = result_words(battle);
     let losses = losses(battle, &attacker, defender.as_deref());
-    format!("{attacker} {verb} {place}{against} with {with} and {result}; {losses}.")
+    text!(
+        "{attacker} {verb} {place}{against} with {army} and {result}; {losses}.",
+        attacker,
+        verb,
+        place,
+        against,
+        army,
+        result,
+        losses
+    )
 }
 
 fn result_words(battle: &BattleReport) -> String {
     if !battle.result.is_won {
-        return "was beaten back".to_owned();
+        return text!("was beaten back");
     }
     let points = match battle.hit {
         0 => None,
-        1 => Some("1 keep point".to_owned()),
-        hit => Some(format!("{hit} keep points")),
+        1 => Some(text!("1 keep point")),
+        hit => Some(text!("{points} keep points", points = hit)),
     };
     let gains = points.into_iter().chain(amounts(battle.loot));
     let gains = list(gains.collect());
-    let gains = gains.map_or(String::new(), |gains| format!(", taking {gains}"));
+    let gains = gains.map_or(String::new(), |gains| text!(", taking {gains}", gains));
     let is_city = matches!(battle.place, Place::City(_));
     // A keep that was not hit in an assault that was won still smokes from an earlier hit.
     let but = match (is_city, battle.attack) {
-        (true, Attack::Assault) if battle.hit == 0 => ", but the keep still smokes",
-        (false, _) if battle.result.attacker_lost == battle.attackers => {
-            ", but no attacker survived"
+        (true, Attack::Assault) if battle.hit == 0 => {
+            text!(", but the keep still smokes")
         }
-        _ => "",
+        (false, _) if battle.result.attacker_lost == battle.attackers => {
+            text!(", but no attacker survived")
+        }
+        _ => String::new(),
     };
-    format!("won{gains}{but}")
+    text!("won{gains}{but}", gains, but)
 }
 
 /// The losses of both sides; militia and guard are not counted.
 fn losses(battle: &BattleReport, attacker: &str, defender: Option<&str>) -> String {
     let own = lost_units(&battle.result.attacker_lost);
     match defender {
-        None => format!("losses: {attacker} {own}"),
+        None => text!("losses: {attacker} {own}", attacker, own),
         Some(defender) => {
             let others = lost_units(&battle.result.defender_lost);
-            format!("losses: {attacker} {own}, {defender} {others}")
+            text!(
+                "losses: {attacker} {own}, {defender} {others}",
+                attacker,
+                own,
+                defender,
+                others
+            )
         }
     }
 }
 
 fn lost_units(army: &Army) -> String {
     if army.is_empty() {
-        "none".to_owned()
+        text!("losses|none")
     } else {
-        army.to_string()
+        army_words(army)
     }
 }
 
 fn pact(name: &str, with: &str, change: PactChange) -> String {
     match change {
-        PactChange::Offered => format!("{name} offered {with} a pact."),
-        PactChange::Declined => format!("{name} withdrew or declined a pact with {with}."),
-        PactChange::Agreed => format!("{name} accepted a pact with {with}."),
+        PactChange::Offered => text!("{name} offered {with} a pact.", name, with),
+        PactChange::Declined => text!(
+            "{name} withdrew or declined a pact with {with}.",
+            name,
+            with
+        ),
+        PactChange::Agreed => text!("{name} accepted a pact with {with}.", name, with),
         PactChange::Ends(at) => {
             let at = clock(at);
-            format!("{name} gave notice of the pact with {with}, which ends at {at}.")
+            text!(
+                "{name} gave notice of the pact with {with}, which ends at {at}.",
+                name,
+                with,
+                at
+            )
         }
-        PactChange::Over => format!("The pact or offer between {name} and {with} ended."),
+        PactChange::Over => text!(
+            "The pact or offer between {name} and {with} ended.",
+            name,
+            with
+        ),
     }
 }
 
 fn gift(from: &str, to: &str, received: Resources) -> String {
     match received {
-        [0, 0, 0] => format!("A gift of {from} reached {to}, whose store had no room for it."),
-        received => format!("{to} received {} from {from}.", goods(received)),
+        [0, 0, 0] => text!(
+            "A gift of {from} reached {to}, whose store had no room for it.",
+            from,
+            to
+        ),
+        received => text!(
+            "{to} received {goods} from {from}.",
+            to,
+            goods = goods(received),
+            from
+        ),
     }
 }
 
-fn message(words: &Words) -> &str {
+fn message(words: &Words) -> String {
     match words {
         Words::Phrase(phrase) => phrase_text(*phrase),
-        Words::Text(text) => text.as_str(),
+        Words::Text(text) => text.as_str().to_owned(),
     }
 }
 
 fn refused(seat: &str, order: &Order, refusal: Refusal, name: &dyn Fn(u8) -> String) -> String {
     let order = order_words(order, name);
-    format!("The order of {seat} to {order} was refused: {refusal}.")
+    let reason = order_refusal_words(&refusal);
+    text!(
+        "The order of {name} to {order} was refused: {reason}.",
+        name = seat,
+        order,
+        reason
+    )
 }
 
 /// An order as a verb and its object.
 fn order_words(order: &Order, name: &dyn Fn(u8) -> String) -> String {
     match order {
-        Order::Build(building) => format!("build the {}", building_words(*building)),
-        Order::CancelBuild => "cancel a building".to_owned(),
-        Order::Train(kind, count) => format!("train {count} {}", kind.counted(*count)),
-        Order::March { army, to, attack } => {
-            let verb = match (attack, to) {
-                (Attack::Raid, Place::City(_)) => "raid",
-                (Attack::Assault, Place::City(_)) => "assault",
-                (_, Place::Oasis(_) | Place::Throne) => "march to",
-            };
-            format!("{verb} {} with {}", place_words(*to, name), army)
+        Order::Build(building) => {
+            text!("build the {building}", building = building_words(*building))
         }
-        Order::TurnBack { march } => format!("turn back march {march}"),
-        Order::CallHome(place) => format!("call home from {}", place_words(*place, name)),
+        Order::CancelBuild => text!("cancel a building"),
+        Order::Train(kind, count) => {
+            text!("train {units}", units = counted_unit(*kind, *count))
+        }
+        Order::March { army, to, attack } => {
+            let place = place_words(*to, name);
+            let army = army_words(army);
+            match (attack, to) {
+                (Attack::Raid, Place::City(_)) => {
+                    text!("raid {place} with {army}", place, army)
+                }
+                (Attack::Assault, Place::City(_)) => {
+                    text!("assault {place} with {army}", place, army)
+                }
+                (_, Place::Oasis(_) | Place::Throne) => {
+                    text!("march to {place} with {army}", place, army)
+                }
+            }
+        }
+        Order::TurnBack { march } => text!("turn back march {march}", march),
+        Order::CallHome(place) => {
+            text!("call home from {place}", place = place_words(*place, name))
+        }
         Order::Swap {
             give,
             amount,
             receive,
-        } => format!("swap {amount} {} for {}", give.name(), receive.name()),
-        Order::Repair(true) => "repair the keep".to_owned(),
-        Order::Repair(false) => "end the repair of the keep".to_owned(),
+        } => text!(
+            "swap {goods} for {resource}",
+            goods = counted_resource(*give, *amount),
+            resource = resource_words(*receive)
+        ),
+        Order::Repair(true) => text!("repair the keep"),
+        Order::Repair(false) => text!("end the repair of the keep"),
         Order::Pact { with, order } => {
-            let verb = match order {
-                PactOrder::Offer => "offer",
-                PactOrder::Accept => "accept",
-                PactOrder::End => "end",
-            };
-            format!("{verb} a pact with {}", name(*with))
+            let with = name(*with);
+            match order {
+                PactOrder::Offer => text!("offer a pact with {with}", with),
+                PactOrder::Accept => text!("accept a pact with {with}", with),
+                PactOrder::End => text!("end a pact with {with}", with),
+            }
         }
-        Order::Give { to, goods: given } => format!("give {} to {}", goods(*given), name(*to)),
-        Order::Say(words) => format!("say {:?}", message(words)),
-        Order::Ping(tile) => format!("point at {}", tile_words(*tile)),
-        Order::Concede => "concede".to_owned(),
+        Order::Give { to, goods: given } => text!(
+            "give {goods} to {name}",
+            goods = goods(*given),
+            name = name(*to)
+        ),
+        Order::Say(words) => text!("say {words}", words = format!("{:?}", message(words))),
+        Order::Ping(tile) => text!("point at {place}", place = tile_words(*tile)),
+        Order::Concede => text!("concede"),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use raftian_realm::crowns::{BattleResult, End, Text, UnitKind};
+    use raftian_realm::crowns::{BattleResult, End, Phrase, Resource, Text, UnitKind};
 
     use super::*;
 

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use self::bindings::Bindings;
 pub(crate) use self::file::Loaded;
 use crate::audio::AudioSettings;
+use crate::language::{self, Language, Wording};
 use crate::screens::learn::Lesson;
 
 /// Layout of the file. A file with a higher number was written by a later build.
@@ -51,6 +52,8 @@ pub(crate) struct Settings {
 pub(crate) struct Profile {
     /// Name in matches that are begun from now on; empty for that of the system's user.
     pub(crate) player: String,
+    /// Language of the window.
+    pub(crate) language: Language,
 }
 
 /// Shape of the window.
@@ -221,14 +224,14 @@ impl Settings {
     }
 
     /// Brings every value within its bounds, and returns a sentence for each that was not.
-    fn clamp(&mut self) -> Vec<String> {
+    fn clamp(&mut self) -> Vec<Wording> {
         let mut notes = Vec::new();
         let default = Settings::default();
         let player = &mut self.profile.player;
         if !player.is_empty()
             && let Err(reason) = check_player_name(player)
         {
-            notes.push(format!("`profile.player` is not used: {reason}."));
+            notes.push(wording!("`profile.player` is not used: {reason}.", reason));
             player.clear();
         }
         let cap = &mut self.video.frame_cap;
@@ -262,15 +265,20 @@ impl Settings {
 }
 
 /// Sets a value to `within`, with a note if that is another one.
-fn clamp_to<T: PartialEq + Copy + std::fmt::Display>(
-    name: &str,
+fn clamp_to<T: PartialEq + Copy + std::fmt::Display + Send + Sync + 'static>(
+    name: &'static str,
     value: &mut T,
     within: T,
-    notes: &mut Vec<String>,
+    notes: &mut Vec<Wording>,
 ) {
-    if *value != within {
-        notes.push(format!("`{name}` was {value} and is now {within}."));
-        *value = within;
+    let before = std::mem::replace(value, within);
+    if before != within {
+        notes.push(wording!(
+            "`{name}` was {before} and is now {within}.",
+            name,
+            before,
+            within
+        ));
     }
 }
 
@@ -281,7 +289,9 @@ pub(crate) struct SettingsNotice(pub(crate) String);
 /// Adds the settings that were read, saves their changes, and applies them. `has_frame_cap` is set
 /// if the command line limits frames per second, which precedes the setting.
 pub(crate) fn plugin(app: &mut App, loaded: Loaded, has_frame_cap: bool) {
-    let notice = loaded.notes.join(" ");
+    // The first screen is spawned before the first frame.
+    language::speak(loaded.settings.profile.language);
+    let notice = loaded.sentences().join(" ");
     app.insert_resource(loaded.settings)
         .insert_resource(loaded.file)
         .insert_resource(SettingsNotice(notice))
@@ -298,7 +308,7 @@ mod tests {
     #[test]
     fn default_settings_are_within_their_bounds() {
         let mut settings = Settings::default();
-        assert_eq!(settings.clamp(), Vec::<String>::new());
+        assert!(settings.clamp().is_empty());
         assert_eq!(settings, Settings::default());
     }
 
@@ -323,7 +333,7 @@ mod tests {
         settings.audio.effects = f32::NAN;
         settings.audio.music = f32::INFINITY;
         settings.accessibility.scale = 9_999;
-        let notes = settings.clamp();
+        let notes: Vec<_> = settings.clamp().iter().map(Wording::text).collect();
         assert_eq!(notes.len(), 6, "{notes:?}");
         assert_eq!(settings.profile.player, "");
         assert_eq!(settings.video.frame_cap, 120);

@@ -20,6 +20,7 @@ use crate::admin::{self, AdminService};
 use crate::cli::StoppedMatch;
 use crate::divergence_report::{self, REPORTS, ReportFolder};
 use crate::embedded::{self, Embedded};
+use crate::language::Language;
 use crate::screens::menu::Unfinished;
 use crate::screens::practice::MatchFiles;
 use crate::screens::with_others::{self, StopRequested};
@@ -218,6 +219,7 @@ fn base(
     options: &WindowOptions,
 ) -> App {
     let settings = settings::Loaded::read(options.settings.as_deref());
+    let settings = settings.with_usual_language(Language::of_user());
     let mut app = App::new();
     let mode = settings.settings.video.mode;
     let window = WindowPlugin {

@@ -119,27 +119,27 @@ impl Cue {
     }
 
     /// The sound and its meaning in words, for players who do not hear it.
-    pub(crate) fn caption(self) -> &'static str {
+    pub(crate) fn caption(self) -> String {
         match self {
-            Cue::Given => "[click: order given]",
-            Cue::Committed => "[thud: order committed]",
-            Cue::Refused => "[knock: order refused]",
-            Cue::Attack(ArmySize::Small) => "[high horn: a small attack is coming]",
-            Cue::Attack(ArmySize::Medium) => "[horn: an attack is coming]",
-            Cue::Attack(ArmySize::Large) => "[deep horn: a large attack is coming]",
-            Cue::BattleWon => "[rising strings: battle won]",
-            Cue::BattleLost => "[falling strings: battle lost]",
-            Cue::KeepHit => "[crash: your keep is hit]",
-            Cue::OasisTaken => "[two bells: oasis taken]",
-            Cue::ThroneOpened => "[chord and bell: the Throne opens]",
-            Cue::ThroneTaken => "[bells: the Throne is taken]",
-            Cue::CityFell => "[three drums: a city has fallen]",
-            Cue::GoalNear => "[tolling bell: a player is close to the goal]",
-            Cue::QuorumLost => "[low falling tone: no leader]",
-            Cue::QuorumBack => "[rising tone: there is a leader again]",
-            Cue::Message => "[two notes: message]",
-            Cue::MatchWon => "[fanfare: you have won]",
-            Cue::MatchOver => "[slow chord: the match is over]",
+            Cue::Given => text!("[click: order given]"),
+            Cue::Committed => text!("[thud: order committed]"),
+            Cue::Refused => text!("[knock: order refused]"),
+            Cue::Attack(ArmySize::Small) => text!("[high horn: a small attack is coming]"),
+            Cue::Attack(ArmySize::Medium) => text!("[horn: an attack is coming]"),
+            Cue::Attack(ArmySize::Large) => text!("[deep horn: a large attack is coming]"),
+            Cue::BattleWon => text!("[rising strings: battle won]"),
+            Cue::BattleLost => text!("[falling strings: battle lost]"),
+            Cue::KeepHit => text!("[crash: your keep is hit]"),
+            Cue::OasisTaken => text!("[two bells: oasis taken]"),
+            Cue::ThroneOpened => text!("[chord and bell: the Throne opens]"),
+            Cue::ThroneTaken => text!("[bells: the Throne is taken]"),
+            Cue::CityFell => text!("[three drums: a city has fallen]"),
+            Cue::GoalNear => text!("[tolling bell: a player is close to the goal]"),
+            Cue::QuorumLost => text!("[low falling tone: no leader]"),
+            Cue::QuorumBack => text!("[rising tone: there is a leader again]"),
+            Cue::Message => text!("[two notes: message]"),
+            Cue::MatchWon => text!("[fanfare: you have won]"),
+            Cue::MatchOver => text!("[slow chord: the match is over]"),
         }
     }
 

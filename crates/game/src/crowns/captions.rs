@@ -8,6 +8,7 @@ use bevy::time::Real;
 use super::CrownsSystems;
 use super::layout::{AboveFeed, RIGHT};
 use crate::audio::{AudioSettings, Cue, Started};
+use crate::language::Wording;
 use crate::screens::Screen;
 use crate::ui::theme::{colour, size, space};
 use crate::ui::widgets::{column, unbroken};
@@ -87,7 +88,12 @@ fn write(
                 ..default()
             },
             BackgroundColor(colour::PANEL),
-            unbroken(&font, cue.caption(), size::SMALL, colour::TEXT),
+            unbroken(
+                &font,
+                Wording::new(move || cue.caption()),
+                size::SMALL,
+                colour::TEXT,
+            ),
         ));
     }
 }
@@ -167,7 +173,7 @@ mod tests {
         let mut app = app(true);
         begin(&mut app, &[Cue::KeepHit]);
         pass(&mut app, 2_000);
-        let words = Cue::KeepHit.caption().to_owned();
+        let words = Cue::KeepHit.caption();
         assert_eq!(shown(&mut app), [(words.clone(), 1.0)]);
         pass(&mut app, 250);
         assert_eq!(shown(&mut app), [(words, 0.5)]);
@@ -180,7 +186,7 @@ mod tests {
         let mut app = app(true);
         begin(&mut app, &[Cue::KeepHit, Cue::Given, Cue::Committed]);
         let words = |cues: &[Cue]| -> Vec<_> {
-            let captions = cues.iter().map(|cue| (cue.caption().to_owned(), 1.0));
+            let captions = cues.iter().map(|cue| (cue.caption(), 1.0));
             captions.collect()
         };
         let first = words(&[Cue::KeepHit, Cue::Given, Cue::Committed]);

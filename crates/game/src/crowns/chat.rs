@@ -60,7 +60,7 @@ fn spawn(mut commands: Commands, font: Res<Typeface>) {
             BorderColor::all(colour::EDGE),
         ))
         .with_children(|line| {
-            line.spawn(unbroken(&font, "Say:", size::BODY, colour::QUIET));
+            line.spawn(unbroken(&font, wording!("Say:"), size::BODY, colour::QUIET));
             let message = EditableText {
                 visible_width: Some(44.0),
                 max_characters: Some(Message::MAX),
@@ -68,11 +68,11 @@ fn spawn(mut commands: Commands, font: Res<Typeface>) {
             };
             line.spawn((
                 ChatField,
-                text_field(&font, message, "Message to all players"),
+                text_field(&font, message, wording!("Message to all players")),
             ));
             line.spawn(unbroken(
                 &font,
-                "Enter sends, Esc closes",
+                wording!("Enter sends, Esc closes"),
                 size::SMALL,
                 colour::QUIET,
             ));
@@ -138,6 +138,12 @@ fn finish(
             let say = Order::Say(Words::Text(message));
             commands.trigger(Give(Command::Order(say)));
         }
-        Err(error) => notice.show(error.to_string(), time.elapsed()),
+        Err(_) => notice.show(
+            text!(
+                "A message has 1 to {most} characters in one line.",
+                most = Message::MAX
+            ),
+            time.elapsed(),
+        ),
     }
 }

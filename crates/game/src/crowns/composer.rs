@@ -6,6 +6,8 @@ use raftian_realm::crowns::{Army, Attack, Crowns, Place, Preview, Seat, Tile, Un
 use super::CrownsSystems;
 use super::perspective::Perspective;
 use super::words::clock;
+use crate::refusal_words::order_refusal_words;
+use crate::report_words::army_words;
 use crate::screens::Screen;
 use crate::settings::Settings;
 
@@ -125,16 +127,16 @@ impl Composer {
     /// # Errors
     /// A sentence with the reason.
     pub(super) fn check(&self, game: &Crowns, own: u8, city: &Seat) -> Result<(), String> {
-        let target = self.target.ok_or("Choose a target.")?;
+        let target = self.target.ok_or_else(|| text!("Choose a target."))?;
         if self.army().is_empty() {
-            return Err("Choose units.".to_owned());
+            return Err(text!("Choose units."));
         }
         if city.home().minus(&self.army()).is_none() {
-            return Err("Some of these units are gone.".to_owned());
+            return Err(text!("Some of these units are gone."));
         }
         game.preview(own, self.army(), target, self.attack)
             .map(|_| ())
-            .map_err(|refusal| refusal.to_string())
+            .map_err(|refusal| order_refusal_words(&refusal))
     }
 }
 
@@ -205,52 +207,61 @@ pub(super) fn forecast(composer: &Composer, perspective: &Perspective) -> Vec<St
             Place::Oasis(_) | Place::Throne => &here,
         };
         return vec![
-            format!("There: {}.", there),
-            "Choose units below, or with their keys.".to_owned(),
+            text!("There: {army}.", army = army_words(there)),
+            text!("Choose units below, or with their keys."),
         ];
     }
     match game.preview(own, composer.army(), target, composer.attack) {
-        Err(refusal) => vec![format!("Not possible: {refusal}.")],
-        Ok(preview) if is_own => vec![arrival(game, &preview), "Joins your garrison.".to_owned()],
+        Err(refusal) => {
+            let reason = order_refusal_words(&refusal);
+            vec![text!("Not possible: {reason}.", reason)]
+        }
+        Ok(preview) if is_own => vec![arrival(game, &preview), text!("Joins your garrison.")],
         Ok(preview) => {
             let mut lines = vec![arrival(game, &preview)];
             lines.extend(result(composer, game, &preview));
             let left = city.home().minus(&composer.army()).unwrap_or(Army::NONE);
-            lines.push(format!("At home stay: {}.", left));
+            lines.push(text!("At home stay: {army}.", army = army_words(&left)));
             lines
         }
     }
 }
 
 fn arrival(game: &Crowns, preview: &Preview) -> String {
-    format!(
-        "Arrives in {}, at {}.",
-        clock(preview.time),
-        clock(game.now() + preview.time)
+    text!(
+        "Arrives in {time}, at {clock}.",
+        time = clock(preview.time),
+        clock = clock(game.now() + preview.time)
     )
 }
 
 fn result(composer: &Composer, game: &Crowns, preview: &Preview) -> Vec<String> {
-    let lost = preview.result.attacker_lost;
-    let killed = preview.result.defender_lost;
+    let lost = army_words(&preview.result.attacker_lost);
+    let killed = army_words(&preview.result.defender_lost);
     if !preview.result.is_won {
         return vec![
-            "You would lose this fight.".to_owned(),
-            format!("Your losses: {}. Theirs: {}.", lost, killed),
+            text!("You would lose this fight."),
+            text!("Your losses: {lost}. Theirs: {killed}.", lost, killed),
         ];
     }
-    let mut lines = vec![format!(
-        "You win. Your losses: {}. Theirs: {}.",
-        lost, killed
+    let mut lines = vec![text!(
+        "You win. Your losses: {lost}. Theirs: {killed}.",
+        lost,
+        killed
     )];
     if let Some(Place::City(seat)) = composer.target {
         let keep = game.seats()[usize::from(seat)].keep();
         let loot: u64 = preview.loot.iter().sum();
         if preview.hit > 0 {
             let left = keep.saturating_sub(preview.hit);
-            lines.push(format!("Keep {keep} to {left}. Loot: {loot}."));
+            lines.push(text!(
+                "Keep {keep} to {left}. Loot: {loot}.",
+                keep,
+                left,
+                loot
+            ));
         } else {
-            lines.push(format!("The keep is not hurt. Loot: {loot}."));
+            lines.push(text!("The keep is not hurt. Loot: {loot}.", loot));
         }
     }
     lines

@@ -18,6 +18,7 @@ use super::orders::{Give, Notice, PendingOrders};
 use super::panels::SideMode;
 use super::pause::{IsGivingUp, IsLeaving, IsPaused};
 use super::perspective::Perspective;
+use crate::report_words::resource_words;
 use crate::screens::Screen;
 use crate::screens::settings::ShowSettings;
 use crate::settings::Settings;
@@ -209,7 +210,7 @@ fn perform(
             let target = target.and_then(|(place, game)| game.map().tile(place));
             match target.or(hovered.0) {
                 Some(tile) => commands.trigger(Give(Command::Order(Order::Ping(tile)))),
-                None => notice.show("Point at a tile of the map first.", time.elapsed()),
+                None => notice.show(text!("Point at a tile of the map first."), time.elapsed()),
             }
         }
         Action::Concede if !giving_up.0 => giving_up.0 = true,
@@ -369,70 +370,78 @@ pub(super) fn check(
             .game
             .as_ref()
             .is_some_and(|game| game.end().is_some());
-        return is_so(has_ended, "The match is not over.");
+        return is_so(has_ended, || text!("The match is not over."));
     }
     let Some((own, game, city)) = perspective.city() else {
-        return Err("Your city has fallen, or you have none.".to_owned());
+        return Err(text!("Your city has fallen, or you have none."));
     };
     match action {
         Action::Build(building) => {
-            is_so(city.sites().1.is_none(), "Another building waits already.")?;
+            is_so(city.sites().1.is_none(), || {
+                text!("Another building waits already.")
+            })?;
             let cost = game.building_cost(own, building);
-            let cost = cost.ok_or("It has its highest level.")?;
+            let cost = cost.ok_or_else(|| text!("It has its highest level."))?;
             affords(game, own, cost)
         }
-        Action::CancelBuild => is_so(city.sites().0.is_some(), "Nothing is built."),
+        Action::CancelBuild => is_so(city.sites().0.is_some(), || text!("Nothing is built.")),
         Action::Train(kind) => {
             let least = least_barracks(game, kind);
             if city.levels().barracks < least {
-                return Err(format!("The barracks must have level {least}."));
+                return Err(text!("The barracks must have level {least}.", least));
             }
             affords(game, own, game.rules().unit(kind).cost)
         }
         Action::Repair => {
             let is_hurt = city.keep() < game.rules().start.keep || city.is_repaired();
-            is_so(is_hurt, "The keep is whole.")?;
-            is_so(!game.is_sudden_death(), "Keeps are no longer repaired.")
+            is_so(is_hurt, || text!("The keep is whole."))?;
+            is_so(!game.is_sudden_death(), || {
+                text!("Keeps are no longer repaired.")
+            })
         }
         Action::Swap(give, receive) => {
             let amounts = game.stock(own).map_or([0; 3], |stock| stock.amounts());
-            is_so(give != receive, "Choose another resource.")?;
+            is_so(give != receive, || text!("Choose another resource."))?;
             let has_enough = amounts[give as usize] >= SWAPPED;
-            is_so(has_enough, "There is too little of it.")
+            is_so(has_enough, || text!("There is too little of it."))
         }
         Action::TurnBack(row) => {
             let has_march = own_marches(game, own).nth(row).is_some();
-            is_so(has_march, "There is no such march.")
+            is_so(has_march, || text!("There is no such march."))
         }
         Action::OfferPact(seat) => match game.pact(own, seat) {
-            Some(Pact::Offered { by }) => is_so(by == seat, "You have offered it already."),
-            Some(Pact::Agreed | Pact::Ends(_)) => Err("There is a pact.".to_owned()),
+            Some(Pact::Offered { by }) => {
+                is_so(by == seat, || text!("You have offered it already."))
+            }
+            Some(Pact::Agreed | Pact::Ends(_)) => Err(text!("There is a pact.")),
             None => Ok(()),
         },
         Action::EndPact(seat) => {
             let ends = matches!(game.pact(own, seat), None | Some(Pact::Ends(_)));
-            is_so(!ends, "There is no pact to end.")
+            is_so(!ends, || text!("There is no pact to end."))
         }
         Action::Gift(_, resource) => {
             let amounts = game.stock(own).map_or([0; 3], |stock| stock.amounts());
-            is_so(
-                amounts[resource as usize] >= GIFT,
-                "There is too little of it.",
-            )
+            is_so(amounts[resource as usize] >= GIFT, || {
+                text!("There is too little of it.")
+            })
         }
         Action::Send => composer.check(game, own, city),
         Action::CallHome => {
             let holding = composer.target.and_then(|place| game.holding(place));
             let is_own = holding.is_some_and(|holding| holding.holder == Some(own));
-            is_so(is_own, "You have no garrison there.")
+            is_so(is_own, || text!("You have no garrison there."))
         }
-        Action::SwitchAttack => is_so(composer.attacks_city(), "Only a city can be raided."),
+        Action::SwitchAttack => is_so(composer.attacks_city(), || {
+            text!("Only a city can be raided.")
+        }),
         Action::Attack | Action::PreviousTarget => Ok(()),
-        Action::More(kind) | Action::All(kind) => is_so(
-            city.home().count(kind) > composer.count(kind),
-            "No more of them are at home.",
-        ),
-        Action::Fewer(kind) => is_so(composer.count(kind) > 0, "None of them goes."),
+        Action::More(kind) | Action::All(kind) => {
+            is_so(city.home().count(kind) > composer.count(kind), || {
+                text!("No more of them are at home.")
+            })
+        }
+        Action::Fewer(kind) => is_so(composer.count(kind) > 0, || text!("None of them goes.")),
         _ => Ok(()),
     }
 }
@@ -447,11 +456,11 @@ pub(super) fn least_barracks(game: &Crowns, kind: UnitKind) -> u8 {
     }
 }
 
-fn is_so(is_so: bool, otherwise: &str) -> Result<(), String> {
+fn is_so(is_so: bool, otherwise: fn() -> String) -> Result<(), String> {
     if is_so {
         return Ok(());
     }
-    Err(otherwise.to_owned())
+    Err(otherwise())
 }
 
 /// Checks that a seat has the resources for a cost.
@@ -460,10 +469,10 @@ fn affords(game: &Crowns, seat: u8, cost: Resources) -> Result<(), String> {
     for resource in Resource::ALL {
         let [cost, has] = [cost, amounts].map(|amounts| amounts[resource as usize]);
         if has < cost {
-            return Err(format!(
-                "{} more {} is needed.",
-                cost - has,
-                resource.name()
+            return Err(text!(
+                "{missing} more {resource} is needed.",
+                missing = cost - has,
+                resource = resource_words(resource)
             ));
         }
     }
@@ -494,10 +503,10 @@ fn disable_impossible(
 }
 
 /// The name of a way to attack.
-pub(super) fn attack_name(attack: Attack) -> &'static str {
+pub(super) fn attack_name(attack: Attack) -> String {
     match attack {
-        Attack::Raid => "Raid: take goods",
-        Attack::Assault => "Assault: hit the keep",
+        Attack::Raid => text!("Raid: take goods"),
+        Attack::Assault => text!("Assault: hit the keep"),
     }
 }
 

@@ -77,7 +77,7 @@ fn show(
             tile_of(*place)
         }
         Report::Fell { seat, .. } => {
-            texts.push(("fallen".to_owned(), colour::BAD));
+            texts.push((text!("fallen"), colour::BAD));
             tile_of(Place::City(*seat))
         }
         Report::Pinged { seat, tile } => {
@@ -122,20 +122,20 @@ fn battle_texts(battle: &BattleReport, perspective: &Perspective) -> Vec<(String
     let own = perspective.own;
     let is_defender = own.is_some() && own == battle.defender;
     let result = match (battle.result.is_won, is_defender) {
-        (true, false) => ("won", colour::GOOD),
-        (true, true) => ("lost", colour::BAD),
-        (false, false) => ("beaten back", colour::BAD),
-        (false, true) => ("held", colour::GOOD),
+        (true, false) => (text!("battle|won"), colour::GOOD),
+        (true, true) => (text!("battle|lost"), colour::BAD),
+        (false, false) => (text!("battle|beaten back"), colour::BAD),
+        (false, true) => (text!("battle|held"), colour::GOOD),
     };
-    let mut texts = vec![(result.0.to_owned(), result.1)];
+    let mut texts = vec![result];
     let dead = battle.result.attacker_lost.total() + battle.result.defender_lost.total();
     match dead {
         0 => {}
-        1 => texts.push(("-1 unit".to_owned(), colour::TEXT)),
-        dead => texts.push((format!("-{dead} units"), colour::TEXT)),
+        1 => texts.push((text!("-1 unit"), colour::TEXT)),
+        dead => texts.push((text!("-{dead} units", dead), colour::TEXT)),
     }
     if battle.hit > 0 {
-        texts.push((format!("keep -{}", battle.hit), colour::BAD));
+        texts.push((text!("keep -{points}", points = battle.hit), colour::BAD));
     }
     texts
 }

@@ -1,6 +1,7 @@
 //! The feed below the map: what has happened, the newest last.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bevy::prelude::*;
 use bevy::time::Real;
@@ -12,6 +13,7 @@ use super::layout::{BOTTOM, FeedHeight, RIGHT};
 use super::orders::{Notice, PendingOrders};
 use super::perspective::Perspective;
 use super::words::clock;
+use crate::language::Wording;
 use crate::report_words::sentence;
 use crate::screens::Screen;
 use crate::table::{ReplicatedTable, Reported};
@@ -193,16 +195,19 @@ fn spawn(mut commands: Commands, font: Res<Typeface>) {
                         },
                         children![(
                             FeedText::Clock(line),
-                            text(&font, "", size::SMALL, colour::QUIET)
+                            text(&font, Wording::EMPTY, size::SMALL, colour::QUIET)
                         )],
                     ));
                     parts.spawn((
                         FeedText::Words(line),
-                        text(&font, "", size::SMALL, colour::TEXT),
+                        text(&font, Wording::EMPTY, size::SMALL, colour::TEXT),
                     ));
                 });
             }
-            feed.spawn((FeedText::Notice, text(&font, "", size::BODY, colour::BAD)));
+            feed.spawn((
+                FeedText::Notice,
+                text(&font, Wording::EMPTY, size::BODY, colour::BAD),
+            ));
         });
 }
 
@@ -248,21 +253,23 @@ fn notice_text(notice: &Notice, pending: &PendingOrders, time: &Time<Real>) -> (
         .map(|order| now.saturating_sub(order.since));
     match oldest.filter(|age| age.as_secs_f32() > LATE) {
         Some(age) => {
-            let words = format!(
-                "{} on the way to a majority for {:.1} s",
-                orders_text(pending.0.len()),
-                age.as_secs_f32()
-            );
+            let words = waiting_text(pending.0.len(), age);
             (words, colour::QUIET)
         }
         None => (String::new(), colour::QUIET),
     }
 }
 
-fn orders_text(count: usize) -> String {
+/// How long orders have been on their way.
+fn waiting_text(count: usize, age: Duration) -> String {
+    let age = format!("{:.1}", age.as_secs_f32());
     match count {
-        1 => "One order is".to_owned(),
-        count => format!("{count} orders are"),
+        1 => text!("One order is on the way to a majority for {age} s", age),
+        count => text!(
+            "{count} orders are on the way to a majority for {age} s",
+            count,
+            age
+        ),
     }
 }
 

@@ -15,6 +15,7 @@ use super::art;
 use super::control::{Action, Perform};
 use super::orders::Notice;
 use super::words::sentence;
+use crate::language::{Wording, spoken};
 use crate::screens::Screen;
 use crate::ui::focus::FocusedFirst;
 use crate::ui::theme::{colour, size, space};
@@ -66,11 +67,11 @@ pub(super) fn copy_button(font: &Typeface) -> impl Bundle {
             padding: UiRect::axes(space::WIDE, space::NEAR),
             ..default()
         }),
-        AccessibleLabel::new("Copy the ticket"),
+        spoken(wording!("Copy the ticket")),
         children![(
             Caption,
             CopyCaption,
-            unbroken(font, "", size::BODY, colour::TEXT)
+            unbroken(font, Wording::EMPTY, size::BODY, colour::TEXT)
         )],
     )
 }
@@ -94,12 +95,18 @@ fn perform(
             let set = clipboard.map(|mut clipboard| clipboard.set_text(ticket.to_string()));
             match set {
                 Some(Ok(())) => copied.0 = Some(now),
-                Some(Err(error)) => notice.show(sentence(&error.to_string()), now),
-                None => notice.show("This window has no clipboard.", now),
+                Some(Err(error)) => notice.show(clipboard_failure(&error.to_string()), now),
+                None => notice.show(text!("This window has no clipboard."), now),
             }
         }
         _ => {}
     }
+}
+
+/// Why the ticket was not copied.
+fn clipboard_failure(error: &str) -> String {
+    let reason = sentence(error);
+    text!("clipboard|{reason}", reason)
 }
 
 fn write_caption(
@@ -109,11 +116,11 @@ fn write_caption(
 ) {
     let age = copied.0.map(|at| time.elapsed().saturating_sub(at));
     let words = match age {
-        Some(age) if age < CONFIRMED_FOR => "The ticket is copied",
-        _ => "Copy the ticket",
+        Some(age) if age < CONFIRMED_FOR => text!("The ticket is copied"),
+        _ => text!("Copy the ticket"),
     };
     for mut caption in &mut captions {
-        write(&mut caption, words.to_owned());
+        write(&mut caption, words.clone());
     }
 }
 
@@ -161,17 +168,21 @@ fn show(
                             ));
                         }
                         None => {
-                            let words = "The ticket is too long for a picture.";
+                            let words = wording!("The ticket is too long for a picture.");
                             panel.spawn(text(&font, words, size::BODY, colour::TEXT));
                         }
                     }
                     panel.spawn(text(
                         &font,
-                        "Whoever has the ticket can join. Send it to those you know.",
+                        wording!("Whoever has the ticket can join. Send it to those you know."),
                         size::BODY,
                         colour::QUIET,
                     ));
-                    panel.spawn((Action::ShowTicket, FocusedFirst, button(&font, "Close")));
+                    panel.spawn((
+                        Action::ShowTicket,
+                        FocusedFirst,
+                        button(&font, wording!("Close")),
+                    ));
                 });
         });
 }

@@ -4,7 +4,7 @@ use bevy::input_focus::tab_navigation::TabGroup;
 use bevy::prelude::*;
 use bevy::ui_widgets::ScrollArea;
 use bevy_raft::CurrentMatch;
-use raftian_realm::table::{Chair, Level, Occupant};
+use raftian_realm::table::{Archetype, Chair, Level, Occupant};
 
 use super::CrownsSystems;
 use super::control::Action;
@@ -12,6 +12,7 @@ use super::invitation::copy_button;
 use super::layout::{AboveFeed, BelowBar};
 use super::perspective::Perspective;
 use crate::embedded::Embedded;
+use crate::language::Wording;
 use crate::screens::Screen;
 use crate::table::ReplicatedTable;
 use crate::ui::focus::FocusedFirst;
@@ -96,11 +97,14 @@ fn show(
 }
 
 fn fill(panel: &mut ChildSpawnerCommands, font: &Typeface, is_embedded: bool, has_ticket: bool) {
-    panel.spawn((LobbyText::Heading, text(font, "", size::HUGE, colour::GOLD)));
+    panel.spawn((
+        LobbyText::Heading,
+        text(font, Wording::EMPTY, size::HUGE, colour::GOLD),
+    ));
     if is_embedded {
         panel.spawn(text(
             font,
-            "Five machines elect a leader, and the table is laid.",
+            wording!("Five machines elect a leader, and the table is laid."),
             size::BODY,
             colour::QUIET,
         ));
@@ -111,41 +115,74 @@ fn fill(panel: &mut ChildSpawnerCommands, font: &Typeface, is_embedded: bool, ha
             LobbyText::Seat(seat),
             unbroken(
                 font,
-                "",
+                Wording::EMPTY,
                 size::BODY,
                 colour::seat(seat).mix(&colour::TEXT, 0.4),
             ),
         ));
     }
     panel.spawn(row(space::NEAR)).with_children(|line| {
-        line.spawn((Action::Sit, FocusedFirst, button(font, "Take a seat")));
-        line.spawn((Action::Stand, button(font, "Leave it")));
-        line.spawn((Action::Ready, button(font, "Ready")));
-        line.spawn((Action::Start, button(font, "Start")));
+        line.spawn((
+            Action::Sit,
+            FocusedFirst,
+            button(font, wording!("Take a seat")),
+        ));
+        line.spawn((Action::Stand, button(font, wording!("Leave the seat"))));
+        line.spawn((Action::Ready, button(font, wording!("Ready"))));
+        line.spawn((Action::Start, button(font, wording!("Start"))));
     });
     panel.spawn(row(space::NEAR)).with_children(|line| {
-        line.spawn(text(font, "Add a bot:", size::BODY, colour::QUIET));
+        line.spawn(text(
+            font,
+            wording!("Add a bot:"),
+            size::BODY,
+            colour::QUIET,
+        ));
         for level in Level::ALL {
-            line.spawn((Action::AddBot(level), button(font, level_name(level))));
+            line.spawn((Action::AddBot(level), {
+                let level = Wording::new(move || level_name(level));
+                button(font, level)
+            }));
         }
-        line.spawn((Action::RemoveBot, button(font, "Remove one")));
+        line.spawn((Action::RemoveBot, button(font, wording!("Remove one"))));
     });
-    panel.spawn((LobbyText::Code, text(font, "", size::BODY, colour::TEXT)));
+    panel.spawn((
+        LobbyText::Code,
+        text(font, Wording::EMPTY, size::BODY, colour::TEXT),
+    ));
     if has_ticket {
         panel.spawn(row(space::NEAR)).with_children(|line| {
             line.spawn(copy_button(font));
-            line.spawn((Action::ShowTicket, button(font, "Show it as a picture")));
+            line.spawn((
+                Action::ShowTicket,
+                button(font, wording!("Show it as a picture")),
+            ));
         });
     }
-    panel.spawn((LobbyText::Advice, text(font, "", size::BODY, colour::QUIET)));
+    panel.spawn((
+        LobbyText::Advice,
+        text(font, Wording::EMPTY, size::BODY, colour::QUIET),
+    ));
 }
 
 /// Name of a level, as on buttons.
-fn level_name(level: Level) -> &'static str {
+fn level_name(level: Level) -> String {
     match level {
-        Level::Recruit => "Recruit",
-        Level::Captain => "Captain",
-        Level::Warlord => "Warlord",
+        Level::Recruit => text!("Recruit"),
+        Level::Captain => text!("Captain"),
+        Level::Warlord => text!("Warlord"),
+    }
+}
+
+/// A way in which bots play.
+fn archetype_name(archetype: Archetype) -> String {
+    match archetype {
+        Archetype::Rush => text!("rush"),
+        Archetype::Raid => text!("style|raid"),
+        Archetype::Boom => text!("boom"),
+        Archetype::Turtle => text!("turtle"),
+        Archetype::Expand => text!("expand"),
+        Archetype::Balanced => text!("balanced"),
     }
 }
 
@@ -159,9 +196,9 @@ fn write_texts(
     for (part, mut text) in &mut texts {
         let words = match *part {
             LobbyText::Heading if table.0.setup().is_sandbox => {
-                "A sandbox: all members are one player".to_owned()
+                text!("A sandbox: all members are one player")
             }
-            LobbyText::Heading => "The match begins soon".to_owned(),
+            LobbyText::Heading => text!("The match begins soon"),
             LobbyText::Seat(seat) => chairs
                 .get(usize::from(seat))
                 .map_or_else(String::new, |chair| seat_text(chair, seat, &perspective)),
@@ -175,10 +212,11 @@ fn write_texts(
 /// How others join, at the founder.
 fn code_text(current: &CurrentMatch) -> String {
     match &current.code {
-        Some(code) => format!(
-            "Others on this network join with {code}. Those elsewhere join with the ticket."
+        Some(code) => text!(
+            "Others on this network join with {code}. Those elsewhere join with the ticket.",
+            code
         ),
-        None if current.ticket.is_some() => "Others join with the ticket.".to_owned(),
+        None if current.ticket.is_some() => text!("Others join with the ticket."),
         None => String::new(),
     }
 }
@@ -186,21 +224,24 @@ fn code_text(current: &CurrentMatch) -> String {
 fn seat_text(chair: &Chair, seat: u8, perspective: &Perspective) -> String {
     let number = seat + 1;
     match &chair.occupant {
-        Occupant::Open => format!("{number}  open"),
+        Occupant::Open => text!("{number}  open", number),
         Occupant::Bot(bot) => {
-            let [name, level] = [perspective.name(seat), level_name(bot.level).to_owned()];
-            format!("{number}  {name}: {level}, {}", bot.archetype.name())
+            let [name, level] = [perspective.name(seat), level_name(bot.level)];
+            let style = archetype_name(bot.archetype);
+            format!("{number}  {name}: {level}, {style}")
         }
         Occupant::Player(player) => {
             let name = perspective.name(seat);
             let is_own = perspective.own == Some(seat);
-            let you = if is_own { " (you)" } else { "" };
             let state = match (player.is_present(), player.is_ready) {
-                (false, _) => "away",
-                (true, true) => "ready",
-                (true, false) => "not ready",
+                (false, _) => text!("away"),
+                (true, true) => text!("ready"),
+                (true, false) => text!("not ready"),
             };
-            format!("{number}  {name}{you}: {state}")
+            if is_own {
+                return text!("{number}  {name} (you): {state}", number, name, state);
+            }
+            format!("{number}  {name}: {state}")
         }
     }
 }
@@ -219,16 +260,19 @@ fn advice(chairs: &[Chair]) -> String {
         })
         .count();
     match (taken, waiting) {
-        (0, _) => "Take a seat, and add bots or wait for others.".to_owned(),
-        (1, _) => "Add a bot, or wait for others: a match needs two.".to_owned(),
-        (_, 0 | 1) => "Start when you like. Open seats go.".to_owned(),
-        (_, waiting) => format!("{waiting} players are not ready yet. Open seats go at the start."),
+        (0, _) => text!("Take a seat, and add bots or wait for others."),
+        (1, _) => text!("Add a bot, or wait for others: a match needs two."),
+        (_, 0 | 1) => text!("Start when you like. Open seats go."),
+        (_, waiting) => text!(
+            "{waiting} players are not ready yet. Open seats go at the start.",
+            waiting
+        ),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use raftian_realm::table::{Archetype, Command, Origin, PlayerId, Table};
+    use raftian_realm::table::{Command, Origin, PlayerId, Table};
 
     use super::*;
 

@@ -15,6 +15,7 @@ use super::perspective::Perspective;
 use super::words::clock;
 use crate::audio::{Cue, Play};
 use crate::cluster_view::{ClusterView, MemberView};
+use crate::language::Wording;
 use crate::screens::Screen;
 use crate::ui::theme::{colour, size, space};
 use crate::ui::widgets::{text, write};
@@ -123,7 +124,10 @@ fn spawn(mut commands: Commands, font: Res<Typeface>) {
         BackgroundColor(colour::CONTROL),
         Pickable::IGNORE,
         GlobalZIndex(10),
-        children![(StripText, text(&font, "", size::BODY, colour::TEXT))],
+        children![(
+            StripText,
+            text(&font, Wording::EMPTY, size::BODY, colour::TEXT)
+        )],
     ));
 }
 
@@ -159,9 +163,14 @@ fn follow_leader(
     leadership.longest = leadership.longest.max(pause);
     let [from, to] = [before, leader].map(|id| cluster.name(id));
     let words = match pause.as_millis() {
-        0 => format!("Leadership passed from {from} to {to}."),
+        0 => text!("Leadership passed from {from} to {to}.", from, to),
         pause => {
-            format!("Leadership passed from {from} to {to}, after {pause} ms without a leader.")
+            text!(
+                "Leadership passed from {from} to {to}, after {pause} ms without a leader.",
+                from,
+                to,
+                pause
+            )
         }
     };
     feed.add(at, words, Tone::Consensus);
@@ -212,7 +221,10 @@ fn sentence(
 ) -> String {
     match mood {
         Mood::Calm => String::new(),
-        Mood::Election => format!("Choosing a new leader... (term {})", status.term().0),
+        Mood::Election => text!(
+            "Choosing a new leader... (term {term})",
+            term = status.term().0
+        ),
         Mood::NoQuorum => {
             let names = |is_wanted: bool| {
                 let members = cluster.members.iter();
@@ -220,24 +232,25 @@ fn sentence(
                 wanted.map(|one| one.name.clone()).collect::<Vec<_>>()
             };
             let [here, missing] = [true, false].map(names);
-            format!(
-                "Waiting for a majority: {} of {} are here ({}). Missing: {}. Time is stopped; \
-                 no one can act.",
-                here.len(),
-                cluster.members.len(),
-                here.join(", "),
-                missing.join(", ")
+            text!(
+                "Waiting for a majority: {count} of {all} are here ({here}). Missing: {missing}. \
+                 Time is stopped; no one can act.",
+                count = here.len(),
+                all = cluster.members.len(),
+                here = here.join(", "),
+                missing = missing.join(", ")
             )
         }
-        Mood::CutOff => format!(
-            "You are cut off. You see {clock_now}, {} s ago. The others may be playing on.",
-            without.as_secs()
+        Mood::CutOff => text!(
+            "You are cut off. You see {time}, {seconds} s ago. The others may be playing on.",
+            time = clock_now,
+            seconds = without.as_secs()
         ),
-        Mood::Paused => "Your machine is paused. Resume it in the overlay (F3).".to_owned(),
+        Mood::Paused => text!("Your machine is paused. Resume it in the overlay (F3)."),
         Mood::Down if cluster.embedded => {
-            "All machines are down. Start one in the overlay (F3).".to_owned()
+            text!("All machines are down. Start one in the overlay (F3).")
         }
-        Mood::Down => "Your node has stopped. The others may be playing on.".to_owned(),
+        Mood::Down => text!("Your node has stopped. The others may be playing on."),
     }
 }
 

@@ -8,8 +8,9 @@ use bevy_raft::prelude::*;
 use raftian_realm::crowns::{Order, Place};
 use raftian_realm::table::Command;
 
-use super::words::sentence;
+use super::words::{rejected, sentence, unknown_effect};
 use crate::overlay::latency::CommitLatency;
+use crate::refusal_words::refusal_words;
 use crate::table::{LastVerdict, ReplicatedTable, TableCommand};
 
 /// Time for which a notice is shown.
@@ -103,12 +104,9 @@ fn settle(
     let now = time.elapsed();
     match &outcome.outcome {
         Outcome::Committed(_) => latency.record(now.saturating_sub(own.since)),
-        Outcome::Rejected(rejection) => notice.show(rejection.to_string(), now),
+        Outcome::Rejected(rejection) => notice.show(rejected(rejection), now),
         Outcome::Unknown { reason } => {
-            notice.show(
-                format!("it is unknown whether your order takes effect: {reason}"),
-                now,
-            );
+            notice.show(unknown_effect(reason), now);
         }
     }
 }
@@ -126,7 +124,7 @@ fn note_refusal(
         return;
     };
     if is_own && index == committed.entry.index {
-        notice.show(sentence(&refusal.to_string()), time.elapsed());
+        notice.show(sentence(&refusal_words(&refusal)), time.elapsed());
     }
 }
 

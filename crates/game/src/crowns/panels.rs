@@ -14,6 +14,7 @@ use super::art::Art;
 use super::composer::Composer;
 use super::icons::Icon;
 use super::layout::{BelowBar, RIGHT, TOP, TopBar};
+use crate::language::{Wording, spoken};
 use crate::screens::Screen;
 use crate::settings::bindings::{KeyAction, KeyWords};
 use crate::ui::theme::{colour, size, space};
@@ -177,14 +178,14 @@ fn spawn(mut commands: Commands, font: Res<Typeface>, art: Res<Art>) {
 }
 
 /// A small button with a caption and the key of its action.
-fn key_button(font: &Typeface, caption: &'static str, key: KeyAction) -> impl Bundle {
+fn key_button(font: &Typeface, caption: Wording, key: KeyAction) -> impl Bundle {
     (
         small_control(),
-        AccessibleLabel::new(caption),
+        spoken(caption.clone()),
         children![(
             Caption,
             KeyWords::after(caption, key),
-            unbroken(font, caption, size::SMALL, colour::TEXT)
+            unbroken(font, Wording::EMPTY, size::SMALL, colour::TEXT)
         )],
     )
 }

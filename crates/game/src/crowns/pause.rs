@@ -5,6 +5,7 @@ use bevy::prelude::*;
 use super::CrownsSystems;
 use super::control::Action;
 use crate::embedded::Embedded;
+use crate::language::Wording;
 use crate::screens::Screen;
 use crate::settings::bindings::{Bindings, KeyAction, KeyWords};
 use crate::status_document::OwnMember;
@@ -48,25 +49,36 @@ const KEYS: [fn(&Bindings) -> String; 5] = [
         ];
         let build = keys.labels(build).join(" ");
         let [cancel, repair] = keys.labels([KeyAction::CancelBuild, KeyAction::Repair]);
-        format!("{build} build, {cancel} cancels, {repair} repairs the keep")
+        text!(
+            "{build} build, {cancel} cancels, {repair} repairs the keep",
+            build,
+            cancel,
+            repair
+        )
     },
     |keys| {
         let train = keys.labels(KeyAction::UNITS).join(" ");
-        format!("{train} train, with Shift five at once")
+        text!("{train} train, with Shift five at once", train)
     },
     |keys| {
         let [next, previous] = keys.labels([KeyAction::NextTarget, KeyAction::PreviousTarget]);
-        format!(
-            "{next} plans a march; {next} and {previous} turn to other targets, or click on the map"
+        text!(
+            "{next} plans a march; {next} and {previous} turn to other targets, or click on the \
+             map",
+            next,
+            previous
         )
     },
     |keys| {
         let [others, point] = keys.labels([KeyAction::Others, KeyAction::Point]);
-        format!(
-            "{others} shows the others: pacts and gifts. Enter is for words, {point} points at a tile"
+        text!(
+            "{others} shows the others: pacts and gifts. Enter is for words, {point} points at a \
+             tile",
+            others,
+            point
         )
     },
-    |_| "F3 shows the machines at work, F11 the full screen".to_owned(),
+    |_| text!("F3 shows the machines at work, F11 the full screen"),
 ];
 
 pub(super) fn plugin(app: &mut App) {
@@ -109,18 +121,19 @@ fn show(
         return;
     }
     let hint = match member {
-        _ if leaving.0 => "Press the button once more, or play on.",
-        Some(_) => "The match goes on. To leave it, close the window.",
-        None => "The match goes on meanwhile: its time belongs to all machines.",
+        _ if leaving.0 => wording!("Press the button once more, or play on."),
+        Some(_) => wording!("The match goes on. To leave it, close the window."),
+        None => wording!("The match goes on meanwhile: its time belongs to all machines."),
     };
     let leave = match embedded {
-        Some(_) => "End the match",
-        None => "Leave the match",
+        Some(_) => wording!("End the match"),
+        None => wording!("Leave the match"),
     };
     let title = if leaving.0 {
-        format!("{leave}?")
+        let leave = leave.clone();
+        Wording::new(move || format!("{}?", leave.text()))
     } else {
-        "Menu".to_owned()
+        wording!("Menu")
     };
     let may_leave = member.is_none();
     commands
@@ -143,7 +156,7 @@ fn show(
                     for keys in KEYS {
                         panel.spawn((
                             KeyWords::new(keys),
-                            text(&font, "", size::BODY, colour::QUIET),
+                            text(&font, Wording::EMPTY, size::BODY, colour::QUIET),
                         ));
                     }
                     let buttons = Node {
@@ -152,8 +165,12 @@ fn show(
                         ..row(space::WIDE)
                     };
                     panel.spawn(buttons).with_children(|line| {
-                        line.spawn((Action::Pause, FocusedFirst, button(&font, "Play on")));
-                        line.spawn((Action::Settings, button(&font, "Settings")));
+                        line.spawn((
+                            Action::Pause,
+                            FocusedFirst,
+                            button(&font, wording!("Play on")),
+                        ));
+                        line.spawn((Action::Settings, button(&font, wording!("Settings"))));
                         line.spawn(give_up_button(&font));
                         if may_leave {
                             line.spawn((Action::Menu, button(&font, leave)));
@@ -173,18 +190,18 @@ fn give_up_button(font: &Typeface) -> impl Bundle {
         children![(
             Caption,
             GiveUpCaption,
-            unbroken(font, "", size::BODY, colour::TEXT)
+            unbroken(font, Wording::EMPTY, size::BODY, colour::TEXT)
         )],
     )
 }
 
 fn write_caption(giving_up: Res<IsGivingUp>, mut captions: Query<&mut Text, With<GiveUpCaption>>) {
     let words = if giving_up.0 {
-        "Really give up?"
+        text!("Really give up?")
     } else {
-        "Give up the city"
+        text!("Give up the city")
     };
     for mut caption in &mut captions {
-        write(&mut caption, words.to_owned());
+        write(&mut caption, words.clone());
     }
 }

@@ -8,6 +8,7 @@ use raftian_realm::crowns::{Crowns, Place, Seat};
 use raftian_realm::table::{Chair, MatchSeat, Table};
 
 use super::CrownsSystems;
+use crate::report_words::resource_words;
 use crate::settings::Settings;
 use crate::table::{PresentStamp, ReplicatedTable, player_of, present_game};
 use crate::table_document::name_of;
@@ -28,7 +29,7 @@ impl Perspective {
     /// Name of a seat.
     pub(super) fn name(&self, seat: u8) -> String {
         let name = self.names.get(usize::from(seat)).cloned();
-        name.unwrap_or_else(|| format!("seat {}", u16::from(seat) + 1))
+        name.unwrap_or_else(|| text!("seat {number}", number = u16::from(seat) + 1))
     }
 
     /// The player's own city, while it stands and the match is played.
@@ -46,10 +47,16 @@ impl Perspective {
             Place::Oasis(number) => {
                 let oases = self.game.as_ref().map(|game| &game.map().oases);
                 let oasis = oases.and_then(|oases| oases.get(usize::from(number)));
-                let resource = oasis.map_or("", |oasis| oasis.resource.name());
-                format!("{resource} oasis {}", u16::from(number) + 1)
+                let number = u16::from(number) + 1;
+                match oasis {
+                    Some(oasis) => {
+                        let resource = resource_words(oasis.resource);
+                        text!("{resource} oasis {number}", resource, number)
+                    }
+                    None => text!("oasis {number}", number),
+                }
             }
-            Place::Throne => "the Throne".to_owned(),
+            Place::Throne => text!("the Throne"),
         }
     }
 }
@@ -106,7 +113,7 @@ fn own_name() -> String {
         .collect::<String>();
     letters.retain(|letter| !letter.is_control());
     if letters.is_empty() {
-        return "Player".to_owned();
+        return text!("Player");
     }
     letters
 }

@@ -407,10 +407,10 @@ fn throne_label(game: &Crowns) -> String {
     let opens = game.rules().throne.opens * 1_000;
     let elapsed = game.elapsed();
     if elapsed < opens {
-        return format!("opens in {}", clock(opens - elapsed));
+        return text!("opens in {time}", time = clock(opens - elapsed));
     }
     if game.is_throne_guarded() {
-        return "guarded".to_owned();
+        return text!("guarded");
     }
     String::new()
 }

@@ -12,6 +12,7 @@ use super::news::Leadership;
 use super::perspective::Perspective;
 use super::words::clock;
 use crate::cluster_view::ClusterView;
+use crate::language::Wording;
 use crate::overlay::latency::CommitLatency;
 use crate::report_words::ending;
 use crate::screens::Screen;
@@ -119,20 +120,27 @@ fn fill(
     game: &Crowns,
     perspective: &Perspective,
     chart: Handle<Image>,
-    consensus: &[String],
+    consensus: &[Wording],
 ) {
     let winner = game.end().and_then(|end| end.winner);
     let is_own = winner.is_some() && winner == perspective.own;
     let reason = game.end().map_or(EndReason::Time, |end| end.reason);
     let title = match (winner, is_own) {
-        (_, true) => "Victory".to_owned(),
-        (Some(winner), false) => format!("{} wins", perspective.name(winner)),
-        (None, _) if reason == EndReason::Abandoned => "The match is over".to_owned(),
-        (None, _) => "A draw".to_owned(),
+        (_, true) => wording!("Victory"),
+        (Some(winner), false) => {
+            let name = perspective.name(winner);
+            wording!("{name} wins", name)
+        }
+        (None, _) if reason == EndReason::Abandoned => wording!("The match is over"),
+        (None, _) => wording!("A draw"),
     };
     let at = game.end().map_or(0, |end| end.at);
     let name = winner.map(|winner| perspective.name(winner));
-    let why = format!("{}, after {}.", ending(name.as_deref(), reason), clock(at));
+    let why = wording!(
+        "{end}, after {time}.",
+        end = ending(name.as_deref(), reason),
+        time = clock(at)
+    );
     panel.spawn(text(font, title, size::HUGE, colour::GOLD));
     panel.spawn(text(font, why, size::BODY, colour::QUIET));
     panel
@@ -154,7 +162,12 @@ fn fill(
             blocks
                 .spawn(column(space::TIGHT))
                 .with_children(|chart_block| {
-                    chart_block.spawn(text(font, "Crowns over time", size::SMALL, colour::QUIET));
+                    chart_block.spawn(text(
+                        font,
+                        wording!("Crowns over time"),
+                        size::SMALL,
+                        colour::QUIET,
+                    ));
                     chart_block.spawn((
                         Node {
                             width: px(300),
@@ -170,14 +183,23 @@ fn fill(
                 });
         });
     panel.spawn(column(px(2))).with_children(|lines| {
-        lines.spawn(text(font, "Behind the match", size::SMALL, colour::QUIET));
+        lines.spawn(text(
+            font,
+            wording!("Behind the match"),
+            size::SMALL,
+            colour::QUIET,
+        ));
         for line in consensus {
             lines.spawn(text(font, line.clone(), size::BODY, colour::TEXT));
         }
     });
     panel.spawn(row(space::WIDE)).with_children(|line| {
-        line.spawn((Action::Rematch, FocusedFirst, button(font, "Play again")));
-        line.spawn((Action::Menu, button(font, "Main menu")));
+        line.spawn((
+            Action::Rematch,
+            FocusedFirst,
+            button(font, wording!("Play again")),
+        ));
+        line.spawn((Action::Menu, button(font, wording!("Main menu"))));
     });
 }
 
@@ -192,21 +214,27 @@ fn ranking(game: &Crowns) -> Vec<u8> {
     seats
 }
 
-fn standing(game: &Crowns, perspective: &Perspective, seat: u8) -> String {
+fn standing(game: &Crowns, perspective: &Perspective, seat: u8) -> Wording {
     let keep = game
         .seats()
         .get(usize::from(seat))
         .map_or(0, |own| own.keep());
-    let fate = match keep {
-        0 => "fallen".to_owned(),
-        keep => format!("keep {keep}"),
-    };
+    let name = perspective.name(seat);
+    let crowns = game.crowns(seat);
     let army = game.army_of(seat).total();
-    format!(
-        "{}: {} crowns, {fate}, {army} units",
-        perspective.name(seat),
-        game.crowns(seat)
-    )
+    Wording::new(move || {
+        let fate = match keep {
+            0 => text!("fallen"),
+            keep => text!("keep {keep}", keep),
+        };
+        text!(
+            "{name}: {crowns} crowns, {fate}, {army} units",
+            name,
+            crowns,
+            fate,
+            army
+        )
+    })
 }
 
 /// Leaders, stops and latencies of the match.
@@ -214,31 +242,48 @@ fn consensus_lines(
     leadership: &Leadership,
     cluster: &ClusterView,
     latency: &CommitLatency,
-) -> Vec<String> {
+) -> Vec<Wording> {
     let mut lines = Vec::new();
-    let leaders: Vec<_> = leadership
-        .terms
-        .iter()
-        .map(|(at, leader)| format!("{} from {}", cluster.name(*leader), clock(*at)))
-        .collect();
+    let leaders = leadership.terms.iter();
+    let leaders = leaders.map(|(at, leader)| (cluster.name(*leader), clock(*at)));
+    let leaders: Vec<_> = leaders.collect();
     if !leaders.is_empty() {
-        lines.push(format!("Leaders: {}.", leaders.join(", ")));
+        lines.push(wording!(
+            "Leaders: {leaders}.",
+            leaders = leaders_text(&leaders)
+        ));
     }
     if leadership.longest > Duration::ZERO {
         let longest = leadership.longest.as_millis();
-        lines.push(format!("Longest time without a leader: {longest} ms."));
+        lines.push(wording!(
+            "Longest time without a leader: {longest} ms.",
+            longest
+        ));
     }
     let mut samples: Vec<_> = latency.samples().collect();
     samples.sort_unstable();
     if let (Some(median), Some(p95)) = (quantile(&samples, 50), quantile(&samples, 95)) {
-        lines.push(format!(
-            "Your last {} orders took {:.1} ms from press to commit (median), {:.1} ms at p95.",
-            samples.len(),
-            median.as_secs_f64() * 1e3,
-            p95.as_secs_f64() * 1e3
+        let count = samples.len();
+        let [median, p95] =
+            [median, p95].map(|latency| format!("{:.1}", latency.as_secs_f64() * 1e3));
+        lines.push(wording!(
+            "Your last {count} orders took {median} ms from press to commit (median), {p95} ms at \
+             p95.",
+            count,
+            median,
+            p95
         ));
     }
     lines
+}
+
+/// Names of leaders with the times from which they led.
+fn leaders_text(leaders: &[(String, String)]) -> String {
+    let leaders = leaders.iter();
+    let leaders: Vec<_> = leaders
+        .map(|(name, time)| text!("{name} from {time}", name, time))
+        .collect();
+    leaders.join(", ")
 }
 
 /// The sample that this many percent do not exceed, of sorted ones.

@@ -52,53 +52,65 @@ impl Lesson {
     }
 
     /// Name.
-    fn title(self) -> &'static str {
+    fn title(self) -> String {
         match self {
-            Lesson::Classic => "Four clicks",
-            Lesson::Grow => "Grow",
-            Lesson::Fight => "Fight",
-            Lesson::Throne => "The Throne",
-            Lesson::Leader => "Kill the leader",
-            Lesson::Split => "Split the world",
+            Lesson::Classic => text!("Four clicks"),
+            Lesson::Grow => text!("Grow"),
+            Lesson::Fight => text!("Fight"),
+            Lesson::Throne => text!("The Throne"),
+            Lesson::Leader => text!("Kill the leader"),
+            Lesson::Split => text!("Split the world"),
         }
     }
 
     /// Subject, for the list.
-    fn subject(self) -> &'static str {
+    fn subject(self) -> String {
         match self {
-            Lesson::Classic => "The way of a command through five machines, in slow motion.",
-            Lesson::Grow => "Fields pay for all that follows, and the store must hold it.",
-            Lesson::Fight => "Plan a march, see its result before it leaves, counter a unit.",
-            Lesson::Throne => "Take the Throne in the middle, and win crowns by holding it.",
-            Lesson::Leader => "Take a hammer to the machine that leads, and keep playing.",
+            Lesson::Classic => text!("The way of a command through five machines, in slow motion."),
+            Lesson::Grow => text!("Fields pay for all that follows, and the store must hold it."),
+            Lesson::Fight => {
+                text!("Plan a march, see its result before it leaves, counter a unit.")
+            }
+            Lesson::Throne => text!("Take the Throne in the middle, and win crowns by holding it."),
+            Lesson::Leader => text!("Take a hammer to the machine that leads, and keep playing."),
             Lesson::Split => {
-                "Three machines against two: see which side stands still, and heal it."
+                text!("Three machines against two: see which side stands still, and heal it.")
             }
         }
     }
 
     /// Result, shown at the end.
-    fn result(self) -> &'static str {
+    fn result(self) -> String {
         match self {
             Lesson::Classic => {
-                "Four hits. A command counts once a majority has stored it, and then on every \
-                 machine, in the same order."
+                text!(
+                    "Four hits. A command counts once a majority has stored it, and then on \
+                     every machine, in the same order."
+                )
             }
-            Lesson::Grow => "Fields first: a city that grows early pays for more of everything.",
+            Lesson::Grow => {
+                text!("Fields first: a city that grows early pays for more of everything.")
+            }
             Lesson::Fight => {
-                "Spears stop riders, riders ride down axes, axes break spears. The plan shows the \
-                 result before the army leaves."
+                text!(
+                    "Spears stop riders, riders ride down axes, axes break spears. The plan \
+                     shows the result before the army leaves."
+                )
             }
             Lesson::Throne => {
-                "No garrison, no crowns. In a match the first with enough crowns wins."
+                text!("No garrison, no crowns. In a match the first with enough crowns wins.")
             }
             Lesson::Leader => {
-                "Three of five still decide. No machine is special: the others elect a leader, and \
-                 no committed order is lost."
+                text!(
+                    "Three of five still decide. No machine is special: the others elect a \
+                     leader, and no committed order is lost."
+                )
             }
             Lesson::Split => {
-                "Only a majority decides, so there are never two truths. The small side waited, and \
-                 then caught up."
+                text!(
+                    "Only a majority decides, so there are never two truths. The small side \
+                     waited, and then caught up."
+                )
             }
         }
     }

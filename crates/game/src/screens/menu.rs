@@ -10,11 +10,12 @@ use raftian_realm::table::Level;
 
 use super::Screen;
 use super::learn::{Lesson, ShowLessons};
-use super::nearby::{self, Nearby};
+use super::nearby::{self, Announced, Nearby};
 use super::practice::{self, LastFailure, MOST_OPPONENTS, Opponents};
 use super::settings::ShowSettings;
 use crate::cli::StoppedMatch;
 use crate::crowns::{art, terrain};
+use crate::language::Wording;
 use crate::settings::bindings::{Bindings, KeyAction, KeyWords};
 use crate::settings::{Settings, SettingsNotice};
 use crate::ui::focus::FocusedFirst;
@@ -69,9 +70,9 @@ struct JoinRow;
 #[derive(Component)]
 struct CodeField;
 
-/// The next step after a match on the local network was chosen.
+/// The match on the local network that was chosen.
 #[derive(Resource, Default)]
-struct Chosen(Option<String>);
+struct Chosen(Option<Announced>);
 
 /// Longest invitation: a ticket of many members.
 const MAX_INVITATION: usize = 4_096;
@@ -79,42 +80,63 @@ const MAX_INVITATION: usize = 4_096;
 /// Seed of the landscape behind the menu.
 const BACKDROP: u64 = 4;
 
-const PITCH: &str = "A strategy game without a host. Whoever leaves, the rest play on.";
-
 /// How a match goes, in the order in which a player needs it.
-const ADVICE: [(&str, fn(&Bindings) -> String); 5] = [
-    ("Grow", |keys| {
-        let fields = [
-            KeyAction::BuildWood,
-            KeyAction::BuildIron,
-            KeyAction::BuildGrain,
-        ];
-        let [wood, iron, grain] = keys.labels(fields);
-        format!("Build fields with {wood}, {iron} and {grain}: they pay for all that follows.")
-    }),
-    ("Train", |keys| {
-        let [spear, axe, rider, ram] = keys.labels(KeyAction::UNITS);
-        format!(
-            "{spear} spear, {axe} axe, {rider} rider, {ram} ram. Spears stop riders, riders ride \
-             down axes, axes break spears."
-        )
-    }),
-    ("Take", |keys| {
-        let march = keys.label(KeyAction::NextTarget);
-        format!(
-            "Send an army to an oasis near your city with {march}, and leave it there: it produces."
-        )
-    }),
-    ("Rule", |_| {
-        "From 4:00 who holds the Throne in the middle gets a crown a second.".to_owned()
-    }),
-    ("Win", |_| {
-        "The first with enough crowns wins. Each point taken from a keep is a crown, too."
-            .to_owned()
-    }),
+const ADVICE: [(fn() -> String, fn(&Bindings) -> String); 5] = [
+    (
+        || text!("advice|Grow"),
+        |keys| {
+            let fields = [
+                KeyAction::BuildWood,
+                KeyAction::BuildIron,
+                KeyAction::BuildGrain,
+            ];
+            let [wood, iron, grain] = keys.labels(fields);
+            text!(
+                "Build fields with {wood}, {iron} and {grain}: they pay for all that follows.",
+                wood,
+                iron,
+                grain
+            )
+        },
+    ),
+    (
+        || text!("advice|Train"),
+        |keys| {
+            let [spear, axe, rider, ram] = keys.labels(KeyAction::UNITS);
+            text!(
+                "{spear} spear, {axe} axe, {rider} rider, {ram} ram. Spears stop riders, riders \
+                 ride down axes, axes break spears.",
+                spear,
+                axe,
+                rider,
+                ram
+            )
+        },
+    ),
+    (
+        || text!("advice|Take"),
+        |keys| {
+            let march = keys.label(KeyAction::NextTarget);
+            text!(
+                "Send an army to an oasis near your city with {march}, and leave it there: it \
+             produces.",
+                march
+            )
+        },
+    ),
+    (
+        || text!("advice|Rule"),
+        |_| text!("From 4:00 who holds the Throne in the middle gets a crown a second."),
+    ),
+    (
+        || text!("advice|Win"),
+        |_| {
+            text!(
+                "The first with enough crowns wins. Each point taken from a keep is a crown, too."
+            )
+        },
+    ),
 ];
-
-const KEYS: &str = "Arrows and Enter choose   F3 shows the five machines at work   F11 full screen";
 
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Unfinished>()
@@ -181,8 +203,18 @@ fn spawn(
                 ..column(space::TIGHT)
             };
             screen.spawn(title).with_children(|title| {
-                title.spawn(text(&font, "RAFTIAN", size::TITLE, colour::GOLD));
-                title.spawn(text(&font, PITCH, size::LARGE, colour::QUIET));
+                title.spawn(text(
+                    &font,
+                    Wording::Same("RAFTIAN"),
+                    size::TITLE,
+                    colour::GOLD,
+                ));
+                title.spawn(text(
+                    &font,
+                    wording!("A strategy game without a host. Whoever leaves, the rest play on."),
+                    size::LARGE,
+                    colour::QUIET,
+                ));
             });
             screen
                 .spawn(Node {
@@ -215,21 +247,32 @@ fn spawn(
                         nearby::spawn(side, &font);
                     });
                 });
-            screen.spawn((Line::State, text(&font, "", size::BODY, colour::TEXT)));
+            screen.spawn((
+                Line::State,
+                text(&font, Wording::EMPTY, size::BODY, colour::TEXT),
+            ));
             screen.spawn((
                 Node {
                     max_width: px(990),
                     ..default()
                 },
                 Line::Failure,
-                text(&font, "", size::BODY, colour::BAD),
+                text(&font, Wording::EMPTY, size::BODY, colour::BAD),
             ));
             screen.spawn((
                 Node {
                     margin: UiRect::bottom(Val::Auto),
                     ..default()
                 },
-                text(&font, KEYS, size::SMALL, colour::QUIET),
+                text(
+                    &font,
+                    wording!(
+                        "Arrows and Enter choose   F3 shows the five machines at work   F11 full \
+                     screen"
+                    ),
+                    size::SMALL,
+                    colour::QUIET,
+                ),
             ));
         });
 }
@@ -239,7 +282,11 @@ fn spawn_entries(
     font: &Typeface,
     unfinished: Option<&StoppedMatch>,
 ) {
-    entries.spawn((Entry::Play, FocusedFirst, button(font, "Play now")));
+    entries.spawn((
+        Entry::Play,
+        FocusedFirst,
+        button(font, wording!("Play now")),
+    ));
     for (entry, line) in [
         (Entry::Opponents, Line::Opponents),
         (Entry::Level, Line::Level),
@@ -248,11 +295,15 @@ fn spawn_entries(
         entries.spawn((entry, choice(font, line)));
     }
     if let Some(stopped) = unfinished {
-        let caption = format!("Continue {}", stopped.name);
+        let name = stopped.name.clone();
+        let caption = wording!("Continue {name}", name);
         entries.spawn((Entry::Continue, button(font, caption)));
     }
-    entries.spawn((Entry::Found, button(font, "Start a match with others")));
-    entries.spawn((Entry::Join, button(font, "Join a match")));
+    entries.spawn((
+        Entry::Found,
+        button(font, wording!("Start a match with others")),
+    ));
+    entries.spawn((Entry::Join, button(font, wording!("Join a match"))));
     entries
         .spawn((
             JoinRow,
@@ -263,9 +314,12 @@ fn spawn_entries(
         ))
         .with_children(|line| spawn_field(line, font));
     entries.spawn((Entry::Learn, choice(font, Line::Learn)));
-    entries.spawn((Entry::Classic, button(font, "Classic: click to attack")));
-    entries.spawn((Entry::Settings, button(font, "Settings")));
-    entries.spawn((Entry::Quit, button(font, "Quit")));
+    entries.spawn((
+        Entry::Classic,
+        button(font, wording!("Classic: click to attack")),
+    ));
+    entries.spawn((Entry::Settings, button(font, wording!("Settings"))));
+    entries.spawn((Entry::Quit, button(font, wording!("Quit"))));
 }
 
 /// The field for the code of a match, with its button.
@@ -277,9 +331,9 @@ fn spawn_field(line: &mut ChildSpawnerCommands, font: &Typeface) {
     };
     line.spawn((
         CodeField,
-        text_field(font, code, "Code or ticket of a match"),
+        text_field(font, code, wording!("Code or ticket of a match")),
     ));
-    line.spawn((Entry::JoinNow, button(font, "Join")));
+    line.spawn((Entry::JoinNow, button(font, wording!("Join"))));
 }
 
 /// A button whose caption is the present choice.
@@ -289,12 +343,21 @@ fn choice(font: &Typeface, line: Line) -> impl Bundle {
             padding: UiRect::axes(space::WIDE, space::NEAR),
             ..default()
         }),
-        children![(Caption, line, unbroken(font, "", size::BODY, colour::TEXT))],
+        children![(
+            Caption,
+            line,
+            unbroken(font, Wording::EMPTY, size::BODY, colour::TEXT)
+        )],
     )
 }
 
 fn spawn_advice(advice: &mut ChildSpawnerCommands, font: &Typeface) {
-    advice.spawn(text(font, "How a match goes", size::LARGE, colour::TEXT));
+    advice.spawn(text(
+        font,
+        wording!("How a match goes"),
+        size::LARGE,
+        colour::TEXT,
+    ));
     for (word, sentence) in ADVICE {
         advice
             .spawn(Node {
@@ -308,7 +371,7 @@ fn spawn_advice(advice: &mut ChildSpawnerCommands, font: &Typeface) {
                         flex_shrink: 0.0,
                         ..default()
                     },
-                    children![text(font, word, size::BODY, colour::GOLD)],
+                    children![text(font, Wording::new(word), size::BODY, colour::GOLD)],
                 ));
                 line.spawn((
                     Node {
@@ -316,7 +379,7 @@ fn spawn_advice(advice: &mut ChildSpawnerCommands, font: &Typeface) {
                         ..default()
                     },
                     KeyWords::new(sentence),
-                    text(font, "", size::BODY, colour::QUIET),
+                    text(font, Wording::EMPTY, size::BODY, colour::QUIET),
                 ));
             });
     }
@@ -335,23 +398,26 @@ fn write_lines(
     for (line, mut text) in &mut lines {
         let words = match line {
             Line::Opponents => match opponents.count {
-                1 => "Opponents: one bot".to_owned(),
-                count => format!("Opponents: {count} bots"),
+                1 => text!("Opponents: one bot"),
+                count => text!("Opponents: {count} bots", count),
             },
             Line::Level => match opponents.level {
-                Level::Recruit => "Level: Recruits, for a first match".to_owned(),
-                Level::Captain => "Level: Captains, who play well".to_owned(),
-                Level::Warlord => "Level: Warlords, who think ahead".to_owned(),
+                Level::Recruit => text!("Level: Recruits, for a first match"),
+                Level::Captain => text!("Level: Captains, who play well"),
+                Level::Warlord => text!("Level: Warlords, who think ahead"),
             },
             Line::Speed => match opponents.speed {
-                1 => "Speed: 10 to 20 minutes".to_owned(),
-                speed => format!("Speed: {speed} times as fast"),
+                1 => text!("Speed: 10 to 20 minutes"),
+                speed => text!("Speed: {speed} times as fast", speed),
             },
             Line::Learn => {
                 let [done, all] = [settings.lessons.count(), Lesson::ALL.len()];
-                format!("Learn: {done} of {all} lessons done")
+                text!("Learn: {done} of {all} lessons done", done, all)
             }
-            Line::Nearby => chosen.0.clone().unwrap_or_default(),
+            Line::Nearby => chosen
+                .0
+                .as_ref()
+                .map_or_else(String::new, Announced::advice),
             Line::State => state_text(*state.get(), current.progress),
             Line::Failure => failure.0.clone().unwrap_or_else(|| notice.0.clone()),
         };
@@ -362,12 +428,12 @@ fn write_lines(
 /// The way into a match, or out of one.
 fn state_text(state: MatchState, progress: Option<(u64, u64)>) -> String {
     match (state, progress) {
-        (MatchState::Starting, _) => "Opening the match...".to_owned(),
+        (MatchState::Starting, _) => text!("Opening the match..."),
         (MatchState::Joining, Some((applied, of))) => {
-            format!("Catching up: {applied} of {of}")
+            text!("Catching up: {applied} of {of}", applied, of)
         }
-        (MatchState::Joining, None) => "Waiting for the members of the match...".to_owned(),
-        (MatchState::Leaving, _) => "Leaving the match...".to_owned(),
+        (MatchState::Joining, None) => text!("Waiting for the members of the match..."),
+        (MatchState::Leaving, _) => text!("Leaving the match..."),
         (
             MatchState::Detached
             | MatchState::Running
@@ -435,11 +501,10 @@ fn activate(
             }
         }
         Entry::Join | Entry::Nearby(_) => {
-            let announced = match entry {
+            chosen.0 = match entry {
                 Entry::Nearby(row) => nearby.row(*row),
                 _ => None,
             };
-            chosen.0 = announced.map(|announced| announced.advice());
             for mut row in &mut rows {
                 row.display = Display::Flex;
             }

@@ -14,6 +14,7 @@ use raftian_node::wire::WIRE_VERSION;
 
 use super::Screen;
 use super::menu::{Entry, Line};
+use crate::language::Wording;
 use crate::ui::theme::{colour, size, space};
 use crate::ui::widgets::{Caption, column, control, panel, text, unbroken, write};
 use crate::view::fonts::Typeface;
@@ -131,23 +132,26 @@ fn announced(found: Vec<LanMatch>) -> Vec<Announced> {
 impl Announced {
     fn caption(&self) -> String {
         let players = match self.players {
-            1 => "one player".to_owned(),
-            count => format!("{count} players"),
+            1 => text!("one player"),
+            count => text!("{count} players", count),
         };
         if self.protocol == WIRE_VERSION {
             return format!("{}: {players}", self.name);
         }
-        format!(
-            "{}: {players}, speaks protocol {}, this build {WIRE_VERSION}",
-            self.name, self.protocol
+        text!(
+            "{name}: {players}, speaks protocol {theirs}, this build {own}",
+            name = self.name,
+            players,
+            theirs = self.protocol,
+            own = WIRE_VERSION
         )
     }
 
     /// The next step after the match was chosen.
     pub(super) fn advice(&self) -> String {
-        format!(
-            "Type the code of \"{}\", which its players see in their lobby.",
-            self.name
+        text!(
+            "Type the code of \"{name}\", which its players see in their lobby.",
+            name = self.name
         )
     }
 }
@@ -164,7 +168,12 @@ pub(super) fn spawn(parent: &mut ChildSpawnerCommands, font: &Typeface) {
             }),
         ))
         .with_children(|list| {
-            list.spawn(text(font, "On this network", size::LARGE, colour::TEXT));
+            list.spawn(text(
+                font,
+                wording!("On this network"),
+                size::LARGE,
+                colour::TEXT,
+            ));
             for row in 0..LISTED {
                 list.spawn((
                     ListRow(row),
@@ -177,11 +186,14 @@ pub(super) fn spawn(parent: &mut ChildSpawnerCommands, font: &Typeface) {
                     children![(
                         Caption,
                         RowCaption(row),
-                        unbroken(font, "", size::BODY, colour::TEXT)
+                        unbroken(font, Wording::EMPTY, size::BODY, colour::TEXT)
                     )],
                 ));
             }
-            list.spawn((Line::Nearby, text(font, "", size::BODY, colour::QUIET)));
+            list.spawn((
+                Line::Nearby,
+                text(font, Wording::EMPTY, size::BODY, colour::QUIET),
+            ));
         });
 }
 

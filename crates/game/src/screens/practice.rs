@@ -100,19 +100,25 @@ pub(crate) fn begin(world: &mut World, screen: Screen) {
 /// [`LastFailure`] has the reason otherwise.
 pub(crate) fn begin_against(world: &mut World, screen: Screen, opponents: Opponents) -> bool {
     if *world.resource::<State<MatchState>>().get() == MatchState::Leaving {
-        let reason = "The match before is still being left; try again in a moment.";
-        world.resource_mut::<LastFailure>().0 = Some(reason.to_owned());
+        let reason = text!("The match before is still being left; try again in a moment.");
+        world.resource_mut::<LastFailure>().0 = Some(reason);
         return false;
     }
     if let Err(error) = start(world) {
         error!(%error, "a match failed to begin");
-        world.resource_mut::<LastFailure>().0 = Some(sentence(&error.to_string()));
+        world.resource_mut::<LastFailure>().0 = Some(start_failure(&error));
         return false;
     }
     world.resource_mut::<LastFailure>().0 = None;
     world.resource_mut::<Invited>().0 = opponents;
     world.resource_mut::<NextState<Screen>>().set(screen);
     true
+}
+
+/// Why the members could not be started, for the menu.
+fn start_failure(error: &EmbeddedError) -> String {
+    let reason = sentence(&error.to_string());
+    text!("start of a match|{reason}", reason)
 }
 
 fn start(world: &mut World) -> Result<(), EmbeddedError> {

@@ -13,6 +13,7 @@ use raftian_node::cluster::MAX_NAME;
 use self::input::Capture;
 use self::rows::{Group, Row, Step};
 use super::Screen;
+use crate::language::{Wording, spoken};
 use crate::settings::{Settings, SettingsNotice};
 use crate::ui::theme::{colour, size, space};
 use crate::ui::widgets::{
@@ -67,8 +68,6 @@ struct NameField;
 
 /// Layer of the page, above the menu over a match.
 const LAYER: i32 = 40;
-
-const KEYS: &str = "Up and down choose, left and right change, Enter presses, Escape closes.";
 
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<ShownGroup>()
@@ -133,8 +132,8 @@ fn spawn_page(panel: &mut ChildSpawnerCommands, font: &Typeface, shown: Group) -
             ..row(space::WIDE)
         })
         .with_children(|line| {
-            line.spawn(text(font, "Settings", size::LARGE, colour::GOLD));
-            line.spawn((Part::Close, small_button(font, "Close Esc")))
+            line.spawn(text(font, wording!("Settings"), size::LARGE, colour::GOLD));
+            line.spawn((Part::Close, small_button(font, wording!("Close Esc"))))
                 // The keys have Escape instead.
                 .insert(TabIndex(-1));
         });
@@ -149,7 +148,10 @@ fn spawn_page(panel: &mut ChildSpawnerCommands, font: &Typeface, shown: Group) -
         .with_children(|tabs| {
             for group in Group::ALL {
                 let tab = tabs
-                    .spawn((Part::Tab(group), small_button(font, group.title())))
+                    .spawn((
+                        Part::Tab(group),
+                        small_button(font, Wording::new(move || group.title())),
+                    ))
                     .id();
                 if group == shown {
                     shown_tab = Some(tab);
@@ -180,9 +182,17 @@ fn spawn_page(panel: &mut ChildSpawnerCommands, font: &Typeface, shown: Group) -
             ..fixed.clone()
         },
         Line::Notice,
-        text(font, "", size::SMALL, colour::GOLD),
+        text(font, Wording::EMPTY, size::SMALL, colour::GOLD),
     ));
-    panel.spawn((fixed, text(font, KEYS, size::SMALL, colour::QUIET)));
+    panel.spawn((
+        fixed,
+        text(
+            font,
+            wording!("Up and down choose, left and right change, Enter presses, Escape closes."),
+            size::SMALL,
+            colour::QUIET,
+        ),
+    ));
     shown_tab
 }
 
@@ -220,6 +230,7 @@ fn spawn_row(list: &mut ChildSpawnerCommands, font: &Typeface, of: Row) {
         flex_shrink: 0.0,
         ..row(space::TIGHT)
     };
+    let title = Wording::new(move || of.title());
     list.spawn(line).with_children(|line| {
         line.spawn((
             Part::Row(of),
@@ -230,12 +241,12 @@ fn spawn_row(list: &mut ChildSpawnerCommands, font: &Typeface, of: Row) {
                 flex_grow: 1.0,
                 ..default()
             }),
-            AccessibleLabel::new(of.title()),
+            spoken(title.clone()),
             children![
-                (Caption, text(font, of.title(), size::BODY, colour::TEXT)),
+                (Caption, text(font, title, size::BODY, colour::TEXT)),
                 (
                     Line::Value(of),
-                    unbroken(font, "", size::BODY, colour::GOLD)
+                    unbroken(font, Wording::EMPTY, size::BODY, colour::GOLD)
                 ),
             ],
         ));
@@ -244,7 +255,10 @@ fn spawn_row(list: &mut ChildSpawnerCommands, font: &Typeface, of: Row) {
                 line.spawn((
                     Part::Step(of, step),
                     small_control(),
-                    children![(Caption, unbroken(font, sign, size::BODY, colour::TEXT))],
+                    children![(
+                        Caption,
+                        unbroken(font, Wording::Same(sign), size::BODY, colour::TEXT)
+                    )],
                 ))
                 // The keys have left and right instead.
                 .insert(TabIndex(-1));
@@ -262,8 +276,8 @@ fn spawn_name(list: &mut ChildSpawnerCommands, font: &Typeface, settings: &Setti
         ..row(space::WIDE)
     };
     list.spawn(line).with_children(|line| {
-        let title = Row::Player.title();
-        line.spawn(text(font, title, size::BODY, colour::TEXT));
+        let title = Wording::new(|| Row::Player.title());
+        line.spawn(text(font, title.clone(), size::BODY, colour::TEXT));
         let name = EditableText {
             visible_width: Some(18.0),
             max_characters: Some(MAX_NAME),
@@ -273,7 +287,9 @@ fn spawn_name(list: &mut ChildSpawnerCommands, font: &Typeface, settings: &Setti
     });
     list.spawn(text(
         font,
-        "Without a name it is that of this machine's user. It counts from the next match on.",
+        wording!(
+            "Without a name it is that of this machine's user. It counts from the next match on."
+        ),
         size::SMALL,
         colour::QUIET,
     ));
@@ -302,7 +318,7 @@ fn write_lines(
         let words = match *line {
             Line::Notice if notice.0.is_empty() => file_notice.0.clone(),
             Line::Notice => notice.0.clone(),
-            Line::Value(Row::Key(action)) if capture.0 == Some(action) => "press a key".to_owned(),
+            Line::Value(Row::Key(action)) if capture.0 == Some(action) => text!("press a key"),
             Line::Value(row) => row.value(&settings),
         };
         write(&mut text, words);

@@ -8,7 +8,9 @@ use bevy::prelude::*;
 use bevy::time::Real;
 use bevy::window::{PrimaryWindow, WindowCloseRequested};
 use bevy_raft::prelude::*;
-use bevy_raft::{CurrentMatch, MatchFailed, MatchState, Members, ToolRequests};
+use bevy_raft::{
+    CurrentMatch, FailureKind, MatchFailed, MatchState, Members, Refusal, ToolRequests,
+};
 
 use super::Screen;
 use super::menu::Unfinished;
@@ -132,9 +134,53 @@ fn show_failure(
     if embedded.is_some() || member.is_some() {
         return;
     }
-    failure.0 = Some(words::sentence(&failed.reason));
+    failure.0 = Some(failure_text(&failed));
     if *screen.get() == Screen::Match {
         next.set(Screen::Menu);
+    }
+}
+
+/// Why a match could not be entered, or was lost.
+fn failure_text(failed: &MatchFailed) -> String {
+    let reason = words::sentence(&failed.reason);
+    match &failed.kind {
+        FailureKind::TakesPart => text!("take part|{reason}", reason),
+        FailureKind::NoMatch => text!("no match|{reason}", reason),
+        FailureKind::Input => text!("input|{reason}", reason),
+        FailureKind::Refused(refusal) => refusal_text(refusal, &reason),
+        FailureKind::Unreachable => text!("unreachable|{reason}", reason),
+        FailureKind::Version => text!("version|{reason}", reason),
+        FailureKind::Listen => text!("listen|{reason}", reason),
+        FailureKind::Files => text!("files|{reason}", reason),
+        FailureKind::Stopped => text!("stopped|{reason}", reason),
+        _ => text!("system|{reason}", reason),
+    }
+}
+
+/// Why a match does not admit this machine; `reason` is in English.
+fn refusal_text(refusal: &Refusal, reason: &str) -> String {
+    match refusal {
+        Refusal::NoCode => text!("This match has no code; ask a member for a ticket"),
+        Refusal::WrongSecret(invite) => text!(
+            "The secret in the ticket is not that of invite {invite}; ask a member for a fresh \
+             ticket",
+            invite
+        ),
+        Refusal::UsedUp(invite) => {
+            text!(
+                "Invite {invite} is used up; ask a member for a fresh ticket",
+                invite
+            )
+        }
+        Refusal::Full(players) => text!(
+            "The match is full: it has {players} players. Join as a spectator",
+            players
+        ),
+        Refusal::NameTaken(name) => text!(
+            "A member is named \"{name}\" already; choose another name",
+            name
+        ),
+        _ => text!("refused|{reason}", reason),
     }
 }
 

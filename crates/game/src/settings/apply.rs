@@ -7,6 +7,7 @@ use super::bindings::Bindings;
 use super::{Mode, Settings};
 use crate::audio::AudioSettings;
 use crate::frame_cap::FrameCap;
+use crate::language::{self, ShownLanguage};
 use crate::ui::ReducedMotion;
 use crate::ui::scale::OwnScale;
 
@@ -14,6 +15,7 @@ pub(super) fn plugin(app: &mut App) {
     app.init_resource::<OwnScale>()
         .init_resource::<ReducedMotion>()
         .init_resource::<AudioSettings>()
+        .add_plugins(language::plugin)
         .add_systems(
             First,
             (
@@ -22,6 +24,7 @@ pub(super) fn plugin(app: &mut App) {
                 bind_keys,
                 calm_motion,
                 set_volumes,
+                set_language,
             )
                 .run_if(resource_changed::<Settings>),
         );
@@ -85,6 +88,11 @@ fn calm_motion(settings: Res<Settings>, mut motion: ResMut<ReducedMotion>) {
 
 fn set_volumes(settings: Res<Settings>, mut audio: ResMut<AudioSettings>) {
     audio.set_if_neq(settings.audio);
+}
+
+fn set_language(settings: Res<Settings>, mut shown: ResMut<ShownLanguage>) {
+    language::speak(settings.profile.language);
+    shown.set_if_neq(ShownLanguage(settings.profile.language));
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use bevy::prelude::*;
 
+use crate::language::{ShownLanguage, Wording};
+
 /// An action with a key of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum KeyAction {
@@ -26,113 +28,118 @@ pub(crate) enum KeyAction {
 }
 
 /// An action with its name in the file, its name on the page, and its usual key.
-type Definition = (KeyAction, &'static str, &'static str, KeyCode);
+type Definition = (KeyAction, &'static str, fn() -> String, KeyCode);
 
 /// Every action, in the order of the enum.
 const ACTIONS: [Definition; 18] = [
     (
         KeyAction::BuildWood,
         "build_wood",
-        "Build: wood field",
+        || text!("Build: wood field"),
         KeyCode::KeyQ,
     ),
     (
         KeyAction::BuildIron,
         "build_iron",
-        "Build: iron field",
+        || text!("Build: iron field"),
         KeyCode::KeyW,
     ),
     (
         KeyAction::BuildGrain,
         "build_grain",
-        "Build: grain field",
+        || text!("Build: grain field"),
         KeyCode::KeyE,
     ),
     (
         KeyAction::BuildWall,
         "build_wall",
-        "Build: wall",
+        || text!("Build: wall"),
         KeyCode::KeyR,
     ),
     (
         KeyAction::BuildBarracks,
         "build_barracks",
-        "Build: barracks",
+        || text!("Build: barracks"),
         KeyCode::KeyT,
     ),
     (
         KeyAction::BuildStore,
         "build_store",
-        "Build: store",
+        || text!("Build: store"),
         KeyCode::KeyY,
     ),
     (
         KeyAction::CancelBuild,
         "cancel_build",
-        "Cancel a building",
+        || text!("Cancel a building"),
         KeyCode::KeyX,
     ),
     (
         KeyAction::Spear,
         "spear",
-        "Spear: train, or send",
+        || text!("Spear: train, or send"),
         KeyCode::Digit1,
     ),
     (
         KeyAction::Axe,
         "axe",
-        "Axe: train, or send",
+        || text!("Axe: train, or send"),
         KeyCode::Digit2,
     ),
     (
         KeyAction::Rider,
         "rider",
-        "Rider: train, or send",
+        || text!("Rider: train, or send"),
         KeyCode::Digit3,
     ),
     (
         KeyAction::Ram,
         "ram",
-        "Ram: train, or send",
+        || text!("Ram: train, or send"),
         KeyCode::Digit4,
     ),
     (
         KeyAction::Repair,
         "repair",
-        "Repair the keep",
+        || text!("Repair the keep"),
         KeyCode::KeyF,
     ),
     (
         KeyAction::NextTarget,
         "next_target",
-        "Plan a march, next target",
+        || text!("Plan a march, next target"),
         KeyCode::KeyA,
     ),
     (
         KeyAction::PreviousTarget,
         "previous_target",
-        "Previous target",
+        || text!("Previous target"),
         KeyCode::KeyS,
     ),
     (
         KeyAction::SwitchAttack,
         "switch_attack",
-        "Raid or assault",
+        || text!("Raid or assault"),
         KeyCode::KeyZ,
     ),
     (
         KeyAction::CallHome,
         "call_home",
-        "Call a garrison home",
+        || text!("Call a garrison home"),
         KeyCode::KeyC,
     ),
     (
         KeyAction::Others,
         "others",
-        "The others: pacts and gifts",
+        || text!("The others: pacts and gifts"),
         KeyCode::KeyD,
     ),
-    (KeyAction::Point, "point", "Point at a tile", KeyCode::KeyV),
+    (
+        KeyAction::Point,
+        "point",
+        || text!("Point at a tile"),
+        KeyCode::KeyV,
+    ),
 ];
 
 /// Keys that actions may have. All others have a fixed meaning, or differ between keyboards.
@@ -219,8 +226,8 @@ impl KeyAction {
     }
 
     /// Name on the page of settings.
-    pub(crate) fn title(self) -> &'static str {
-        ACTIONS[self as usize].2
+    pub(crate) fn title(self) -> String {
+        (ACTIONS[self as usize].2)()
     }
 }
 
@@ -236,8 +243,15 @@ impl Default for Bindings {
 
 /// A key that no action may have.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{0} has a fixed meaning, or is not on every keyboard: choose another key.")]
+#[error("{}", fixed_key_text(.0))]
 pub(crate) struct FixedKey(String);
+
+fn fixed_key_text(key: &str) -> String {
+    text!(
+        "{key} has a fixed meaning, or is not on every keyboard: choose another key.",
+        key
+    )
+}
 
 impl Bindings {
     /// The key of an action.
@@ -279,7 +293,7 @@ impl Bindings {
 
     /// Reads the keys of a file, with a sentence for each that cannot be used. Names that are
     /// unknown are left in `table`.
-    pub(super) fn take_from(table: &mut toml::Table, notes: &mut Vec<String>) -> Bindings {
+    pub(super) fn take_from(table: &mut toml::Table, notes: &mut Vec<Wording>) -> Bindings {
         let mut bindings = Bindings::default();
         for (action, name, _, usual) in ACTIONS {
             let Some(value) = table.remove(name) else {
@@ -287,17 +301,22 @@ impl Bindings {
             };
             match value.as_str().and_then(key_of) {
                 Some(key) => bindings.0[action as usize] = key,
-                None => notes.push(format!(
-                    "`controls.{name}` is {value}, which is no key for an action; it is {usual:?} \
-                     again."
+                None => notes.push(wording!(
+                    "`controls.{name}` is {value}, which is no key for an action; it is {usual} \
+                     again.",
+                    name,
+                    value,
+                    usual = format!("{usual:?}")
                 )),
             }
         }
         let mut keys = bindings.0.to_vec();
         keys.sort_unstable();
         if let Some([key, _]) = keys.array_windows().find(|[key, next]| key == next) {
-            notes.push(format!(
-                "`controls` has {key:?} twice; all keys are the usual ones again."
+            let key = format!("{key:?}");
+            notes.push(wording!(
+                "`controls` has {key} twice; all keys are the usual ones again.",
+                key
             ));
             return Bindings::default();
         }
@@ -349,7 +368,7 @@ fn label(key: KeyCode) -> String {
     letter.unwrap_or(&name).to_owned()
 }
 
-/// Words of a text that name keys. They are written anew whenever keys change.
+/// Words of a text that name keys. They are written anew whenever keys or the language change.
 #[derive(Component)]
 pub(crate) struct KeyWords(Box<dyn Fn(&Bindings) -> String + Send + Sync>);
 
@@ -359,23 +378,31 @@ impl KeyWords {
         KeyWords(Box::new(words))
     }
 
-    /// The key of an action, after `words` if there are any.
-    pub(crate) fn after(words: &'static str, action: KeyAction) -> Self {
-        KeyWords::new(move |keys| {
-            let text = format!("{words} {}", keys.label(action));
-            text.trim_start().to_owned()
-        })
+    /// The key of an action.
+    pub(crate) fn of(action: KeyAction) -> Self {
+        KeyWords::new(move |keys| keys.label(action))
+    }
+
+    /// The key of an action, after `words`.
+    pub(crate) fn after(words: Wording, action: KeyAction) -> Self {
+        KeyWords::new(move |keys| format!("{} {}", words.text(), keys.label(action)))
     }
 }
 
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Bindings>()
+        .init_resource::<ShownLanguage>()
         .add_systems(Update, write_words);
 }
 
-fn write_words(bindings: Res<Bindings>, mut texts: Query<(Ref<KeyWords>, &mut Text)>) {
+fn write_words(
+    bindings: Res<Bindings>,
+    language: Res<ShownLanguage>,
+    mut texts: Query<(Ref<KeyWords>, &mut Text)>,
+) {
+    let is_new = bindings.is_changed() || language.is_changed();
     for (words, mut text) in &mut texts {
-        if bindings.is_changed() || words.is_added() {
+        if is_new || words.is_added() {
             text.0 = (words.0)(&bindings);
         }
     }
@@ -450,6 +477,7 @@ mod tests {
         let mut table = toml::from_str(text).unwrap();
         let mut notes = Vec::new();
         let bindings = Bindings::take_from(&mut table, &mut notes);
+        let notes = notes.iter().map(Wording::text).collect();
         (bindings, notes, table)
     }
 
@@ -483,7 +511,7 @@ mod tests {
     fn texts_follow_the_keys() {
         let mut app = App::new();
         app.add_plugins(plugin);
-        let words = KeyWords::after("Repair", KeyAction::Repair);
+        let words = KeyWords::after(wording!("Repair"), KeyAction::Repair);
         let text = app.world_mut().spawn((words, Text::default())).id();
         app.update();
         let shown = app.world().get::<Text>(text).map(|text| text.0.clone());

@@ -17,6 +17,7 @@ use bevy::window::ExitSystems;
 
 use super::bindings::Bindings;
 use super::{SCHEMA, Settings, SettingsNotice};
+use crate::language::{Language, Wording};
 use crate::terminal::note;
 
 /// Largest file that is read. The largest that is written has about one KiB.
@@ -48,22 +49,24 @@ pub(crate) struct SettingsFile {
 #[derive(Default)]
 pub(crate) struct Loaded {
     pub(crate) settings: Settings,
-    pub(crate) notes: Vec<String>,
+    notes: Vec<Wording>,
     pub(super) file: SettingsFile,
+    /// Whether the file names a language.
+    has_language: bool,
 }
 
 /// Reason why a file cannot be used.
 #[derive(thiserror::Error, Debug)]
 enum FileError {
-    #[error("it cannot be read: {0}")]
+    #[error("{}", text!("it cannot be read: {error}", error = .0))]
     Unreadable(#[from] io::Error),
-    #[error("it has more than {MAX_BYTES} bytes")]
+    #[error("{}", text!("it has more than {most} bytes", most = MAX_BYTES))]
     TooLarge,
-    #[error("it is not text in UTF-8")]
+    #[error("{}", text!("it is not text in UTF-8"))]
     NotText,
-    #[error("line {line}: {reason}")]
+    #[error("{}", text!("line {line}: {reason}", line, reason))]
     Invalid { line: usize, reason: String },
-    #[error("it has schema {0}, and this build reads up to {SCHEMA}")]
+    #[error("{}", text!("it has schema {schema}, and this build reads up to {most}", schema = .0, most = SCHEMA))]
     LaterSchema(i64),
 }
 
@@ -76,10 +79,26 @@ impl Loaded {
         };
         let mut loaded = Loaded::of(path);
         loaded.file.saved = loaded.settings.clone();
-        for sentence in &loaded.notes {
+        // The language is not set yet: the terminal has English.
+        for sentence in loaded.sentences() {
             note(&format!("raftian: {}: {sentence}", path.display()));
         }
         loaded
+    }
+
+    /// The sentences in the present language.
+    pub(super) fn sentences(&self) -> Vec<String> {
+        self.notes.iter().map(Wording::text).collect()
+    }
+
+    /// Sets the language if the file names none.
+    pub(crate) fn with_usual_language(mut self, language: Language) -> Loaded {
+        if !self.has_language {
+            self.settings.profile.language = language;
+            // No change of the player that would have to be written.
+            self.file.saved.profile.language = language;
+        }
+        self
     }
 
     fn of(path: &Path) -> Loaded {
@@ -94,17 +113,20 @@ impl Loaded {
         let sentence = match set_aside(path) {
             Ok(other) => {
                 loaded.file.path = Some(path.to_owned());
-                let name = other.file_name().unwrap_or_default();
-                format!(
-                    "The file of settings cannot be used: {error}. It is now {}, and all settings \
-                     are the defaults.",
-                    name.display()
+                let name = other.file_name().unwrap_or_default().display().to_string();
+                wording!(
+                    "The file of settings cannot be used: {error}. It is now {name}, and all \
+                     settings are the defaults.",
+                    error,
+                    name
                 )
             }
             // A save would destroy the file.
-            Err(reason) => format!(
+            Err(reason) => wording!(
                 "The file of settings cannot be used: {error}. All settings are the defaults, and \
-                 changes are not saved, because it cannot be renamed: {reason}."
+                 changes are not saved, because it cannot be renamed: {reason}.",
+                error,
+                reason
             ),
         };
         loaded.notes.push(sentence);
@@ -138,6 +160,8 @@ fn parse(text: &str) -> Result<Loaded, FileError> {
         return Err(FileError::LaterSchema(*schema));
     }
     let mut settings: Settings = toml::from_str(text).map_err(|error| invalid(text, &error))?;
+    let profile = table.get("profile").and_then(toml::Value::as_table);
+    let has_language = profile.is_some_and(|profile| profile.contains_key("language"));
     settings.schema = SCHEMA;
     let mut notes = Vec::new();
     if let Some(toml::Value::Table(keys)) = table.get_mut(CONTROLS) {
@@ -145,8 +169,9 @@ fn parse(text: &str) -> Result<Loaded, FileError> {
     }
     let unknown = without(table, &table_of(&settings));
     for name in names(&unknown) {
-        notes.push(format!(
-            "`{name}` is no setting of this build, and has no effect."
+        notes.push(wording!(
+            "`{name}` is no setting of this build, and has no effect.",
+            name
         ));
     }
     notes.extend(settings.clamp());
@@ -158,6 +183,7 @@ fn parse(text: &str) -> Result<Loaded, FileError> {
         settings,
         notes,
         file,
+        has_language,
     })
 }
 
@@ -288,9 +314,11 @@ fn save_changes(
     file.due = None;
     let Some(path) = &file.path else { return };
     if let Err(error) = save(path, &settings, &file.unknown) {
-        let sentence = format!("The settings cannot be saved: {error}.");
-        note(&format!("raftian: {}: {sentence}", path.display()));
-        notice.0 = sentence;
+        note(&format!(
+            "raftian: {}: The settings cannot be saved: {error}.",
+            path.display()
+        ));
+        notice.0 = text!("The settings cannot be saved: {error}.", error);
     }
     // A failed write is tried again with the next change.
     file.saved = settings.clone();

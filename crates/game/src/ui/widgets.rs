@@ -9,6 +9,7 @@ use bevy::ui::{InteractionDisabled, Pressed};
 use bevy::ui_widgets::{Activate, Button};
 
 use super::theme::{colour, size, space};
+use crate::language::{Wording, spoken};
 use crate::view::fonts::Typeface;
 
 pub(super) fn plugin(app: &mut App) {
@@ -20,14 +21,10 @@ pub(super) fn plugin(app: &mut App) {
 pub(crate) struct Caption;
 
 /// A line of text.
-pub(crate) fn text(
-    font: &Typeface,
-    words: impl Into<String>,
-    size: f32,
-    colour: Color,
-) -> impl Bundle {
+pub(crate) fn text(font: &Typeface, words: Wording, size: f32, colour: Color) -> impl Bundle {
     (
-        Text::new(words),
+        Text::new(words.text()),
+        words,
         font.at(size),
         TextColor(colour),
         Pickable::IGNORE,
@@ -35,34 +32,27 @@ pub(crate) fn text(
 }
 
 /// A line of text that is never broken.
-pub(crate) fn unbroken(
-    font: &Typeface,
-    words: impl Into<String>,
-    size: f32,
-    colour: Color,
-) -> impl Bundle {
+pub(crate) fn unbroken(font: &Typeface, words: Wording, size: f32, colour: Color) -> impl Bundle {
     (text(font, words, size, colour), TextLayout::no_wrap())
 }
 
 /// A button with a caption. Add the component that identifies it.
-pub(crate) fn button(font: &Typeface, caption: impl Into<String>) -> impl Bundle {
-    let caption = caption.into();
+pub(crate) fn button(font: &Typeface, caption: Wording) -> impl Bundle {
     (
         control(Node {
             padding: UiRect::axes(space::WIDE, space::NEAR),
             ..default()
         }),
-        AccessibleLabel::new(caption.clone()),
+        spoken(caption.clone()),
         children![(Caption, unbroken(font, caption, size::BODY, colour::TEXT))],
     )
 }
 
 /// A small button with a caption, for panels.
-pub(crate) fn small_button(font: &Typeface, caption: impl Into<String>) -> impl Bundle {
-    let caption = caption.into();
+pub(crate) fn small_button(font: &Typeface, caption: Wording) -> impl Bundle {
     (
         small_control(),
-        AccessibleLabel::new(caption.clone()),
+        spoken(caption.clone()),
         children![(Caption, unbroken(font, caption, size::SMALL, colour::TEXT))],
     )
 }
@@ -77,7 +67,7 @@ pub(crate) fn small_control() -> impl Bundle {
 }
 
 /// A text field with a frame. `label` is its name for screen readers.
-pub(crate) fn text_field(font: &Typeface, text: EditableText, label: &str) -> impl Bundle {
+pub(crate) fn text_field(font: &Typeface, text: EditableText, label: Wording) -> impl Bundle {
     (
         text,
         font.at(size::BODY),
@@ -93,7 +83,7 @@ pub(crate) fn text_field(font: &Typeface, text: EditableText, label: &str) -> im
         BackgroundColor(colour::GROUND),
         BorderColor::all(colour::EDGE),
         Outline::new(px(2), px(2), Color::NONE),
-        AccessibleLabel::new(label),
+        spoken(label),
     )
 }
 

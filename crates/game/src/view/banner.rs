@@ -20,7 +20,6 @@ const PLACE: Area = Area {
     width: 430,
     height: 54,
 };
-const WORDS: &str = "No majority — orders wait";
 const GROUND: Rgb = [252, 222, 160];
 const INK: Rgb = [72, 46, 0];
 
@@ -53,7 +52,7 @@ fn spawn_banner(mut commands: Commands, typeface: Res<Typeface>, shapes: Res<Sha
                 shapes.rounded(size, rgb(GROUND)),
                 Transform::from_translation(place),
             ));
-            banner.spawn(line.line(&typeface.0, INK, WORDS));
+            banner.spawn(line.line(&typeface.0, INK, wording!("No majority — orders wait")));
         });
 }
 

@@ -8,6 +8,7 @@ use super::text::{Align, CanvasText, write};
 use crate::classic_layout::{
     BLACK, FOOTER, GREY, GRID_LINES, HEADER, MAP, WHITE, city_area, city_colour,
 };
+use crate::language::{ShownLanguage, Wording};
 use crate::projection::{City, Health};
 use crate::realm::CityId;
 use crate::screens::Screen;
@@ -34,14 +35,16 @@ struct Body(CityId);
 struct Label(CityId);
 
 pub(super) fn plugin(app: &mut App) {
-    app.add_systems(Startup, lay_out).add_systems(
-        Update,
-        (
-            draw_grid.run_if(resource_changed::<Canvas>.or_else(state_changed::<Screen>)),
-            (decorate_cities, (paint_cities, write_labels)).chain(),
-        )
-            .in_set(ViewSystems::Draw),
-    );
+    app.init_resource::<ShownLanguage>()
+        .add_systems(Startup, lay_out)
+        .add_systems(
+            Update,
+            (
+                draw_grid.run_if(resource_changed::<Canvas>.or_else(state_changed::<Screen>)),
+                (decorate_cities, (paint_cities, write_labels)).chain(),
+            )
+                .in_set(ViewSystems::Draw),
+        );
 }
 
 fn lay_out(mut commands: Commands) {
@@ -108,7 +111,7 @@ fn decorate_cities(
                     Body(city.0),
                     block(area, city_colour(city.0, (*health).into()), depth::CITY),
                 ));
-                city_parts.spawn((Label(city.0), line.line(&typeface.0, BLACK, "")));
+                city_parts.spawn((Label(city.0), line.line(&typeface.0, BLACK, Wording::EMPTY)));
             });
     }
 }
@@ -126,11 +129,12 @@ fn paint_cities(
 
 fn write_labels(
     pending: Res<Pending>,
+    language: Res<ShownLanguage>,
     cities: Query<(&City, Ref<Health>)>,
     mut labels: Query<(&Label, &mut Text2d)>,
 ) {
     for (city, health) in &cities {
-        if pending.is_changed() || health.is_changed() {
+        if pending.is_changed() || language.is_changed() || health.is_changed() {
             let words = label(city.0, *health, pending.count(city.0));
             labels
                 .iter_mut()
@@ -142,13 +146,18 @@ fn write_labels(
 
 fn label(city: CityId, health: Health, waiting: u32) -> String {
     let state = if health.is_dead() {
-        "fallen".to_owned()
+        text!("fallen")
     } else {
-        format!("{} hp", health.0)
+        text!("{points} hp", points = health.0)
     };
     match waiting {
-        0 => format!("P{} · {state}", city.0),
-        waiting => format!("P{} · {state} · {waiting} waiting", city.0),
+        0 => text!("P{number} · {state}", number = city.0, state),
+        waiting => text!(
+            "P{number} · {state} · {waiting} waiting",
+            number = city.0,
+            state,
+            waiting
+        ),
     }
 }
 

@@ -5,7 +5,8 @@ use super::canvas::{depth, rgb};
 use super::fonts::Typeface;
 use super::shapes::Shapes;
 use super::text::{Align, CanvasText, shortened, write};
-use crate::classic_layout::{BLACK, BOTTOM_TEXT, FOOTER, Rgb};
+use crate::classic_layout::{BLACK, FOOTER, Rgb, bottom_text};
+use crate::language::{ShownLanguage, Wording};
 use crate::screens::Screen;
 use bevy::prelude::*;
 
@@ -66,11 +67,16 @@ struct Crown;
 
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<FooterFacts>()
+        .init_resource::<ShownLanguage>()
         .add_systems(Startup, spawn_footer)
         .add_systems(
             Update,
             write_footer
-                .run_if(resource_changed::<FooterFacts>.or_else(state_changed::<Screen>))
+                .run_if(
+                    resource_changed::<FooterFacts>
+                        .or_else(resource_changed::<ShownLanguage>)
+                        .or_else(state_changed::<Screen>),
+                )
                 .in_set(ViewSystems::Draw),
         );
 }
@@ -88,24 +94,24 @@ fn spawn_footer(mut commands: Commands, typeface: Res<Typeface>, shapes: Res<Sha
     let crown_at = Vec2::new(left + width - MARGIN - CROWN.x / 2.0, middle - 2.0);
     commands.spawn((
         Part::Me,
-        line(left + MARGIN, middle, Align::Left, SIZE).line(&typeface.0, BLACK, ""),
+        line(left + MARGIN, middle, Align::Left, SIZE).line(&typeface.0, BLACK, Wording::EMPTY),
     ));
     commands.spawn(line(left + width / 2.0, middle, Align::Middle, SIZE).line(
         &typeface.0,
         QUIET,
-        BOTTOM_TEXT,
+        Wording::new(bottom_text),
     ));
     commands.spawn((
         Part::Notice,
         line(left + width / 2.0, top + height - 18.0, Align::Middle, 20.0).line(
             &typeface.0,
             NOTICE,
-            "",
+            Wording::EMPTY,
         ),
     ));
     commands.spawn((
         Part::Leader,
-        line(0.0, middle, Align::Right, SIZE).line(&typeface.0, BLACK, ""),
+        line(0.0, middle, Align::Right, SIZE).line(&typeface.0, BLACK, Wording::EMPTY),
     ));
     commands.spawn((
         Crown,
@@ -151,18 +157,18 @@ fn me(facts: &FooterFacts) -> String {
     if facts.me.is_empty() {
         String::new()
     } else {
-        format!("You are {}", shortened(&facts.me, ME_LIMIT))
+        text!("You are {name}", name = shortened(&facts.me, ME_LIMIT))
     }
 }
 
 fn leader(facts: &FooterFacts) -> String {
     match &facts.leader {
-        Some(name) => format!(
-            "leader {} · term {}",
-            shortened(name, LEADER_LIMIT),
-            facts.term
+        Some(name) => text!(
+            "leader {name} · term {term}",
+            name = shortened(name, LEADER_LIMIT),
+            term = facts.term
         ),
-        None => "no leader — electing…".to_owned(),
+        None => text!("no leader — electing…"),
     }
 }
 

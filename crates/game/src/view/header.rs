@@ -4,7 +4,8 @@ use super::ViewSystems;
 use super::canvas::depth;
 use super::fonts::Typeface;
 use super::text::{Align, CanvasText, write};
-use crate::classic_layout::{BLACK, HEADER, TOP_TEXT};
+use crate::classic_layout::{BLACK, HEADER, top_text};
+use crate::language::Wording;
 use bevy::prelude::*;
 use bevy::time::Real;
 use std::time::Duration;
@@ -29,10 +30,10 @@ impl HeaderText {
 
     /// Returns the header text at `now`: the last message, or "Top Text" once it has been shown for
     /// [`SHOWN_FOR`].
-    pub fn at(&self, now: Duration) -> &str {
+    pub fn at(&self, now: Duration) -> String {
         match &self.message {
-            Some((text, since)) if now.saturating_sub(*since) < SHOWN_FOR => text,
-            _ => TOP_TEXT,
+            Some((text, since)) if now.saturating_sub(*since) < SHOWN_FOR => text.clone(),
+            _ => top_text(),
         }
     }
 }
@@ -57,7 +58,7 @@ fn spawn_header(mut commands: Commands, typeface: Res<Typeface>) {
     commands.spawn((
         Name::new("Header text"),
         HeaderLine,
-        line.line(&typeface.0, BLACK, TOP_TEXT),
+        line.line(&typeface.0, BLACK, Wording::EMPTY),
     ));
 }
 
@@ -66,7 +67,7 @@ fn write_header(
     time: Res<Time<Real>>,
     mut line: Single<&mut Text2d, With<HeaderLine>>,
 ) {
-    write(&mut line, header.at(time.elapsed()));
+    write(&mut line, &header.at(time.elapsed()));
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use super::canvas::{Canvas, rgb};
 use crate::classic_layout::Rgb;
+use crate::language::Wording;
 use bevy::prelude::*;
 use bevy::sprite::{Anchor, update_text2d_layout};
 use bevy::text::TextLayoutInfo;
@@ -32,16 +33,12 @@ pub(super) struct CanvasText {
 
 impl CanvasText {
     /// The components of a line of text.
-    pub(super) fn line(
-        self,
-        font: &Handle<Font>,
-        colour: Rgb,
-        words: impl Into<String>,
-    ) -> impl Bundle {
+    pub(super) fn line(self, font: &Handle<Font>, colour: Rgb, words: Wording) -> impl Bundle {
         let font = TextFont::default().with_font(font.clone());
         (
             self,
-            Text2d::new(words),
+            Text2d::new(words.text()),
+            words,
             font,
             TextColor(rgb(colour)),
             TextLayout::no_wrap(),

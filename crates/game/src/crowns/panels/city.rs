@@ -10,6 +10,8 @@ use super::super::perspective::Perspective;
 use super::super::words::{self, clock};
 use super::top::tint;
 use super::{image, key_button};
+use crate::language::{Wording, spoken};
+use crate::report_words::{counted_unit, resource_words, unit_words};
 use crate::settings::bindings::{Bindings, KeyAction, KeyWords};
 use crate::ui::theme::{colour, size, space};
 use crate::ui::widgets::{
@@ -63,11 +65,14 @@ pub(super) enum CityRow {
 pub(super) fn spawn(panel: &mut ChildSpawnerCommands, font: &Typeface, art: &Art) {
     panel.spawn((
         CityText::Title,
-        unbroken(font, "", size::LARGE, colour::TEXT),
+        unbroken(font, Wording::EMPTY, size::LARGE, colour::TEXT),
     ));
     panel.spawn(row(space::NEAR)).with_children(|line| {
         bar(line, CityBar::Keep, px(130), colour::GOOD);
-        line.spawn((CityText::Keep, unbroken(font, "", size::BODY, colour::TEXT)));
+        line.spawn((
+            CityText::Keep,
+            unbroken(font, Wording::EMPTY, size::BODY, colour::TEXT),
+        ));
         line.spawn((
             Action::Repair,
             control(Node {
@@ -75,15 +80,15 @@ pub(super) fn spawn(panel: &mut ChildSpawnerCommands, font: &Typeface, art: &Art
                 margin: UiRect::left(Val::Auto),
                 ..default()
             }),
-            AccessibleLabel::new("Repair the keep"),
+            spoken(wording!("Repair the keep")),
             children![(
                 Caption,
                 CityText::Repair,
-                unbroken(font, "", size::SMALL, colour::TEXT)
+                unbroken(font, Wording::EMPTY, size::SMALL, colour::TEXT)
             )],
         ));
     });
-    heading(panel, font, "Build");
+    heading(panel, font, wording!("Build"));
     for (building, key) in BUILDINGS {
         spawn_building(panel, font, building, key);
     }
@@ -93,7 +98,7 @@ pub(super) fn spawn(panel: &mut ChildSpawnerCommands, font: &Typeface, art: &Art
             bar(line, CityBar::Site, px(96), colour::GOLD);
             line.spawn((
                 CityText::Site,
-                unbroken(font, "", size::SMALL, colour::TEXT),
+                unbroken(font, Wording::EMPTY, size::SMALL, colour::TEXT),
             ));
             line.spawn((
                 Node {
@@ -102,11 +107,11 @@ pub(super) fn spawn(panel: &mut ChildSpawnerCommands, font: &Typeface, art: &Art
                 },
                 children![(
                     Action::CancelBuild,
-                    key_button(font, "Cancel", KeyAction::CancelBuild)
+                    key_button(font, wording!("button|Cancel"), KeyAction::CancelBuild)
                 )],
             ));
         });
-    heading(panel, font, "Train");
+    heading(panel, font, wording!("Train"));
     panel
         .spawn(Node {
             justify_content: JustifyContent::SpaceBetween,
@@ -119,9 +124,9 @@ pub(super) fn spawn(panel: &mut ChildSpawnerCommands, font: &Typeface, art: &Art
         });
     panel.spawn((
         CityText::Training,
-        unbroken(font, "", size::SMALL, colour::QUIET),
+        unbroken(font, Wording::EMPTY, size::SMALL, colour::QUIET),
     ));
-    heading(panel, font, "Market");
+    heading(panel, font, wording!("Market"));
     panel
         .spawn(Node {
             flex_wrap: FlexWrap::Wrap,
@@ -135,16 +140,16 @@ pub(super) fn spawn(panel: &mut ChildSpawnerCommands, font: &Typeface, art: &Art
                 }
             }
         });
-    heading(panel, font, "Marches");
+    heading(panel, font, wording!("Marches"));
     panel.spawn((
         CityRow::NoMarch,
         Node::default(),
         children![(
             KeyWords::new(|keys| {
                 let key = keys.label(KeyAction::NextTarget);
-                format!("{key}, or a click on the map, plans one.")
+                text!("{key}, or a click on the map, plans one.", key)
             }),
-            text(font, "", size::SMALL, colour::QUIET)
+            text(font, Wording::EMPTY, size::SMALL, colour::QUIET)
         )],
     ));
     for number in 0..MARCHES {
@@ -153,14 +158,17 @@ pub(super) fn spawn(panel: &mut ChildSpawnerCommands, font: &Typeface, art: &Art
             .with_children(|line| {
                 line.spawn((
                     CityText::March(number),
-                    unbroken(font, "", size::SMALL, colour::TEXT),
+                    unbroken(font, Wording::EMPTY, size::SMALL, colour::TEXT),
                 ));
                 line.spawn((
                     Node {
                         margin: UiRect::left(Val::Auto),
                         ..default()
                     },
-                    children![(Action::TurnBack(number), small_button(font, "Turn back"))],
+                    children![(
+                        Action::TurnBack(number),
+                        small_button(font, wording!("Turn back"))
+                    )],
                 ));
             });
     }
@@ -172,14 +180,18 @@ pub(super) fn spawn(panel: &mut ChildSpawnerCommands, font: &Typeface, art: &Art
         children![(
             KeyWords::new(|keys| {
                 let [others, point] = keys.labels([KeyAction::Others, KeyAction::Point]);
-                format!("{others} the others   {point} point at a tile   Enter chat   Esc menu")
+                text!(
+                    "{others} the others   {point} point at a tile   Enter chat   Esc menu",
+                    others,
+                    point
+                )
             }),
-            unbroken(font, "", size::SMALL, colour::QUIET)
+            unbroken(font, Wording::EMPTY, size::SMALL, colour::QUIET)
         )],
     ));
 }
 
-fn heading(panel: &mut ChildSpawnerCommands, font: &Typeface, words: &str) {
+fn heading(panel: &mut ChildSpawnerCommands, font: &Typeface, words: Wording) {
     panel.spawn((
         Node {
             margin: UiRect::top(space::NEAR),
@@ -218,7 +230,7 @@ fn spawn_building(
     building: Building,
     key: KeyAction,
 ) {
-    let name = words::building(building);
+    let name = Wording::new(move || words::building(building));
     panel.spawn((
         Action::Build(building),
         control(Node {
@@ -226,13 +238,13 @@ fn spawn_building(
             column_gap: space::NEAR,
             ..default()
         }),
-        AccessibleLabel::new(format!("Build: {name}")),
+        spoken(wording!("Build: {name}", name = words::building(building))),
         children![
             (
                 key_node(),
                 children![(
-                    KeyWords::after("", key),
-                    unbroken(font, "", size::SMALL, colour::GOLD)
+                    KeyWords::of(key),
+                    unbroken(font, Wording::EMPTY, size::SMALL, colour::GOLD)
                 )]
             ),
             (
@@ -249,12 +261,12 @@ fn spawn_building(
                 },
                 children![(
                     CityText::Level(building),
-                    unbroken(font, "", size::BODY, colour::TEXT)
+                    unbroken(font, Wording::EMPTY, size::BODY, colour::TEXT)
                 )]
             ),
             (
                 CityText::Cost(building),
-                unbroken(font, "", size::SMALL, colour::QUIET)
+                unbroken(font, Wording::EMPTY, size::SMALL, colour::QUIET)
             ),
         ],
     ));
@@ -282,25 +294,25 @@ fn spawn_unit(
             padding: UiRect::axes(space::TIGHT, space::TIGHT),
             ..column(px(1))
         }),
-        AccessibleLabel::new(format!("Train: {}", kind.counted(1))),
+        spoken(wording!("Train: {unit}", unit = unit_words(kind, 1))),
         children![
             (
                 row(space::TIGHT),
                 children![
                     (
-                        KeyWords::after("", key),
-                        unbroken(font, "", size::SMALL, colour::GOLD)
+                        KeyWords::of(key),
+                        unbroken(font, Wording::EMPTY, size::SMALL, colour::GOLD)
                     ),
                     image(art, Icon::of_unit(kind), colour::TEXT, 26.0),
                     (
                         CityText::Home(kind),
-                        unbroken(font, "", size::LARGE, colour::TEXT)
+                        unbroken(font, Wording::EMPTY, size::LARGE, colour::TEXT)
                     ),
                 ]
             ),
             (
                 CityText::UnitCost(kind),
-                unbroken(font, "", 12.0, colour::QUIET)
+                unbroken(font, Wording::EMPTY, 12.0, colour::QUIET)
             ),
         ],
     ));
@@ -322,11 +334,18 @@ fn spawn_swap(
             column_gap: space::TIGHT,
             ..default()
         }),
-        AccessibleLabel::new(format!("Swap 60 {} for 40 {}", give.name(), receive.name())),
+        spoken(wording!(
+            "Swap 60 {give} for 40 {receive}",
+            give = resource_words(give),
+            receive = resource_words(receive)
+        )),
         children![
-            (Caption, unbroken(font, "60", size::SMALL, colour::TEXT)),
+            (
+                Caption,
+                unbroken(font, Wording::Same("60"), size::SMALL, colour::TEXT)
+            ),
             image(art, Icon::of_resource(give), tint(give), 16.0),
-            unbroken(font, "for 40", size::SMALL, colour::QUIET),
+            unbroken(font, wording!("for 40"), size::SMALL, colour::QUIET),
             image(art, Icon::of_resource(receive), tint(receive), 16.0),
         ],
     ));
@@ -356,7 +375,11 @@ pub(super) fn write(
             CityText::Home(kind) => (city.home().count(kind).to_string(), None),
             CityText::March(number) => (march_text(&perspective, game, own, number), None),
             CityText::Repair => {
-                let verb = if city.is_repaired() { "Stop" } else { "Repair" };
+                let verb = if city.is_repaired() {
+                    text!("Stop")
+                } else {
+                    text!("Repair")
+                };
                 let key = bindings.label(KeyAction::Repair);
                 (format!("{verb} {key}"), None)
             }
@@ -372,9 +395,9 @@ fn keep_text(game: &Crowns, city: &Seat) -> String {
     let smoke = city.smokes_until().saturating_sub(game.now());
     let keep = city.keep();
     match smoke {
-        _ if keep == 0 => "fallen".to_owned(),
-        0 => format!("keep {keep}"),
-        smoke => format!("keep {keep}, safe {}", clock(smoke)),
+        _ if keep == 0 => text!("fallen"),
+        0 => text!("keep {keep}", keep),
+        smoke => text!("keep {keep}, safe {time}", keep, time = clock(smoke)),
     }
 }
 
@@ -383,7 +406,10 @@ fn level_text(game: &Crowns, own: u8, city: &Seat, building: Building) -> String
     let level = city.levels().of(building);
     let is_built = city.sites().0.is_some_and(|site| site.building == building);
     match game.building_cost(own, building) {
-        Some(_) => format!("{level} to {}", level + 1 + u8::from(is_built)),
+        Some(_) => {
+            let next = level + 1 + u8::from(is_built);
+            text!("{level} to {next}", level, next)
+        }
         None => level.to_string(),
     }
 }
@@ -410,7 +436,12 @@ fn site_text(game: &Crowns, city: &Seat) -> String {
     let left = clock(site.done.saturating_sub(game.now()) + 999);
     let name = words::building(site.building);
     match next {
-        Some(next) => format!("{name} {left}, then {}", words::building(next)),
+        Some(next) => text!(
+            "{name} {left}, then {next}",
+            name,
+            left,
+            next = words::building(next)
+        ),
         None => format!("{name} {left}"),
     }
 }
@@ -418,18 +449,18 @@ fn site_text(game: &Crowns, city: &Seat) -> String {
 fn training_text(city: &Seat) -> String {
     let batches: Vec<_> = city
         .batches()
-        .map(|(kind, count)| format!("{count} {}", kind.counted(count)))
+        .map(|(kind, count)| counted_unit(kind, count))
         .collect();
     if batches.is_empty() {
-        return "Barracks idle. Shift trains five at once.".to_owned();
+        return text!("Barracks idle. Shift trains five at once.");
     }
-    format!("In training: {}", batches.join(", "))
+    text!("In training: {units}", units = batches.join(", "))
 }
 
 fn unit_text(game: &Crowns, city: &Seat, kind: UnitKind) -> String {
     let least = least_barracks(game, kind);
     if city.levels().barracks < least {
-        return format!("barracks {least}");
+        return text!("barracks {least}", least);
     }
     let [wood, iron, grain] = game.rules().unit(kind).cost;
     format!("{wood}/{iron}/{grain}")
@@ -441,7 +472,12 @@ fn march_text(perspective: &Perspective, game: &Crowns, own: u8, number: usize) 
     };
     let left = clock(march.arrives.saturating_sub(game.now()) + 999);
     let place = perspective.place(march.place);
-    format!("{} to {place}: {left}", march.army.total())
+    text!(
+        "{units} to {place}: {left}",
+        units = march.army.total(),
+        place,
+        left
+    )
 }
 
 pub(super) fn fill_bars(perspective: Res<Perspective>, mut bars: Query<(&CityBar, &mut Node)>) {

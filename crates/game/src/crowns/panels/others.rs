@@ -11,7 +11,8 @@ use super::super::perspective::Perspective;
 use super::super::words::clock;
 use super::top::tint;
 use super::{SideMode, image};
-use crate::report_words::phrase_text;
+use crate::language::{Wording, spoken};
+use crate::report_words::{counted_resource, phrase_text};
 use crate::ui::theme::{colour, size, space};
 use crate::ui::widgets::{
     Caption, column, control, row, small_button, text, unbroken, write as write_text,
@@ -36,20 +37,28 @@ pub(super) enum OtherText {
 /// Most seats of a table.
 const SEATS: u8 = 8;
 
-const HINT: &str = "A pact forbids attacks on each other and on each other's holdings.";
-
 pub(super) fn spawn(panel: &mut ChildSpawnerCommands, font: &Typeface, art: &Art) {
     panel.spawn(row(space::WIDE)).with_children(|line| {
-        line.spawn(text(font, "The others", size::LARGE, colour::GOLD));
-        line.spawn((Action::Close, small_button(font, "Close Esc")));
+        line.spawn(text(
+            font,
+            wording!("The others"),
+            size::LARGE,
+            colour::GOLD,
+        ));
+        line.spawn((Action::Close, small_button(font, wording!("Close Esc"))));
     });
     for seat in 0..SEATS {
         spawn_seat(panel, font, art, seat);
     }
-    panel.spawn(text(font, HINT, size::SMALL, colour::QUIET));
     panel.spawn(text(
         font,
-        "Say to all (Enter for words of your own)",
+        wording!("A pact forbids attacks on each other and on each other's holdings."),
+        size::SMALL,
+        colour::QUIET,
+    ));
+    panel.spawn(text(
+        font,
+        wording!("Say to all (Enter for words of your own)"),
         size::SMALL,
         colour::QUIET,
     ));
@@ -61,7 +70,7 @@ pub(super) fn spawn(panel: &mut ChildSpawnerCommands, font: &Typeface, art: &Art
         })
         .with_children(|phrases| {
             for phrase in Phrase::ALL {
-                let caption = small_button(font, phrase_text(phrase));
+                let caption = small_button(font, Wording::new(move || phrase_text(phrase)));
                 phrases.spawn((Action::Say(phrase), caption));
             }
         });
@@ -83,11 +92,11 @@ fn spawn_seat(panel: &mut ChildSpawnerCommands, font: &Typeface, art: &Art, seat
                     image(art, Icon::of_seat(seat), colour::seat(seat), 18.0),
                     (
                         OtherText::Name(seat),
-                        unbroken(font, "", size::BODY, colour::TEXT)
+                        unbroken(font, Wording::EMPTY, size::BODY, colour::TEXT)
                     ),
                     (
                         OtherText::Relation(seat),
-                        unbroken(font, "", size::SMALL, colour::QUIET)
+                        unbroken(font, Wording::EMPTY, size::SMALL, colour::QUIET)
                     ),
                 ],
             ));
@@ -116,7 +125,7 @@ fn worded(font: &Typeface, action: Action, words: OtherText) -> impl Bundle {
         children![(
             Caption,
             words,
-            unbroken(font, "", size::SMALL, colour::TEXT)
+            unbroken(font, Wording::EMPTY, size::SMALL, colour::TEXT)
         )],
     )
 }
@@ -129,11 +138,19 @@ fn gift(font: &Typeface, art: &Art, seat: u8, resource: Resource) -> impl Bundle
             column_gap: space::TIGHT,
             ..default()
         }),
-        AccessibleLabel::new(format!("Give {GIFT} {}", resource.name())),
+        spoken(wording!(
+            "Give {goods}",
+            goods = counted_resource(resource, GIFT)
+        )),
         children![
             (
                 Caption,
-                unbroken(font, format!("+{GIFT}"), size::SMALL, colour::TEXT)
+                unbroken(
+                    font,
+                    Wording::new(|| format!("+{GIFT}")),
+                    size::SMALL,
+                    colour::TEXT
+                )
             ),
             image(art, Icon::of_resource(resource), tint(resource), 16.0),
         ],
@@ -149,13 +166,13 @@ pub(super) fn write(perspective: Res<Perspective>, mut texts: Query<(&OtherText,
             OtherText::Name(seat) => perspective.name(seat),
             OtherText::Relation(seat) => relation(game, own, seat),
             OtherText::Offer(seat) => match game.pact(own, seat) {
-                Some(Pact::Offered { by }) if by == seat => "Accept the pact".to_owned(),
-                _ => "Offer a pact".to_owned(),
+                Some(Pact::Offered { by }) if by == seat => text!("Accept the pact"),
+                _ => text!("Offer a pact"),
             },
             OtherText::End(seat) => match game.pact(own, seat) {
-                Some(Pact::Offered { by }) if by == own => "Withdraw".to_owned(),
-                Some(Pact::Offered { .. }) => "Decline".to_owned(),
-                _ => "End it".to_owned(),
+                Some(Pact::Offered { by }) if by == own => text!("Withdraw"),
+                Some(Pact::Offered { .. }) => text!("Decline"),
+                _ => text!("End it"),
             },
         };
         write_text(&mut text, words);
@@ -165,13 +182,13 @@ pub(super) fn write(perspective: Res<Perspective>, mut texts: Query<(&OtherText,
 /// How another seat stands to the own one.
 fn relation(game: &Crowns, own: u8, seat: u8) -> String {
     match game.pact(own, seat) {
-        None => "no pact".to_owned(),
-        Some(Pact::Offered { by }) if by == own => "you offer a pact".to_owned(),
-        Some(Pact::Offered { .. }) => "offers you a pact".to_owned(),
-        Some(Pact::Agreed) => "pact".to_owned(),
+        None => text!("no pact"),
+        Some(Pact::Offered { by }) if by == own => text!("you offer a pact"),
+        Some(Pact::Offered { .. }) => text!("offers you a pact"),
+        Some(Pact::Agreed) => text!("pact"),
         Some(Pact::Ends(end)) => {
             let left = clock(end.saturating_sub(game.now()) + 999);
-            format!("pact, over in {left}")
+            text!("pact, over in {left}", left)
         }
     }
 }
@@ -242,6 +259,6 @@ mod tests {
         assert_eq!(game.order(0, &pact(1, PactOrder::End), 3_000), Ok(()));
         let notice = game.rules().pact.notice;
         let left = clock(notice * 1_000);
-        assert_eq!(relation(&game, 0, 1), format!("pact, over in {left}"));
+        assert_eq!(relation(&game, 0, 1), text!("pact, over in {left}", left));
     }
 }

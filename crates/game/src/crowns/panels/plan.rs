@@ -9,6 +9,7 @@ use super::super::control::{Action, attack_name};
 use super::super::icons::Icon;
 use super::super::perspective::Perspective;
 use super::{image, key_button};
+use crate::language::Wording;
 use crate::settings::bindings::{KeyAction, KeyWords};
 use crate::ui::theme::{colour, size, space};
 use crate::ui::widgets::{button, column, row, small_button, text, unbroken, write as write_text};
@@ -27,27 +28,30 @@ pub(super) enum PlanText {
 const LINES: usize = 4;
 
 pub(super) fn spawn(panel: &mut ChildSpawnerCommands, font: &Typeface, art: &Art) {
-    panel.spawn((PlanText::Target, text(font, "", size::LARGE, colour::GOLD)));
+    panel.spawn((
+        PlanText::Target,
+        text(font, Wording::EMPTY, size::LARGE, colour::GOLD),
+    ));
     panel.spawn((
         row(space::TIGHT),
         children![
             (
                 Action::PreviousTarget,
-                key_button(font, "Previous", KeyAction::PreviousTarget)
+                key_button(font, wording!("Previous"), KeyAction::PreviousTarget)
             ),
             (
                 Action::Attack,
-                key_button(font, "Next", KeyAction::NextTarget)
+                key_button(font, wording!("Next"), KeyAction::NextTarget)
             ),
-            (Action::Close, small_button(font, "Close Esc")),
+            (Action::Close, small_button(font, wording!("Close Esc"))),
         ],
     ));
     panel.spawn(column(space::NEAR)).with_children(|units| {
         for (kind, key) in UnitKind::ALL.into_iter().zip(KeyAction::UNITS) {
             units.spawn(row(space::NEAR)).with_children(|line| {
                 line.spawn((
-                    KeyWords::after("", key),
-                    text(font, "", size::SMALL, colour::GOLD),
+                    KeyWords::of(key),
+                    text(font, Wording::EMPTY, size::SMALL, colour::GOLD),
                 ));
                 line.spawn(image(art, Icon::of_unit(kind), colour::TEXT, 30.0));
                 line.spawn((
@@ -57,37 +61,40 @@ pub(super) fn spawn(panel: &mut ChildSpawnerCommands, font: &Typeface, art: &Art
                     },
                     children![(
                         PlanText::Count(kind),
-                        unbroken(font, "", size::LARGE, colour::TEXT)
+                        unbroken(font, Wording::EMPTY, size::LARGE, colour::TEXT)
                     )],
                 ));
-                line.spawn((Action::Fewer(kind), small_button(font, "-")));
-                line.spawn((Action::More(kind), small_button(font, "+")));
-                line.spawn((Action::All(kind), small_button(font, "all")));
+                line.spawn((Action::Fewer(kind), small_button(font, Wording::Same("-"))));
+                line.spawn((Action::More(kind), small_button(font, Wording::Same("+"))));
+                line.spawn((Action::All(kind), small_button(font, wording!("units|all"))));
             });
         }
     });
     panel.spawn(row(space::NEAR)).with_children(|line| {
         line.spawn((
             Action::SwitchAttack,
-            key_button(font, "Switch", KeyAction::SwitchAttack),
+            key_button(font, wording!("Switch"), KeyAction::SwitchAttack),
         ));
-        line.spawn((PlanText::Attack, text(font, "", size::BODY, colour::QUIET)));
+        line.spawn((
+            PlanText::Attack,
+            text(font, Wording::EMPTY, size::BODY, colour::QUIET),
+        ));
     });
     panel.spawn(column(space::TIGHT)).with_children(|lines| {
         for line in 0..LINES {
             lines.spawn((
                 PlanText::Forecast(line),
-                text(font, "", size::BODY, colour::TEXT),
+                text(font, Wording::EMPTY, size::BODY, colour::TEXT),
             ));
         }
     });
     panel.spawn((
         row(space::NEAR),
         children![
-            (Action::Send, button(font, "March Enter")),
+            (Action::Send, button(font, wording!("March Enter"))),
             (
                 Action::CallHome,
-                key_button(font, "Call home", KeyAction::CallHome)
+                key_button(font, wording!("Call home"), KeyAction::CallHome)
             ),
         ],
     ));
@@ -105,12 +112,12 @@ pub(super) fn write(
     let at_home = perspective.city().map(|(_, _, city)| *city.home());
     for (part, mut text) in &mut texts {
         let words = match *part {
-            PlanText::Target => format!("March to {}", perspective.place(target)),
+            PlanText::Target => text!("March to {place}", place = perspective.place(target)),
             PlanText::Count(kind) => {
                 let all = at_home.map_or(0, |home| home.count(kind));
-                format!("{} of {all}", composer.count(kind))
+                text!("{count} of {all}", count = composer.count(kind), all)
             }
-            PlanText::Attack if composer.attacks_city() => attack_name(composer.attack).to_owned(),
+            PlanText::Attack if composer.attacks_city() => attack_name(composer.attack),
             PlanText::Attack => String::new(),
             PlanText::Forecast(line) => lines.get(line).cloned().unwrap_or_default(),
         };

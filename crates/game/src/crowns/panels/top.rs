@@ -10,6 +10,7 @@ use super::super::perspective::Perspective;
 use super::super::words::clock;
 use super::image;
 use crate::cluster_view::ClusterView;
+use crate::language::Wording;
 use crate::ui::theme::{colour, size, space};
 use crate::ui::widgets::{column, row, unbroken, write as write_text};
 use crate::view::fonts::Typeface;
@@ -36,7 +37,10 @@ pub(super) fn spawn(bar: &mut ChildSpawnerCommands, font: &Typeface, art: &Art) 
             width: px(76),
             ..default()
         },
-        children![(TopText::Clock, unbroken(font, "", 32.0, colour::TEXT))],
+        children![(
+            TopText::Clock,
+            unbroken(font, Wording::EMPTY, 32.0, colour::TEXT)
+        )],
     ));
     for resource in Resource::ALL {
         bar.spawn((
@@ -51,11 +55,11 @@ pub(super) fn spawn(bar: &mut ChildSpawnerCommands, font: &Typeface, art: &Art) 
                     children![
                         (
                             TopText::Amount(resource),
-                            unbroken(font, "", size::LARGE, colour::TEXT)
+                            unbroken(font, Wording::EMPTY, size::LARGE, colour::TEXT)
                         ),
                         (
                             TopText::Rate(resource),
-                            unbroken(font, "", size::SMALL, colour::QUIET)
+                            unbroken(font, Wording::EMPTY, size::SMALL, colour::QUIET)
                         ),
                     ]
                 ),
@@ -87,11 +91,11 @@ pub(super) fn spawn(bar: &mut ChildSpawnerCommands, font: &Typeface, art: &Art) 
                         children![
                             (
                                 TopText::Crowns(seat),
-                                unbroken(font, "", size::LARGE, colour::TEXT)
+                                unbroken(font, Wording::EMPTY, size::LARGE, colour::TEXT)
                             ),
                             (
                                 TopText::Name(seat),
-                                unbroken(font, "", size::SMALL, colour::QUIET)
+                                unbroken(font, Wording::EMPTY, size::SMALL, colour::QUIET)
                             ),
                         ]
                     ),
@@ -101,10 +105,13 @@ pub(super) fn spawn(bar: &mut ChildSpawnerCommands, font: &Typeface, art: &Art) 
         rivals.spawn((
             column(px(0)),
             children![
-                (TopText::Goal, unbroken(font, "", size::SMALL, colour::GOLD)),
+                (
+                    TopText::Goal,
+                    unbroken(font, Wording::EMPTY, size::SMALL, colour::GOLD)
+                ),
                 (
                     TopText::Leader,
-                    unbroken(font, "", size::SMALL, colour::QUIET)
+                    unbroken(font, Wording::EMPTY, size::SMALL, colour::QUIET)
                 ),
             ],
         ));
@@ -145,13 +152,16 @@ pub(super) fn write(
             TopText::Rate(resource) => {
                 let rate = rates[resource as usize];
                 let shown = if rate < 0 { colour::BAD } else { colour::QUIET };
-                (format!("{rate:+} / min"), shown)
+                (text!("{rate} / min", rate = format!("{rate:+}")), shown)
             }
-            TopText::Goal => (format!("goal {}", game.goal()), colour::GOLD),
+            TopText::Goal => (text!("goal {goal}", goal = game.goal()), colour::GOLD),
             TopText::Leader => {
                 let leader = status.leader();
-                let name = leader.map_or("none".to_owned(), |leader| cluster.name(leader));
-                (format!("leader {name}"), colour::QUIET)
+                let name = match leader {
+                    Some(leader) => cluster.name(leader),
+                    None => text!("leader|none"),
+                };
+                (text!("leader {name}", name), colour::QUIET)
             }
             TopText::Crowns(seat) => {
                 let holds = throne == Some(seat);

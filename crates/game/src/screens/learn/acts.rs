@@ -24,15 +24,15 @@ pub(super) enum Act {
 }
 
 impl Act {
-    pub(super) fn caption(self) -> &'static str {
+    pub(super) fn caption(self) -> String {
         match self {
-            Act::PauseThree => "Pause three machines",
-            Act::WakeOne => "Wake one machine",
-            Act::WakeAll => "Wake the others",
-            Act::KillLeader => "Kill the leader",
-            Act::Split => "Split 3 to 2",
-            Act::ChangeSide => "Go to the other side",
-            Act::Heal => "Heal",
+            Act::PauseThree => text!("Pause three machines"),
+            Act::WakeOne => text!("Wake one machine"),
+            Act::WakeAll => text!("Wake the others"),
+            Act::KillLeader => text!("Kill the leader"),
+            Act::Split => text!("Split 3 to 2"),
+            Act::ChangeSide => text!("Go to the other side"),
+            Act::Heal => text!("Heal"),
         }
     }
 

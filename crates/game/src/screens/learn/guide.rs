@@ -14,6 +14,7 @@ use super::view::Machine;
 use super::{Lesson, Queued};
 use crate::cluster_view::ClusterView;
 use crate::crowns::BelowBar;
+use crate::language::Wording;
 use crate::screens::Screen;
 use crate::settings::bindings::KeyWords;
 use crate::ui::focus::FocusedFirst;
@@ -122,7 +123,13 @@ fn fill(
             spawn_bar(guide, &run);
             let number = run.lesson.number();
             let all = Lesson::ALL.len();
-            let title = format!("Lesson {number} of {all}: {}", run.lesson.title());
+            let lesson = run.lesson;
+            let title = wording!(
+                "Lesson {number} of {all}: {title}",
+                number,
+                all,
+                title = lesson.title()
+            );
             guide.spawn(text(&font, title, size::SMALL, colour::QUIET));
             match run.step() {
                 Some(step) => first = spawn_step(guide, &font, &run, step),
@@ -166,40 +173,57 @@ fn spawn_step(
     let number = run.done + 1;
     let all = steps(run.lesson).len();
     let progress = if step.is_question {
-        format!("Step {number} of {all}: a question")
+        wording!("Step {number} of {all}: a question", number, all)
     } else {
-        format!("Step {number} of {all}")
+        wording!("Step {number} of {all}", number, all)
     };
     guide.spawn(text(font, progress, size::BODY, colour::GOLD));
-    guide.spawn(text(font, step.instruction, size::BODY, colour::TEXT));
+    guide.spawn(text(
+        font,
+        Wording::new(step.instruction),
+        size::BODY,
+        colour::TEXT,
+    ));
     guide.spawn((
         KeyWords::new(step.hint),
-        text(font, "", size::SMALL, colour::QUIET),
+        text(font, Wording::EMPTY, size::SMALL, colour::QUIET),
     ));
-    guide.spawn((FactLine, text(font, "", size::SMALL, colour::GOOD)));
+    guide.spawn((
+        FactLine,
+        text(font, Wording::EMPTY, size::SMALL, colour::GOOD),
+    ));
     let act = step.act.map(|act| {
-        let caption = button(font, act.caption());
+        let caption = button(font, Wording::new(move || act.caption()));
         guide.spawn((Press::Act(act), caption)).id()
     });
     guide.spawn(buttons()).with_children(|line| {
-        line.spawn((Press::Again, small_button(font, "Start again")));
-        line.spawn((Press::Leave, small_button(font, "Leave the lesson")));
+        line.spawn((Press::Again, small_button(font, wording!("Start again"))));
+        line.spawn((
+            Press::Leave,
+            small_button(font, wording!("Leave the lesson")),
+        ));
     });
     act
 }
 
 /// Returns the button that leads on.
 fn spawn_end(guide: &mut ChildSpawnerCommands, font: &Typeface, lesson: Lesson) -> Entity {
-    guide.spawn(text(font, "Done", size::BODY, colour::GOLD));
-    guide.spawn(text(font, lesson.result(), size::BODY, colour::TEXT));
+    guide.spawn(text(font, wording!("Done"), size::BODY, colour::GOLD));
+    let result = Wording::new(move || lesson.result());
+    guide.spawn(text(font, result, size::BODY, colour::TEXT));
     if lesson.next().is_none() {
         return guide
-            .spawn((Press::Leave, button(font, "To the list")))
+            .spawn((Press::Leave, button(font, wording!("To the list"))))
             .id();
     }
-    let next = guide.spawn((Press::Next, button(font, "Next lesson"))).id();
+    let next = guide
+        .spawn((Press::Next, button(font, wording!("Next lesson"))))
+        .id();
     guide.spawn(buttons()).with_children(|line| {
-        line.spawn((Press::Leave, small_button(font, "Leave the lesson")));
+        line.spawn((
+            Press::Leave,
+            small_button(font, wording!("Leave the lesson")),
+        ));
     });
     next
 }

@@ -7,11 +7,12 @@ use raftian_realm::crowns::{Building, Place, Resource, UnitKind};
 use super::Lesson;
 use super::acts::Act;
 use super::view::{LessonView, Machine};
+use crate::report_words::{army_words, clock};
 use crate::settings::bindings::{Bindings, KeyAction};
 
 /// A step of a lesson: one instruction, and the state that completes it.
 pub(super) struct Step {
-    pub(super) instruction: &'static str,
+    pub(super) instruction: fn() -> String,
     /// The key or button.
     pub(super) hint: fn(&Bindings) -> String,
     /// Whether the instruction asks something, which the player answers by doing it.
@@ -49,16 +50,22 @@ pub(super) fn steps(lesson: Lesson) -> &'static [Step] {
 
 const CLASSIC: [Step; 5] = [
     Step {
-        instruction: "Hit a city. Your click is a proposal: it counts once a majority of the five \
-                      machines has stored it.",
-        hint: |_| "Click a square, or press its number, 1 to 5.".to_owned(),
+        instruction: || {
+            text!(
+                "Hit a city. Your click is a proposal: it counts once a majority of the five \
+             machines has stored it."
+            )
+        },
+        hint: |_| text!("Click a square, or press its number, 1 to 5."),
         is_question: false,
         act: None,
         fact: commit_fact,
         is_done: |view| view.has_ordered() && view.damage() > view.begin.damage,
     },
     Step {
-        instruction: "That took milliseconds. Now in slow motion: pause three of the five.",
+        instruction: || {
+            text!("That took milliseconds. Now in slow motion: pause three of the five.")
+        },
         hint: press_button,
         is_question: false,
         act: Some(Act::PauseThree),
@@ -66,17 +73,25 @@ const CLASSIC: [Step; 5] = [
         is_done: |view| view.count(|machine| machine.is_paused) * 2 > view.machines.len(),
     },
     Step {
-        instruction: "Hit a city again. Two machines are no majority: dashes run around the city, \
-                      and nothing changes.",
-        hint: |_| "Click a square, or press its number, and wait.".to_owned(),
+        instruction: || {
+            text!(
+                "Hit a city again. Two machines are no majority: dashes run around the city, and \
+             nothing changes."
+            )
+        },
+        hint: |_| text!("Click a square, or press its number, and wait."),
         is_question: false,
         act: None,
         fact: awake_fact,
         is_done: |view| view.unchanged.waiting >= SEEN,
     },
     Step {
-        instruction: "Wake one. Three of five are a majority: they elect a leader, and your command \
-                      is committed.",
+        instruction: || {
+            text!(
+                "Wake one. Three of five are a majority: they elect a leader, and your command is \
+             committed."
+            )
+        },
         hint: press_button,
         is_question: false,
         act: Some(Act::WakeOne),
@@ -84,8 +99,8 @@ const CLASSIC: [Step; 5] = [
         is_done: |view| view.has_ordered() && view.damage() > view.begin.damage,
     },
     Step {
-        instruction: "How many hits does a city stand? Find out: hit one until it falls.",
-        hint: |_| "The same square, again and again.".to_owned(),
+        instruction: || text!("How many hits does a city stand? Find out: hit one until it falls."),
+        hint: |_| text!("The same square, again and again."),
         is_question: true,
         act: Some(Act::WakeAll),
         fact: commit_fact,
@@ -95,10 +110,15 @@ const CLASSIC: [Step; 5] = [
 
 const GROW: [Step; 4] = [
     Step {
-        instruction: "Build your lumber camp higher. Time runs four times as fast in this lesson.",
+        instruction: || {
+            text!("Build your lumber camp higher. Time runs four times as fast in this lesson.")
+        },
         hint: |keys| {
             let key = keys.label(KeyAction::BuildWood);
-            format!("Press {key}, or the row of the lumber camp on the right.")
+            text!(
+                "Press {key}, or the row of the lumber camp on the right.",
+                key
+            )
         },
         is_question: false,
         act: None,
@@ -106,11 +126,19 @@ const GROW: [Step; 4] = [
         is_done: |view| view.has_built(Building::Field(Resource::Wood)),
     },
     Step {
-        instruction: "Wood comes faster now: see the number under the wood in the bar. Build mine \
-                      and farm, too.",
+        instruction: || {
+            text!(
+                "Wood comes faster now: see the number under the wood in the bar. Build mine and \
+             farm, too."
+            )
+        },
         hint: |keys| {
             let [iron, grain] = keys.labels([KeyAction::BuildIron, KeyAction::BuildGrain]);
-            format!("{iron} and {grain}. One is built, another one waits.")
+            text!(
+                "{iron} and {grain}. One is built, another one waits.",
+                iron,
+                grain
+            )
         },
         is_question: false,
         act: None,
@@ -121,18 +149,22 @@ const GROW: [Step; 4] = [
         },
     },
     Step {
-        instruction: "Soldiers need barracks. Build them higher: riders come with level 2.",
-        hint: |keys| format!("Press {}.", keys.label(KeyAction::BuildBarracks)),
+        instruction: || {
+            text!("Soldiers need barracks. Build them higher: riders come with level 2.")
+        },
+        hint: |keys| text!("Press {key}.", key = keys.label(KeyAction::BuildBarracks)),
         is_question: false,
         act: None,
         fact: rates_fact,
         is_done: |view| view.has_built(Building::Barracks),
     },
     Step {
-        instruction: "Above 600 all is lost. Which building gives you more room? Build it.",
+        instruction: || {
+            text!("Above 600 all is lost. Which building gives you more room? Build it.")
+        },
         hint: |keys| {
             let [wall, store] = keys.labels([KeyAction::BuildWall, KeyAction::BuildStore]);
-            format!("{wall} or {store}?")
+            text!("{wall} or {store}?", wall, store)
         },
         is_question: true,
         act: None,
@@ -143,10 +175,10 @@ const GROW: [Step; 4] = [
 
 const FIGHT: [Step; 4] = [
     Step {
-        instruction: "Train axes: they attack. Three are enough to begin with.",
+        instruction: || text!("Train axes: they attack. Three are enough to begin with."),
         hint: |keys| {
             let axe = keys.label(KeyAction::Axe);
-            format!("Press {axe} three times, or once with Shift for five.")
+            text!("Press {axe} three times, or once with Shift for five.", axe)
         },
         is_question: false,
         act: None,
@@ -157,11 +189,18 @@ const FIGHT: [Step; 4] = [
         },
     },
     Step {
-        instruction: "Plan a march to an oasis. The plan shows the result before anyone leaves. \
-                      Then send it.",
+        instruction: || {
+            text!(
+                "Plan a march to an oasis. The plan shows the result before anyone leaves. Then \
+                 send it."
+            )
+        },
         hint: |keys| {
             let next = keys.label(KeyAction::NextTarget);
-            format!("{next} until an oasis is the target, or click one; Enter sends.")
+            text!(
+                "{next} until an oasis is the target, or click one; Enter sends.",
+                next
+            )
         },
         is_question: false,
         act: None,
@@ -174,19 +213,23 @@ const FIGHT: [Step; 4] = [
         },
     },
     Step {
-        instruction: "The army fights where it arrives, and stays. If it loses, train more and send \
-                      them.",
-        hint: |_| "Watch the march on the map, and the lines below it.".to_owned(),
+        instruction: || {
+            text!(
+                "The army fights where it arrives, and stays. If it loses, train more and send \
+                 them."
+            )
+        },
+        hint: |_| text!("Watch the march on the map, and the lines below it."),
         is_question: false,
         act: None,
         fact: army_fact,
         is_done: |view| view.oases().any(|oasis| view.holds(oasis)),
     },
     Step {
-        instruction: "Suppose riders attack you. Which unit stops them? Train one.",
+        instruction: || text!("Suppose riders attack you. Which unit stops them? Train one."),
         hint: |keys| {
             let [spear, axe, _, ram] = keys.labels(KeyAction::UNITS);
-            format!("{spear} spear, {axe} axe or {ram} ram?")
+            text!("{spear} spear, {axe} axe or {ram} ram?", spear, axe, ram)
         },
         is_question: true,
         act: None,
@@ -197,20 +240,31 @@ const FIGHT: [Step; 4] = [
 
 const THRONE: [Step; 4] = [
     Step {
-        instruction: "Train five axes. The guard of the Throne is stronger than that of an oasis. \
-                      Time runs ten times as fast here.",
-        hint: |keys| format!("Shift and {}.", keys.label(KeyAction::Axe)),
+        instruction: || {
+            text!(
+                "Train five axes. The guard of the Throne is stronger than that of an oasis. Time \
+             runs ten times as fast here."
+            )
+        },
+        hint: |keys| text!("Shift and {key}.", key = keys.label(KeyAction::Axe)),
         is_question: false,
         act: None,
         fact: army_fact,
         is_done: |view| view.army().count(UnitKind::Axe) > ARMY,
     },
     Step {
-        instruction: "Take the Throne in the middle. It opens at 4:00; an army that comes earlier \
-                      is sent home.",
+        instruction: || {
+            text!(
+                "Take the Throne in the middle. It opens at 4:00; an army that comes earlier is \
+                 sent home."
+            )
+        },
         hint: |keys| {
             let next = keys.label(KeyAction::NextTarget);
-            format!("From 4:00 on {next} plans a march to the Throne, Enter sends it.")
+            text!(
+                "From 4:00 on {next} plans a march to the Throne, Enter sends it.",
+                next
+            )
         },
         is_question: false,
         act: None,
@@ -218,9 +272,13 @@ const THRONE: [Step; 4] = [
         is_done: |view| view.holds(Place::Throne),
     },
     Step {
-        instruction: "You hold it: each second gives a crown. See them in the bar, beside your \
-                      name, with the goal.",
-        hint: |_| "Wait for ten crowns.".to_owned(),
+        instruction: || {
+            text!(
+                "You hold it: each second gives a crown. See them in the bar, beside your name, \
+                 with the goal."
+            )
+        },
+        hint: |_| text!("Wait for ten crowns."),
         is_question: false,
         act: None,
         fact: throne_fact,
@@ -230,10 +288,10 @@ const THRONE: [Step; 4] = [
         },
     },
     Step {
-        instruction: "Do crowns come without a garrison? Call yours home and see.",
+        instruction: || text!("Do crowns come without a garrison? Call yours home and see."),
         hint: |keys| {
             let [next, home] = keys.labels([KeyAction::NextTarget, KeyAction::CallHome]);
-            format!("{next} for the Throne, then {home}.")
+            text!("{next} for the Throne, then {home}.", next, home)
         },
         is_question: true,
         act: None,
@@ -244,8 +302,12 @@ const THRONE: [Step; 4] = [
 
 const LEADER: [Step; 4] = [
     Step {
-        instruction: "One of the five machines leads: all orders pass through it. Take the hammer, \
-                      and kill it.",
+        instruction: || {
+            text!(
+                "One of the five machines leads: all orders pass through it. Take the hammer, and \
+             kill it."
+            )
+        },
         hint: press_button,
         is_question: false,
         act: Some(Act::KillLeader),
@@ -253,7 +315,7 @@ const LEADER: [Step; 4] = [
         is_done: |view| view.deposed() >= 1,
     },
     Step {
-        instruction: "The others have elected another one. Keep playing: give an order.",
+        instruction: || text!("The others have elected another one. Keep playing: give an order."),
         hint: any_order,
         is_question: false,
         act: None,
@@ -261,7 +323,7 @@ const LEADER: [Step; 4] = [
         is_done: |view| view.deposed() >= 1 && view.has_ordered(),
     },
     Step {
-        instruction: "The hammer again: kill this leader, too.",
+        instruction: || text!("The hammer again: kill this leader, too."),
         hint: press_button,
         is_question: false,
         act: Some(Act::KillLeader),
@@ -269,7 +331,9 @@ const LEADER: [Step; 4] = [
         is_done: |view| view.deposed() >= 2,
     },
     Step {
-        instruction: "Two of five are dead. Can the other three still decide? Give an order and see.",
+        instruction: || {
+            text!("Two of five are dead. Can the other three still decide? Give an order and see.")
+        },
         hint: any_order,
         is_question: true,
         act: None,
@@ -282,8 +346,12 @@ const LEADER: [Step; 4] = [
 
 const SPLIT: [Step; 4] = [
     Step {
-        instruction: "Split the world: yours and one more machine lose their links, the other three \
-                      stay together.",
+        instruction: || {
+            text!(
+                "Split the world: yours and one more machine lose their links, the other three \
+                 stay together."
+            )
+        },
         hint: press_button,
         is_question: false,
         act: Some(Act::Split),
@@ -291,10 +359,16 @@ const SPLIT: [Step; 4] = [
         is_done: |view| is_cut_off(view) && large_side_leads(view),
     },
     Step {
-        instruction: "You are on the small side. The clock stands still, and an order waits. Try it.",
+        instruction: || {
+            text!("You are on the small side. The clock stands still, and an order waits. Try it.")
+        },
         hint: |keys| {
             let [wood, spear] = keys.labels([KeyAction::BuildWood, KeyAction::Spear]);
-            format!("{wood} builds, {spear} trains: nothing happens.")
+            text!(
+                "{wood} builds, {spear} trains: nothing happens.",
+                wood,
+                spear
+            )
         },
         is_question: false,
         act: None,
@@ -307,7 +381,9 @@ const SPLIT: [Step; 4] = [
         },
     },
     Step {
-        instruction: "Which side can still decide? Go to the other side, and give an order there.",
+        instruction: || {
+            text!("Which side can still decide? Go to the other side, and give an order there.")
+        },
         hint: any_order,
         is_question: true,
         act: Some(Act::ChangeSide),
@@ -319,16 +395,16 @@ const SPLIT: [Step; 4] = [
         },
     },
     Step {
-        instruction: "Do the two sides agree again when the links are back? Heal the world and see.",
+        instruction: || {
+            text!("Do the two sides agree again when the links are back? Heal the world and see.")
+        },
         hint: press_button,
         is_question: true,
         act: Some(Act::Heal),
         fact: |view| {
             let equal = view.equal_states();
-            format!(
-                "The same state on {equal} of {} machines.",
-                view.machines.len()
-            )
+            let all = view.machines.len();
+            text!("The same state on {equal} of {all} machines.", equal, all)
         },
         is_done: |view| {
             let all = view.machines.len();
@@ -352,44 +428,56 @@ fn large_side_leads(view: &LessonView) -> bool {
 }
 
 fn press_button(_: &Bindings) -> String {
-    "Enter, or a click on the button.".to_owned()
+    text!("Enter, or a click on the button.")
 }
 
 fn any_order(keys: &Bindings) -> String {
     let [wood, spear] = keys.labels([KeyAction::BuildWood, KeyAction::Spear]);
-    format!("{wood} builds, {spear} trains a spear.")
+    text!("{wood} builds, {spear} trains a spear.", wood, spear)
 }
 
-/// Name of the leader that the player's machine knows.
-fn leader_name<'a>(view: &'a LessonView) -> Option<&'a str> {
+/// Name of the leader that the player's machine knows, or a word for none.
+fn leader_name(view: &LessonView) -> String {
     let mut machines = view.machines.iter();
-    let leader = machines.find(|machine| Some(machine.id) == view.leader)?;
-    Some(&leader.name)
+    let leader = machines.find(|machine| Some(machine.id) == view.leader);
+    leader.map_or_else(|| text!("leader|none"), |leader| leader.name.clone())
 }
 
 fn commit_fact(view: &LessonView) -> String {
     let own = view.own_machine().map_or(0, |own| own.applied().0);
     let equal = view.equal_states();
     let all = view.machines.len();
-    format!("Entry {own}, the same on {equal} of {all} machines.")
+    text!(
+        "Entry {own}, the same on {equal} of {all} machines.",
+        own,
+        equal,
+        all
+    )
 }
 
 fn awake_fact(view: &LessonView) -> String {
     let awake = view.count(Machine::takes_part);
-    let leader = leader_name(view).unwrap_or("none");
-    format!(
-        "{awake} of {} awake. Leader: {leader}.",
-        view.machines.len()
+    let all = view.machines.len();
+    let leader = leader_name(view);
+    text!(
+        "{awake} of {all} awake. Leader: {leader}.",
+        awake,
+        all,
+        leader
     )
 }
 
 fn leader_fact(view: &LessonView) -> String {
     let up = view.count(|machine| machine.is_up);
-    let leader = leader_name(view).unwrap_or("none");
+    let all = view.machines.len();
+    let leader = leader_name(view);
     let term = view.term.0;
-    format!(
-        "{up} of {} run. Leader: {leader}, term {term}.",
-        view.machines.len()
+    text!(
+        "{up} of {all} run. Leader: {leader}, term {term}.",
+        up,
+        all,
+        leader,
+        term
     )
 }
 
@@ -399,9 +487,13 @@ fn split_fact(view: &LessonView) -> String {
     let newest = others.max().unwrap_or(0);
     let cut = view.count(|machine| machine.is_cut);
     match (cut, newest.saturating_sub(own)) {
-        (0, _) => format!("All {} are connected.", view.machines.len()),
-        (cut, 0) => format!("{cut} are cut off. You see the present."),
-        (cut, behind) => format!("{cut} are cut off. You are {behind} entries behind."),
+        (0, _) => text!("All {all} are connected.", all = view.machines.len()),
+        (cut, 0) => text!("{cut} are cut off. You see the present.", cut),
+        (cut, behind) => text!(
+            "{cut} are cut off. You are {behind} entries behind.",
+            cut,
+            behind
+        ),
     }
 }
 
@@ -410,11 +502,17 @@ fn rates_fact(view: &LessonView) -> String {
         return String::new();
     };
     let [wood, iron, grain] = game.rates(view.own);
-    format!("A minute: {wood} wood, {iron} iron, {grain} grain.")
+    text!(
+        "A minute: {wood} wood, {iron} iron, {grain} grain.",
+        wood,
+        iron,
+        grain
+    )
 }
 
 fn army_fact(view: &LessonView) -> String {
-    format!("Your army: {}.", view.army())
+    let army = army_words(&view.army());
+    text!("Your army: {army}.", army)
 }
 
 fn throne_fact(view: &LessonView) -> String {
@@ -425,7 +523,14 @@ fn throne_fact(view: &LessonView) -> String {
     let opens = game.rules().throne.opens;
     let left = opens.saturating_sub(game.elapsed() / 1_000);
     match left {
-        0 => format!("You have {crowns} crowns of {}.", game.goal()),
-        left => format!("It opens in {}:{:02} on the clock.", left / 60, left % 60),
+        0 => text!(
+            "You have {crowns} crowns of {goal}.",
+            crowns,
+            goal = game.goal()
+        ),
+        left => text!(
+            "It opens in {time} on the clock.",
+            time = clock(left * 1_000)
+        ),
     }
 }

@@ -7,6 +7,7 @@ use bevy::prelude::*;
 use bevy::ui_widgets::{Activate, ScrollArea};
 
 use super::{Lesson, Queued};
+use crate::language::{Wording, spoken};
 use crate::screens::Screen;
 use crate::settings::Settings;
 use crate::ui::theme::{colour, size, space};
@@ -39,11 +40,6 @@ enum Part {
 
 /// Layer of the list, above the menu.
 const LAYER: i32 = 35;
-
-const ABOUT: &str = "Each lesson is a real match of five machines in this program, and takes about a \
-                     minute. Bots are weak and time runs faster. You end it by doing.";
-
-const KEYS: &str = "Up and down choose, Enter begins, Escape closes.";
 
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<OpensIn>()
@@ -115,12 +111,16 @@ fn spawn_list(
             ..row(space::WIDE)
         })
         .with_children(|line| {
-            line.spawn(text(font, "Learn", size::LARGE, colour::GOLD));
-            line.spawn((Part::Close, small_button(font, "Close Esc")))
+            line.spawn(text(font, wording!("Learn"), size::LARGE, colour::GOLD));
+            line.spawn((Part::Close, small_button(font, wording!("Close Esc"))))
                 // The keys have Escape instead.
                 .insert(TabIndex(-1));
         });
-    panel.spawn((fixed.clone(), text(font, ABOUT, size::SMALL, colour::QUIET)));
+    let about = wording!(
+        "Each lesson is a real match of five machines in this program, and takes about a minute. \
+         Bots are weak and time runs faster. You end it by doing."
+    );
+    panel.spawn((fixed.clone(), text(font, about, size::SMALL, colour::QUIET)));
     let mut lessons = Vec::new();
     panel
         .spawn((
@@ -140,7 +140,8 @@ fn spawn_list(
                 lessons.push((is_done, spawn_lesson(list, font, lesson, is_done)));
             }
         });
-    panel.spawn((fixed, text(font, KEYS, size::SMALL, colour::QUIET)));
+    let keys = wording!("Up and down choose, Enter begins, Escape closes.");
+    panel.spawn((fixed, text(font, keys, size::SMALL, colour::QUIET)));
     let open = lessons.iter().find(|(is_done, _)| !is_done);
     open.or(lessons.first()).map(|(_, entity)| *entity)
 }
@@ -151,9 +152,20 @@ fn spawn_lesson(
     lesson: Lesson,
     is_done: bool,
 ) -> Entity {
-    let mark = if is_done { "done" } else { "" };
-    let title = format!("{}  {}", lesson.number(), lesson.title());
-    let label = format!("{title}. {} {mark}", lesson.subject());
+    let mark = Wording::new(move || {
+        if is_done {
+            text!("lesson|done")
+        } else {
+            String::new()
+        }
+    });
+    let title = Wording::new(move || format!("{}  {}", lesson.number(), lesson.title()));
+    let subject = Wording::new(move || lesson.subject());
+    let label = [&title, &subject, &mark].map(Wording::clone);
+    let label = Wording::new(move || {
+        let [title, subject, mark] = label.each_ref().map(Wording::text);
+        format!("{title}. {subject} {mark}")
+    });
     list.spawn((
         Part::Lesson(lesson),
         control(Node {
@@ -163,7 +175,7 @@ fn spawn_lesson(
             flex_shrink: 0.0,
             ..default()
         }),
-        AccessibleLabel::new(label),
+        spoken(label),
         children![
             (
                 Node {
@@ -173,7 +185,7 @@ fn spawn_lesson(
                 Pickable::IGNORE,
                 children![
                     (Caption, text(font, title, size::BODY, colour::TEXT)),
-                    text(font, lesson.subject(), size::SMALL, colour::QUIET),
+                    text(font, subject, size::SMALL, colour::QUIET),
                 ],
             ),
             unbroken(font, mark, size::BODY, colour::GOOD),

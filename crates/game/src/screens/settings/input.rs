@@ -55,7 +55,11 @@ fn capture_key(
             return;
         }
         Ok(None) => String::new(),
-        Ok(Some(other)) => format!("\"{}\" now has {}.", other.title(), controls.label(other)),
+        Ok(Some(other)) => text!(
+            "\"{action}\" now has {key}.",
+            action = other.title(),
+            key = controls.label(other)
+        ),
     };
     if key != KeyCode::Escape {
         settings.controls = controls;
@@ -149,7 +153,7 @@ fn activate(
             shown.set_if_neq(ShownGroup(group));
         }
         Part::Row(Row::Key(action)) => {
-            notice.0 = "Press the new key. Escape keeps the old one.".to_owned();
+            notice.0 = text!("Press the new key. Escape keeps the old one.");
             capture.0 = Some(action);
             // No control must receive the key.
             focus.clear();
@@ -173,7 +177,7 @@ fn read_name(
             continue;
         }
         match check_player_name(name) {
-            Err(reason) if !name.is_empty() => notice.0 = format!("No name: {reason}."),
+            Err(reason) if !name.is_empty() => notice.0 = text!("No name: {reason}.", reason),
             Ok(()) | Err(_) => {
                 notice.0.clear();
                 name.clone_into(&mut settings.profile.player);

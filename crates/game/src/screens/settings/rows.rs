@@ -27,6 +27,7 @@ pub(super) enum Group {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Row {
     Player,
+    Language,
     Mode,
     Vsync,
     FrameCap,
@@ -64,15 +65,15 @@ impl Group {
     ];
 
     /// The tab of the group.
-    pub(super) fn title(self) -> &'static str {
+    pub(super) fn title(self) -> String {
         match self {
-            Group::Profile => "Profile",
-            Group::Video => "Video",
-            Group::Audio => "Audio",
-            Group::Controls => "Controls",
-            Group::Game => "Game",
-            Group::Network => "Network",
-            Group::Accessibility => "Accessibility",
+            Group::Profile => text!("Profile"),
+            Group::Video => text!("Video"),
+            Group::Audio => text!("Audio"),
+            Group::Controls => text!("Controls"),
+            Group::Game => text!("Game"),
+            Group::Network => text!("Network"),
+            Group::Accessibility => text!("Accessibility"),
         }
     }
 
@@ -89,7 +90,7 @@ impl Group {
     /// The rows of the group.
     pub(super) fn rows(self) -> Vec<Row> {
         match self {
-            Group::Profile => vec![Row::Player],
+            Group::Profile => vec![Row::Player, Row::Language],
             Group::Video => vec![Row::Mode, Row::Vsync, Row::FrameCap],
             Group::Audio if HAS_SOUND => {
                 vec![Row::Master, Row::Effects, Row::Music, Row::Captions]
@@ -109,23 +110,24 @@ impl Group {
 
 impl Row {
     /// Name of the setting.
-    pub(super) fn title(self) -> &'static str {
+    pub(super) fn title(self) -> String {
         match self {
-            Row::Player => "Name in matches with others",
-            Row::Mode => "Window",
-            Row::Vsync => "Wait for the display (vsync)",
-            Row::FrameCap => "Most frames per second",
-            Row::Master => "Volume of everything",
-            Row::Effects => "Volume of sounds",
-            Row::Music => "Volume of music",
-            Row::Captions => "Sounds also as text",
+            Row::Player => text!("Name in matches with others"),
+            Row::Language => text!("Language"),
+            Row::Mode => text!("Window"),
+            Row::Vsync => text!("Wait for the display (vsync)"),
+            Row::FrameCap => text!("Most frames per second"),
+            Row::Master => text!("Volume of everything"),
+            Row::Effects => text!("Volume of sounds"),
+            Row::Music => text!("Volume of music"),
+            Row::Captions => text!("Sounds also as text"),
             Row::Key(action) => action.title(),
-            Row::UsualKeys => "All keys as they were at first",
-            Row::ConfirmLeaving => "Ask before a match is left",
-            Row::AutoFill => "A new march takes all but the spears",
-            Row::Announce => "Announce matches on this network",
-            Row::Scale => "Size of the interface",
-            Row::ReducedMotion => "Reduced motion",
+            Row::UsualKeys => text!("All keys as they were at first"),
+            Row::ConfirmLeaving => text!("Ask before a match is left"),
+            Row::AutoFill => text!("A new march takes all but the spears"),
+            Row::Announce => text!("Announce matches on this network"),
+            Row::Scale => text!("Size of the interface"),
+            Row::ReducedMotion => text!("Reduced motion"),
         }
     }
 
@@ -133,13 +135,14 @@ impl Row {
     pub(super) fn value(self, settings: &Settings) -> String {
         match self {
             Row::Player => settings.profile.player.clone(),
+            Row::Language => settings.profile.language.name().to_owned(),
             Row::Mode => match settings.video.mode {
-                Mode::Windowed => "window".to_owned(),
-                Mode::FullScreen => "full screen".to_owned(),
+                Mode::Windowed => text!("window"),
+                Mode::FullScreen => text!("full screen"),
             },
             Row::Vsync => on_or_off(settings.video.vsync),
             Row::FrameCap => match settings.video.frame_cap {
-                0 => "no limit".to_owned(),
+                0 => text!("no limit"),
                 cap => cap.to_string(),
             },
             Row::Master => percent(settings.audio.master),
@@ -161,6 +164,7 @@ impl Row {
         match self {
             Row::FrameCap | Row::Master | Row::Effects | Row::Music | Row::Scale => true,
             Row::Player
+            | Row::Language
             | Row::Mode
             | Row::Vsync
             | Row::Captions
@@ -178,6 +182,7 @@ impl Row {
         let audio = &mut settings.audio;
         match self {
             Row::Player | Row::Key(_) => {}
+            Row::Language => settings.profile.language = settings.profile.language.other(),
             Row::Mode => settings.video.mode = settings.video.mode.other(),
             Row::Vsync => settings.video.vsync ^= true,
             Row::FrameCap => settings.video.frame_cap = cap_beside(settings.video.frame_cap, step),
@@ -200,7 +205,7 @@ impl Row {
 }
 
 fn on_or_off(is_on: bool) -> String {
-    if is_on { "on" } else { "off" }.to_owned()
+    if is_on { text!("on") } else { text!("off") }
 }
 
 fn percent(volume: f32) -> String {
@@ -275,6 +280,8 @@ mod tests {
         assert_eq!(values(Row::Master, Step::Up), ["80 %", "90 %", "100 %"]);
         assert_eq!(values(Row::Master, Step::Around).len(), 11);
         assert_eq!(values(Row::Mode, Step::Down), ["window", "full screen"]);
+        let languages = values(Row::Language, Step::Around);
+        assert_eq!(languages, ["English", "Italiano"]);
     }
 
     /// A row that changes nothing would be one without effect.

@@ -30,6 +30,7 @@ fn files(path: &Path) -> Vec<String> {
 fn other_settings() -> Settings {
     let mut settings = Settings::default();
     settings.profile.player = "Ada \"the first\" of 東京".to_owned();
+    settings.profile.language = Language::Italian;
     settings.video.mode = Mode::FullScreen;
     settings.video.vsync = false;
     settings.video.frame_cap = 144;
@@ -57,7 +58,7 @@ fn saved_settings_are_read_again() {
         save(&path, &settings, &toml::Table::new()).expect("a new file");
         let loaded = Loaded::read(Some(&path));
         assert_eq!(loaded.settings, settings);
-        assert_eq!(loaded.notes, Vec::<String>::new());
+        assert_eq!(loaded.sentences(), Vec::<String>::new());
     }
     let text = fs::read_to_string(&path).expect("the file");
     assert!(text.contains("master = 0.3\n"), "{text}");
@@ -65,11 +66,42 @@ fn saved_settings_are_read_again() {
 }
 
 #[test]
+fn language_of_the_system_is_used_until_the_file_names_one() {
+    let (_folder, path) = folder();
+    for (text, language) in [
+        ("", Language::Italian),
+        ("[profile]\nplayer = \"Ada\"\n", Language::Italian),
+        ("[profile]\nlanguage = \"en\"\n", Language::English),
+        ("[profile]\nlanguage = \"it\"\n", Language::Italian),
+    ] {
+        fs::write(&path, text).expect("a new file");
+        let loaded = Loaded::read(Some(&path)).with_usual_language(Language::Italian);
+        assert_eq!(loaded.settings.profile.language, language, "{text:?}");
+        assert_eq!(loaded.settings, loaded.file.saved, "it is no change");
+        assert_eq!(loaded.sentences(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn file_with_an_unknown_language_is_set_aside() {
+    let (_folder, path) = folder();
+    fs::write(&path, "[profile]\nlanguage = \"xx\"\n").expect("a new file");
+    let loaded = Loaded::read(Some(&path));
+    assert_eq!(loaded.settings, Settings::default());
+    assert!(
+        loaded.sentences()[0].contains("line 2"),
+        "{:?}",
+        loaded.sentences()
+    );
+    assert_eq!(files(&path), ["settings.toml.broken"]);
+}
+
+#[test]
 fn missing_file_means_the_defaults() {
     let (_folder, path) = folder();
     let loaded = Loaded::read(Some(&path));
     assert_eq!(loaded.settings, Settings::default());
-    assert_eq!(loaded.notes, Vec::<String>::new());
+    assert_eq!(loaded.sentences(), Vec::<String>::new());
     assert_eq!(files(&path), Vec::<String>::new());
 }
 
@@ -81,7 +113,7 @@ fn file_with_a_part_of_the_settings_keeps_the_other_defaults() {
     let mut expected = Settings::default();
     expected.accessibility.scale = 150;
     assert_eq!(loaded.settings, expected);
-    assert_eq!(loaded.notes, Vec::<String>::new());
+    assert_eq!(loaded.sentences(), Vec::<String>::new());
 }
 
 #[test]
@@ -106,8 +138,8 @@ fn every_kind_of_bad_file_is_set_aside() {
         fs::write(&path, bytes).expect("a new file");
         let loaded = Loaded::read(Some(&path));
         assert_eq!(loaded.settings, Settings::default(), "{reason}");
-        assert_eq!(loaded.notes.len(), 1, "{:?}", loaded.notes);
-        let note = &loaded.notes[0];
+        assert_eq!(loaded.sentences().len(), 1, "{:?}", loaded.sentences());
+        let note = &loaded.sentences()[0];
         assert!(note.contains(reason), "{note}");
         assert!(!note.contains('\n'), "one line: {note}");
         assert_eq!(files(&path), ["settings.toml.broken"]);
@@ -122,7 +154,7 @@ fn folder_in_place_of_the_file_is_set_aside() {
     let (_folder, path) = folder();
     fs::create_dir(&path).expect("a new folder");
     let loaded = Loaded::read(Some(&path));
-    assert!(loaded.notes[0].contains("cannot be read"));
+    assert!(loaded.sentences()[0].contains("cannot be read"));
     assert_eq!(files(&path), ["settings.toml.broken"]);
 }
 
@@ -131,7 +163,7 @@ fn bad_files_do_not_replace_each_other() {
     let (_folder, path) = folder();
     for number in 0..3 {
         fs::write(&path, format!("broken {number}")).expect("a new file");
-        assert_eq!(Loaded::read(Some(&path)).notes.len(), 1);
+        assert_eq!(Loaded::read(Some(&path)).sentences().len(), 1);
     }
     let names = [
         "settings.toml.broken",
@@ -154,7 +186,7 @@ fn values_that_cannot_be_used_are_reported_and_the_rest_is_kept() {
     assert_eq!(loaded.settings.video.frame_cap, 30);
     assert_eq!(loaded.settings.audio.master, 1.0);
     assert_eq!(loaded.settings.controls, Bindings::default());
-    assert_eq!(loaded.notes.len(), 3, "{:?}", loaded.notes);
+    assert_eq!(loaded.sentences().len(), 3, "{:?}", loaded.sentences());
     assert_eq!(files(&path), ["settings.toml"]);
 }
 
@@ -165,7 +197,7 @@ fn unknown_settings_are_reported_and_kept() {
                 [lab]\ndepth = [1, 2]\n";
     fs::write(&path, text).expect("a new file");
     let loaded = Loaded::read(Some(&path));
-    let mut notes = loaded.notes.clone();
+    let mut notes = loaded.sentences();
     notes.sort();
     let names = ["colour", "controls.chat", "lab.depth", "video.hdr"];
     let expected =
