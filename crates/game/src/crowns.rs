@@ -85,3 +85,6 @@ pub(crate) fn plugin(app: &mut App) {
         captions::plugin,
     ));
 }
+
+#[cfg(test)]
+mod tests;

@@ -82,4 +82,4 @@ fn fill(text: &str, values: &[(&str, &dyn Display)]) -> String {
 }
 
 #[cfg(all(test, feature = "client"))]
-mod tests;
+pub(crate) mod tests;

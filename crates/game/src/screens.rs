@@ -92,3 +92,6 @@ fn ground(mut clear: ResMut<ClearColor>) {
 fn classic_ground(mut clear: ResMut<ClearColor>) {
     clear.0 = crate::view::canvas::ground();
 }
+
+#[cfg(test)]
+mod tests;

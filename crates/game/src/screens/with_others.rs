@@ -141,7 +141,7 @@ fn show_failure(
 }
 
 /// Why a match could not be entered, or was lost.
-fn failure_text(failed: &MatchFailed) -> String {
+pub(super) fn failure_text(failed: &MatchFailed) -> String {
     let reason = words::sentence(&failed.reason);
     match &failed.kind {
         FailureKind::TakesPart => text!("take part|{reason}", reason),

@@ -99,6 +99,8 @@ fn set_language(settings: Res<Settings>, mut shown: ResMut<ShownLanguage>) {
 mod tests {
     use super::super::bindings::KeyAction;
     use super::*;
+    use crate::language::Language;
+    use crate::language::tests::{Spoken, run_on_this_thread};
 
     fn app() -> App {
         let mut app = App::new();
@@ -179,6 +181,23 @@ mod tests {
         });
         let bindings = app.world().resource::<Bindings>();
         assert_eq!(bindings.key(KeyAction::Ram), KeyCode::KeyP);
+    }
+
+    #[test]
+    fn language_is_that_of_the_texts() {
+        let mut app = app();
+        run_on_this_thread(&mut app);
+        let _spoken = Spoken::new(Language::English);
+        let words = wording!("Settings");
+        let text = app.world_mut().spawn((Text::new(words.text()), words)).id();
+        for (language, shown) in [
+            (Language::Italian, "Impostazioni"),
+            (Language::English, "Settings"),
+        ] {
+            change(&mut app, |settings| settings.profile.language = language);
+            let text = app.world().get::<Text>(text).expect("a text");
+            assert_eq!(text.0, shown);
+        }
     }
 
     #[test]

@@ -389,7 +389,7 @@ impl KeyWords {
     }
 }
 
-pub(super) fn plugin(app: &mut App) {
+pub(crate) fn plugin(app: &mut App) {
     app.init_resource::<Bindings>()
         .init_resource::<ShownLanguage>()
         .add_systems(Update, write_words);
@@ -411,6 +411,8 @@ fn write_words(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::language::Language;
+    use crate::language::tests::{Spoken, run_on_this_thread};
 
     #[test]
     fn actions_are_listed_in_the_order_of_the_enum() {
@@ -508,9 +510,10 @@ mod tests {
     }
 
     #[test]
-    fn texts_follow_the_keys() {
+    fn texts_follow_the_keys_and_the_language() {
         let mut app = App::new();
         app.add_plugins(plugin);
+        run_on_this_thread(&mut app);
         let words = KeyWords::after(wording!("Repair"), KeyAction::Repair);
         let text = app.world_mut().spawn((words, Text::default())).id();
         app.update();
@@ -521,5 +524,10 @@ mod tests {
         app.update();
         let shown = app.world().get::<Text>(text).map(|text| text.0.clone());
         assert_eq!(shown.as_deref(), Some("Repair G"));
+        let _spoken = Spoken::new(Language::Italian);
+        app.insert_resource(ShownLanguage(Language::Italian));
+        app.update();
+        let shown = app.world().get::<Text>(text).map(|text| text.0.clone());
+        assert_eq!(shown.as_deref(), Some("Ripara G"));
     }
 }

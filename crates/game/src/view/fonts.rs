@@ -2,7 +2,8 @@
 
 use bevy::prelude::*;
 
-const RAJDHANI_BOLD: &[u8] = include_bytes!("../../../../assets/fonts/Rajdhani-Bold.ttf");
+pub(crate) const RAJDHANI_BOLD: &[u8] =
+    include_bytes!("../../../../assets/fonts/Rajdhani-Bold.ttf");
 
 /// The typeface of everything that is drawn. One bold weight: linear blending thins small dark
 /// letters on a light ground, so the lighter weights are hard to read in labels.

@@ -19,10 +19,13 @@ use super::*;
 use crate::cluster_view::{AppliedState, ClusterView};
 use crate::embedded;
 use crate::headless;
+use crate::language::Language;
+use crate::language::tests::{Spoken, bare_words};
 use crate::realm::{CityId, Order as Hit, Realm};
 use crate::replication::PlayerOrder;
 use crate::seat::Seat;
 use crate::settings::Settings;
+use crate::settings::bindings::Bindings;
 use crate::table::{ReplicatedTable, TableCommand, command_at};
 
 /// Longest wait for real nodes.
@@ -108,6 +111,37 @@ impl State {
 
     fn is_done(&self, lesson: Lesson, step: usize, begin: &Begin) -> bool {
         (steps(lesson)[step].is_done)(&self.view(begin))
+    }
+}
+
+/// Asserts that texts went through the table of the languages.
+fn assert_bracketed(texts: &[String]) {
+    for text in texts {
+        let bare = bare_words(text);
+        // Keys, and names of machines.
+        let bare = bare.iter().filter(|word| word.len() > 2);
+        assert_eq!(bare.count(), 0, "{text:?}");
+    }
+}
+
+#[test]
+fn every_step_is_translated() {
+    let _spoken = Spoken::new(Language::Bracketed);
+    let keys = Bindings::default();
+    let state = State::new().with_match();
+    let begin = state.begin();
+    let mut cut = State::new().with_match();
+    cut.machines[0].is_cut = true;
+    cut.leader = None;
+    for lesson in Lesson::ALL {
+        assert_bracketed(&[lesson.title(), lesson.subject(), lesson.result()]);
+        for step in steps(lesson) {
+            assert_bracketed(&[(step.instruction)(), (step.hint)(&keys)]);
+            assert_bracketed(&step.act.map(Act::caption).into_iter().collect::<Vec<_>>());
+            let facts = [&state, &cut].map(|state| (step.fact)(&state.view(&begin)));
+            assert!(facts.iter().all(|fact| !fact.is_empty()), "{lesson:?}");
+            assert_bracketed(&facts);
+        }
     }
 }
 

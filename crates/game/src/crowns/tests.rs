@@ -1,0 +1,410 @@
+//! Every text of the screen goes through the table of the languages.
+
+use std::time::Duration;
+
+use bevy::asset::AssetPlugin;
+use bevy::input_focus::{InputFocusPlugin, InputFocusVisible};
+use bevy::state::app::StatesPlugin;
+use bevy::time::Real;
+use bevy_raft::{CurrentMatch, RaftStatus};
+use raftian_raft::NodeId;
+use raftian_realm::crowns::{
+    Army, Attack, BattleReport, BattleResult, Building, End, EndReason, Order, PactChange,
+    PactOrder, Phrase, Place, Report, Resource as Goods, Tile, UnitKind, Words,
+};
+use raftian_realm::table::{Archetype, Command, Level, Table};
+
+use super::composer::Composer;
+use super::control::Action;
+use super::input::{HoveredPlace, HoveredTile};
+use super::layout::MapLayout;
+use super::orders::Notice;
+use super::panels::SideMode;
+use super::pause::{IsGivingUp, IsLeaving, IsPaused};
+use super::perspective::Perspective;
+use super::*;
+use crate::audio::{AudioSettings, Cue, Started};
+use crate::cluster_view::{ClusterView, MemberView};
+use crate::language::tests::{Spoken, assert_translated, run_on_this_thread};
+use crate::language::{self, Language, ShownLanguage, speak};
+use crate::overlay::latency::CommitLatency;
+use crate::settings::{Settings, bindings};
+use crate::table::projection::Site;
+use crate::table::{LastVerdict, ReplicatedTable, Reported, command_at};
+use crate::ui::ReducedMotion;
+use crate::view::fonts::Typeface;
+
+/// Names in the tests, which are the same in every language.
+const NAMES: [&str; 3] = ["Ada", "Brand", "Cleo"];
+
+/// The screen without layout, pointer and network.
+fn app() -> App {
+    let mut app = App::new();
+    app.add_plugins((
+        MinimalPlugins,
+        StatesPlugin,
+        AssetPlugin::default(),
+        InputFocusPlugin,
+    ))
+    .init_asset::<Font>()
+    .init_asset::<Image>()
+    .init_resource::<Typeface>()
+    .init_resource::<ButtonInput<KeyCode>>()
+    .init_resource::<InputFocusVisible>()
+    .init_resource::<Settings>()
+    .init_resource::<Perspective>()
+    .init_resource::<ReplicatedTable>()
+    .init_resource::<LastVerdict>()
+    .init_resource::<RaftStatus>()
+    .init_resource::<CurrentMatch>()
+    .init_resource::<CommitLatency>()
+    .init_resource::<ReducedMotion>()
+    .init_resource::<MapLayout>()
+    .init_resource::<HoveredPlace>()
+    .init_resource::<HoveredTile>()
+    .insert_resource(AudioSettings {
+        captions: true,
+        ..default()
+    })
+    .insert_resource(cluster())
+    .insert_state(Screen::Match)
+    .configure_sets(
+        Update,
+        (
+            CrownsSystems::Look,
+            CrownsSystems::Input,
+            CrownsSystems::Draw,
+        )
+            .chain(),
+    )
+    .add_plugins((
+        art::plugin,
+        orders::plugin,
+        composer::plugin,
+        control::plugin,
+        sites::plugin,
+        effects::plugin,
+        panels::plugin,
+        feed::plugin,
+        news::plugin,
+        lobby::plugin,
+        pause::plugin,
+        summary::plugin,
+        chat::plugin,
+        invitation::plugin,
+    ))
+    .add_plugins((language::plugin, bindings::plugin, captions::plugin));
+    run_on_this_thread(&mut app);
+    app
+}
+
+/// Three members, of which two are there.
+fn cluster() -> ClusterView {
+    let members = (1..).zip(NAMES).map(|(id, name)| MemberView {
+        id: NodeId(id),
+        name: name.to_owned(),
+        node: None,
+        up: id < 3,
+        state: None,
+    });
+    ClusterView {
+        members: members.collect(),
+        seat: Some(NodeId(1)),
+        embedded: false,
+    }
+}
+
+/// Shows a table, from its first seat.
+fn show(app: &mut App, table: &Table) {
+    app.insert_resource(ReplicatedTable(table.clone()));
+    app.insert_resource(Perspective {
+        own: Some(0),
+        names: NAMES.map(str::to_owned).to_vec(),
+        game: table.game().cloned(),
+    });
+    app.update();
+    app.update();
+}
+
+/// Checks all texts, and returns them in one.
+fn texts(app: &mut App) -> String {
+    app.update();
+    app.update();
+    let keys = bindings::Bindings::default();
+    let keys: Vec<_> = bindings::KeyAction::all()
+        .map(|key| keys.label(key))
+        .collect();
+    let keys = keys.iter().map(String::as_str);
+    let names: Vec<_> = NAMES.into_iter().chain(keys).collect();
+    let texts: Vec<_> = assert_translated(app, &names).into_iter().collect();
+    texts.join("\n")
+}
+
+/// Asserts that all of these are shown.
+fn assert_shown(texts: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(texts.contains(part), "{part:?} is not in\n{texts}");
+    }
+}
+
+/// A table at which a player and bots sit.
+fn table(bots: usize) -> Table {
+    let mut table = Table::default();
+    command_at(&mut table, 1, 0, Command::Sit);
+    for _ in 0..bots {
+        let bot = Command::AddBot {
+            level: Level::Captain,
+            archetype: Archetype::Rush,
+        };
+        command_at(&mut table, 1, 0, bot);
+    }
+    table
+}
+
+/// A match of a player and bots.
+fn begun(bots: usize) -> Table {
+    let mut table = table(bots);
+    command_at(&mut table, 1, 0, Command::Start);
+    table
+}
+
+#[test]
+fn lobby_is_translated() {
+    let _spoken = Spoken::new(Language::Bracketed);
+    let mut app = app();
+    let table = table(1);
+    app.insert_resource(CurrentMatch {
+        ticket: Some("7".to_owned()),
+        ..default()
+    });
+    show(&mut app, &table);
+    let shown = texts(&mut app);
+    let seats = ["Brand: ⟦Captain⟧, ⟦rush⟧", "⟦3  open⟧", "Ada (you)"];
+    assert_shown(&shown, &seats);
+    assert_shown(
+        &shown,
+        &["⟦Take a seat⟧", "⟦Copy the ticket⟧", "Start when"],
+    );
+    app.world_mut().trigger(control::Perform {
+        action: Action::ShowTicket,
+        is_many: false,
+    });
+    assert_shown(&texts(&mut app), &["Whoever has the ticket"]);
+}
+
+#[test]
+fn panels_of_a_match_are_translated() {
+    let _spoken = Spoken::new(Language::Bracketed);
+    let mut app = app();
+    let mut table = begun(2);
+    for place in [Place::City(0), Place::Oasis(0), Place::Throne] {
+        app.world_mut().spawn(Site(place));
+    }
+    for order in [
+        Order::Build(Building::Wall),
+        Order::Train(UnitKind::Spear, 1),
+        Order::Pact {
+            with: 1,
+            order: PactOrder::Offer,
+        },
+    ] {
+        command_at(&mut table, 1, 0, Command::Order(order));
+    }
+    show(&mut app, &table);
+    let shown = texts(&mut app);
+    let city = ["⟦Lumber camp⟧", "⟦barracks 2⟧", "⟦keep 100⟧", "⟦goal "];
+    assert_shown(&shown, &city);
+    assert_shown(
+        &shown,
+        &["⟦opens in 4:00⟧", "⟦Hello⟧", "⟦Close Esc⟧", "⟦Say:⟧"],
+    );
+    for place in [Place::City(1), Place::Oasis(0), Place::Throne] {
+        for count in [0, 1] {
+            let mut composer = Composer::default();
+            let perspective = app.world().resource::<Perspective>();
+            composer.open(perspective, place);
+            composer.change(perspective, UnitKind::Spear, count);
+            app.insert_resource(composer);
+            assert_shown(&texts(&mut app), &["⟦March to "]);
+        }
+    }
+    *app.world_mut().resource_mut::<SideMode>() = SideMode::Others;
+    assert_shown(&texts(&mut app), &["⟦The others⟧", "pact⟧"]);
+}
+
+#[test]
+fn menu_over_a_match_is_translated() {
+    let _spoken = Spoken::new(Language::Bracketed);
+    let mut app = app();
+    let table = begun(2);
+    show(&mut app, &table);
+    app.insert_resource(IsPaused(true));
+    assert_shown(&texts(&mut app), &["⟦Menu⟧", "⟦Play on⟧", "F3 shows"]);
+    app.insert_resource(IsGivingUp(true));
+    assert_shown(&texts(&mut app), &["⟦Really give up?⟧"]);
+    app.insert_resource(IsLeaving(true));
+    assert_shown(&texts(&mut app), &["⟦Leave the match⟧?"]);
+}
+
+#[test]
+fn summary_is_translated_and_follows_the_language() {
+    let _spoken = Spoken::new(Language::Bracketed);
+    let mut app = app();
+    let mut table = begun(1);
+    command_at(&mut table, 1, 1_000, Command::Order(Order::Concede));
+    let mut latency = CommitLatency::default();
+    latency.record(Duration::from_millis(7));
+    app.insert_resource(latency);
+    show(&mut app, &table);
+    let shown = texts(&mut app);
+    assert_shown(
+        &shown,
+        &["⟦Play again⟧", "⟦Brand wins⟧", "median", "⟦fallen⟧"],
+    );
+    speak(Language::Italian);
+    app.insert_resource(ShownLanguage(Language::Italian));
+    app.update();
+    let world = app.world_mut();
+    let mut shown = world.query::<&Text>();
+    let shown: Vec<_> = shown.iter(world).map(|text| text.0.as_str()).collect();
+    for words in ["Gioca ancora", "Vince Brand", "Pareggio"] {
+        assert_eq!(shown.contains(&words), words != "Pareggio", "{shown:?}");
+    }
+}
+
+/// Reports of all kinds.
+fn reports() -> Vec<Report> {
+    let battle = BattleReport {
+        place: Place::City(1),
+        attacker: 0,
+        defender: Some(1),
+        attack: Attack::Raid,
+        attackers: Army::new([1, 2, 0, 0]),
+        defenders: Army::new([1, 0, 0, 0]),
+        result: BattleResult {
+            is_won: true,
+            attack: 9,
+            defence: 8,
+            attacker_lost: Army::new([1, 0, 0, 0]),
+            defender_lost: Army::NONE,
+        },
+        loot: [1, 2, 3],
+        hit: 2,
+    };
+    let mut lost = battle.clone();
+    lost.result.is_won = false;
+    lost.place = Place::Throne;
+    let refused = Report::Refused {
+        seat: 0,
+        order: Order::March {
+            army: Army::new([1, 0, 0, 0]),
+            to: Place::City(1),
+            attack: Attack::Raid,
+        },
+        refusal: raftian_realm::crowns::Refusal::NoRoom,
+    };
+    let pacts = [
+        PactChange::Offered,
+        PactChange::Declined,
+        PactChange::Agreed,
+        PactChange::Ends(9_000),
+        PactChange::Over,
+    ];
+    let pacts = pacts.map(|change| Report::Pact {
+        seat: 0,
+        with: 1,
+        change,
+    });
+    let mut reports = vec![
+        Report::Battle(battle),
+        Report::Battle(lost),
+        refused,
+        Report::Built {
+            seat: 0,
+            building: Building::Field(Goods::Iron),
+            level: 2,
+        },
+        Report::Taken {
+            seat: 0,
+            place: Place::Oasis(0),
+        },
+        Report::Left {
+            seat: 0,
+            place: Place::Throne,
+        },
+        Report::Returned {
+            seat: 0,
+            army: Army::new([1, 0, 0, 0]),
+            loot: [0, 1, 0],
+        },
+        Report::Starved {
+            seat: 0,
+            kind: UnitKind::Axe,
+        },
+        Report::Fell {
+            seat: 1,
+            by: Some(0),
+        },
+        Report::Fell { seat: 1, by: None },
+        Report::Gift {
+            from: 0,
+            to: 1,
+            goods: [1, 0, 0],
+        },
+        Report::Gift {
+            from: 0,
+            to: 1,
+            goods: [0; 3],
+        },
+        Report::Said {
+            seat: 1,
+            words: Words::Phrase(Phrase::Attack),
+        },
+        Report::Pinged {
+            seat: 1,
+            tile: Tile { x: 1, y: -1 },
+        },
+    ];
+    reports.extend(pacts);
+    for reason in [EndReason::Crowns, EndReason::LastKeep, EndReason::Time] {
+        for winner in [None, Some(0)] {
+            let at = 1_000;
+            reports.push(Report::Ended(End { winner, reason, at }));
+        }
+    }
+    reports
+}
+
+#[test]
+fn feed_captions_and_news_are_translated() {
+    let _spoken = Spoken::new(Language::Bracketed);
+    let mut app = app();
+    let table = begun(2);
+    show(&mut app, &table);
+    for report in reports() {
+        app.world_mut().trigger(Reported {
+            at: 1_000,
+            report: report.clone(),
+            replayed: false,
+        });
+        let shown = texts(&mut app);
+        assert!(
+            shown.contains("Ada") || shown.contains("Draw"),
+            "{report:?}"
+        );
+    }
+    for cue in [Cue::KeepHit, Cue::Message] {
+        app.world_mut().trigger(Started(cue));
+        assert_shown(&texts(&mut app), &["⟦["]);
+    }
+    let now = app.world().resource::<Time<Real>>().elapsed();
+    let reason = control::check(
+        Action::CallHome,
+        app.world().resource::<Perspective>(),
+        &Composer::default(),
+    );
+    let reason = reason.expect_err("there is no garrison");
+    app.world_mut().resource_mut::<Notice>().show(reason, now);
+    assert_shown(&texts(&mut app), &["⟦You have no garrison there.⟧"]);
+    assert_shown(&texts(&mut app), &["⟦Your node has stopped."]);
+}
