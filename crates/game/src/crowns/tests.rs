@@ -25,7 +25,7 @@ use super::perspective::Perspective;
 use super::*;
 use crate::audio::{AudioSettings, Cue, Started};
 use crate::cluster_view::{ClusterView, MemberView};
-use crate::language::tests::{Spoken, assert_translated, run_on_this_thread};
+use crate::language::tests::{Spoken, assert_translated, bare_words, run_on_this_thread};
 use crate::language::{self, Language, ShownLanguage, speak};
 use crate::overlay::latency::CommitLatency;
 use crate::settings::{Settings, bindings};
@@ -269,6 +269,44 @@ fn summary_is_translated_and_follows_the_language() {
     let shown: Vec<_> = shown.iter(world).map(|text| text.0.as_str()).collect();
     for words in ["Gioca ancora", "Vince Brand", "Pareggio"] {
         assert_eq!(shown.contains(&words), words != "Pareggio", "{shown:?}");
+    }
+}
+
+/// Asserts that every reason why an action of a button is impossible went through the table.
+fn assert_reasons(app: &mut App, composer: &Composer) {
+    let world = app.world_mut();
+    let mut buttons = world.query::<&Action>();
+    let actions: Vec<_> = buttons.iter(world).copied().collect();
+    assert!(actions.len() > 50, "{} buttons", actions.len());
+    let perspective = world.resource::<Perspective>();
+    for action in actions {
+        if let Err(reason) = control::check(action, perspective, composer) {
+            let bare = bare_words(&reason);
+            assert!(bare.is_empty(), "{action:?}: {reason:?}");
+        }
+    }
+}
+
+#[test]
+fn reasons_of_impossible_actions_are_translated() {
+    let _spoken = Spoken::new(Language::Bracketed);
+    let mut app = app();
+    let first = begun(2);
+    let mut busy = first.clone();
+    for order in [
+        Order::Build(Building::Wall),
+        Order::Train(UnitKind::Spear, 1),
+    ] {
+        command_at(&mut busy, 1, 1_000, Command::Order(order));
+    }
+    for table in [table(1), first, busy] {
+        show(&mut app, &table);
+        let mut composer = Composer::default();
+        assert_reasons(&mut app, &composer);
+        for place in [Place::Throne, Place::City(1)] {
+            composer.open(app.world().resource::<Perspective>(), place);
+            assert_reasons(&mut app, &composer);
+        }
     }
 }
 

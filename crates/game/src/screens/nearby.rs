@@ -231,6 +231,8 @@ mod tests {
     use raftian_node::ticket::MatchId;
 
     use super::*;
+    use crate::language::Language;
+    use crate::language::tests::{Spoken, bare_words};
 
     fn announcement(id: &str, name: &str, players: usize) -> LanMatch {
         LanMatch {
@@ -260,5 +262,18 @@ mod tests {
             captions,
             ["Ada's match: 2 players", "Bo's match: one player"]
         );
+    }
+
+    #[test]
+    fn captions_and_advice_are_translated() {
+        let _spoken = Spoken::new(Language::Bracketed);
+        let mut other = announcement("00000000000000000000000000000002", "7", 1);
+        other.protocol = WIRE_VERSION + 1;
+        let own = announcement("00000000000000000000000000000001", "7", 2);
+        for one in announced(vec![own, other]) {
+            for words in [one.caption(), one.advice()] {
+                assert_eq!(bare_words(&words), Vec::<String>::new(), "{words:?}");
+            }
+        }
     }
 }

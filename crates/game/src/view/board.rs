@@ -164,6 +164,8 @@ fn label(city: CityId, health: Health, waiting: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::language::Language;
+    use crate::language::tests::Spoken;
     use crate::projection::{self, ReplicatedRealm};
     use crate::realm::{Order, Realm};
 
@@ -237,5 +239,8 @@ mod tests {
         assert_eq!(label(CityId(3), Health(70), 0), "P3 · 70 hp");
         assert_eq!(label(CityId(3), Health(70), 2), "P3 · 70 hp · 2 waiting");
         assert_eq!(label(CityId(3), Health(-20), 0), "P3 · fallen");
+        let _spoken = Spoken::new(Language::Italian);
+        let waiting = label(CityId(3), Health(70), 2);
+        assert_eq!(waiting, "G3 · 70 pv · 2 in attesa");
     }
 }

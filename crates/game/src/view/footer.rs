@@ -175,6 +175,8 @@ fn leader(facts: &FooterFacts) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::language::Language;
+    use crate::language::tests::Spoken;
 
     #[test]
     fn footer_names_this_machine_and_the_leader() {
@@ -186,6 +188,11 @@ mod tests {
         };
         assert_eq!(me(&facts), "You are raftian (n1)");
         assert_eq!(leader(&facts), "leader bob2 · term 3");
+        {
+            let _spoken = Spoken::new(Language::Italian);
+            assert_eq!(me(&facts), "Sei raftian (n1)");
+            assert_eq!(leader(&facts), "leader bob2 · mandato 3");
+        }
         facts.leader = None;
         assert_eq!(leader(&facts), "no leader — electing…");
     }
