@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::of_process::{present, speak};
 use super::{fill, without_context};
 
 /// English text = Italian text.
@@ -33,6 +34,9 @@ static ITALIAN: LazyLock<HashMap<String, String>> =
     LazyLock::new(|| toml::from_str(TEXTS).expect("the table is valid, as a test shows"));
 
 impl Language {
+    /// All languages, in the order of the enum.
+    const ALL: [Language; 2] = [Language::English, Language::Italian];
+
     /// Its own name.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -43,12 +47,9 @@ impl Language {
         }
     }
 
-    /// The other one of the two.
-    pub(crate) fn other(self) -> Language {
-        match self {
-            Language::English => Language::Italian,
-            _ => Language::English,
-        }
+    /// The next one, and the first one after the last.
+    pub(crate) fn next(self) -> Language {
+        Language::ALL[(self as usize + 1) % Language::ALL.len()]
     }
 
     /// The language of the system's user.
@@ -81,24 +82,21 @@ impl Language {
 
 #[cfg(not(test))]
 mod of_process {
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::Language;
 
-    static IS_ITALIAN: AtomicBool = AtomicBool::new(false);
+    /// Place in [`Language::ALL`].
+    static PRESENT: AtomicUsize = AtomicUsize::new(0);
 
     /// The language in which texts are made.
     pub(crate) fn present() -> Language {
-        if IS_ITALIAN.load(Ordering::Relaxed) {
-            Language::Italian
-        } else {
-            Language::English
-        }
+        Language::ALL[PRESENT.load(Ordering::Relaxed)]
     }
 
     /// Sets the language in which texts are made.
     pub(crate) fn speak(language: Language) {
-        IS_ITALIAN.store(language == Language::Italian, Ordering::Relaxed);
+        PRESENT.store(language as usize, Ordering::Relaxed);
     }
 }
 
@@ -121,5 +119,3 @@ mod of_process {
         PRESENT.set(language);
     }
 }
-
-pub(crate) use self::of_process::{present, speak};

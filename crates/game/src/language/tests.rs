@@ -291,7 +291,7 @@ fn has_glyph(font: &[u8], letter: char) -> bool {
             0 => code,
             offset => short(map, at + offset + 2 * (code - start)),
         };
-        return glyph != 0 && (glyph + delta) % 65_536 != 0;
+        return glyph != 0 && !(glyph + delta).is_multiple_of(65_536);
     }
     false
 }

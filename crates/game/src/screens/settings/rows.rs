@@ -182,7 +182,7 @@ impl Row {
         let audio = &mut settings.audio;
         match self {
             Row::Player | Row::Key(_) => {}
-            Row::Language => settings.profile.language = settings.profile.language.other(),
+            Row::Language => settings.profile.language = settings.profile.language.next(),
             Row::Mode => settings.video.mode = settings.video.mode.other(),
             Row::Vsync => settings.video.vsync ^= true,
             Row::FrameCap => settings.video.frame_cap = cap_beside(settings.video.frame_cap, step),
