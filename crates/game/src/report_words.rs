@@ -7,10 +7,10 @@ use raftian_realm::crowns::{
     Report, Resources, Rules, Tile, Words,
 };
 
+#[cfg(feature = "client")]
+pub(crate) use self::names::unit_words;
 use self::names::{amounts, list};
-pub(crate) use self::names::{
-    army_words, counted_resource, counted_unit, resource_words, unit_words,
-};
+pub(crate) use self::names::{army_words, counted_resource, counted_unit, resource_words};
 pub use self::names::{building_words, clock, goods, phrase_text};
 use crate::refusal_words::order_refusal_words;
 

@@ -108,15 +108,51 @@ fn sources() -> Vec<(PathBuf, String)> {
     found
 }
 
-/// The string literal at the begin of `source`, as the compiler reads it.
-fn literal(source: &str) -> Option<String> {
-    let mut letters = source.trim_start().strip_prefix('"')?.chars().peekable();
+/// The key and the names of the values of a call, from after its opening parenthesis.
+fn call(source: &str) -> Option<(String, BTreeSet<String>)> {
+    let source = source.trim_start().strip_prefix('"')?;
+    let (key, rest) = literal(source)?;
+    let mut values = BTreeSet::new();
+    let mut depth = 0;
+    let mut value = String::new();
+    let mut rest = rest.chars();
+    loop {
+        match rest.next()? {
+            ')' if depth == 0 => break,
+            ',' if depth == 0 => {
+                values.extend(name(&value));
+                value.clear();
+            }
+            '"' => rest = literal(rest.as_str())?.1.chars(),
+            letter => {
+                match letter {
+                    '(' | '[' | '{' => depth += 1,
+                    ')' | ']' | '}' => depth -= 1,
+                    _ => {}
+                }
+                value.push(letter);
+            }
+        }
+    }
+    values.extend(name(&value));
+    Some((key, values))
+}
+
+/// The name of a value, `name` or `name = ...`.
+fn name(value: &str) -> Option<String> {
+    let name = value.split('=').next()?.trim();
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+/// A string literal after its opening quote, as the compiler reads it, and the source after it.
+fn literal(source: &str) -> Option<(String, &str)> {
+    let mut letters = source.chars();
     let mut text = String::new();
     loop {
         match letters.next()? {
-            '"' => return Some(text),
+            '"' => return Some((text, letters.as_str())),
             '\\' => match letters.next()? {
-                '\n' => while letters.next_if(|letter| letter.is_whitespace()).is_some() {},
+                '\n' => letters = letters.as_str().trim_start().chars(),
                 'n' => text.push('\n'),
                 escaped => text.push(escaped),
             },
@@ -129,10 +165,12 @@ fn literal(source: &str) -> Option<String> {
 fn keys() -> BTreeMap<String, PathBuf> {
     let mut keys = BTreeMap::new();
     for (path, source) in sources() {
-        for call in ["text!(", "wording!("] {
-            for (begin, _) in source.match_indices(call) {
-                let key = literal(&source[begin + call.len()..]);
-                let key = key.unwrap_or_else(|| panic!("{}: {call} without a key", path.display()));
+        for opening in ["text!(", "wording!("] {
+            for (begin, _) in source.match_indices(opening) {
+                let (key, values) = call(&source[begin + opening.len()..])
+                    .unwrap_or_else(|| panic!("{}: {opening} without a key", path.display()));
+                let values: BTreeSet<_> = values.iter().map(String::as_str).collect();
+                assert_eq!(values, placeholders(&key), "{}: {key:?}", path.display());
                 keys.insert(key, path.clone());
             }
         }

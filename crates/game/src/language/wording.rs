@@ -27,7 +27,7 @@ impl Wording {
     /// The words of a text that a system writes.
     pub(crate) const EMPTY: Wording = Wording::Same("");
 
-    /// Wording that are made by a function of the present language.
+    /// Words that `make` returns in the present language.
     pub(crate) fn new(make: impl Fn() -> String + Send + Sync + 'static) -> Self {
         Wording::Made(Arc::new(make))
     }
