@@ -27,6 +27,7 @@ mod sites;
 mod sounds;
 mod summary;
 pub(crate) mod terrain;
+mod tooltips;
 pub(crate) mod words;
 
 use bevy::prelude::*;
@@ -64,6 +65,8 @@ pub(crate) fn plugin(app: &mut App) {
         layout::plugin,
         orders::plugin,
         composer::plugin,
+        presence::plugin,
+        tooltips::plugin,
         control::plugin,
         input::plugin,
     ))
@@ -77,7 +80,6 @@ pub(crate) fn plugin(app: &mut App) {
         news::plugin,
         lobby::plugin,
         pause::plugin,
-        presence::plugin,
         summary::plugin,
         chat::plugin,
         invitation::plugin,

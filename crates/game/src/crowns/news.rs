@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bevy::prelude::*;
 use bevy::time::Real;
-use bevy_raft::RaftStatus;
+use bevy_raft::{CATCHING_UP, RaftStatus};
 use raftian_raft::NodeId;
 
 use super::CrownsSystems;
@@ -59,6 +59,8 @@ enum Mood {
     Calm,
     /// A leader is chosen.
     Election,
+    /// This machine was away, and applies what it has missed.
+    CatchingUp,
     /// Too few members are there.
     NoQuorum,
     /// This machine is cut off from the others.
@@ -196,7 +198,11 @@ fn mood(status: &RaftStatus, cluster: &ClusterView, without: Option<Duration>) -
         return Mood::Paused;
     }
     let Some(without) = without else {
-        return Mood::Calm;
+        let behind = view.status.commit.0.saturating_sub(status.applied.0);
+        return match behind > CATCHING_UP {
+            true => Mood::CatchingUp,
+            false => Mood::Calm,
+        };
     };
     let here = cluster.members.iter().filter(|one| is_here(one)).count();
     let has_quorum = here * 2 > cluster.members.len();
@@ -225,6 +231,14 @@ fn sentence(
             "Choosing a new leader... (term {term})",
             term = status.term().0
         ),
+        Mood::CatchingUp => {
+            let commit = status.view.as_ref().map_or(0, |view| view.status.commit.0);
+            text!(
+                "Catching up: {applied} of {of}",
+                applied = status.applied.0,
+                of = commit
+            )
+        }
         Mood::NoQuorum => {
             let names = |is_wanted: bool| {
                 let members = cluster.members.iter();
@@ -274,7 +288,7 @@ fn show(
         sentence(mood, &status, &cluster, &clock(now), without),
     );
     let (ground, ink) = match mood {
-        Mood::Calm | Mood::Election => (colour::CONTROL, colour::QUIET),
+        Mood::Calm | Mood::Election | Mood::CatchingUp => (colour::CONTROL, colour::QUIET),
         Mood::NoQuorum | Mood::Down | Mood::Paused => (Color::srgb(0.36, 0.24, 0.02), colour::TEXT),
         Mood::CutOff => (Color::srgb(0.12, 0.27, 0.38), colour::TEXT),
     };
@@ -294,7 +308,7 @@ fn show(
             Color::srgba(0.82, 0.93, 1.0, 0.5),
         ),
         Mood::NoQuorum => (Color::srgba(0.0, 0.0, 0.0, 0.25), Color::NONE),
-        Mood::Calm | Mood::Election => (Color::NONE, Color::NONE),
+        Mood::Calm | Mood::Election | Mood::CatchingUp => (Color::NONE, Color::NONE),
     };
     frost.0.set_if_neq(BackgroundColor(veil));
     frost.1.set_if_neq(BorderColor::all(edge));

@@ -69,7 +69,7 @@ impl Presence {
         for member in members {
             let seen = self.0.entry(member.id).or_insert_with(|| {
                 if !is_first {
-                    lines.push(format!("{} has joined the match.", member.name));
+                    lines.push(text!("{name} has joined the match.", name = member.name));
                 }
                 Seen {
                     name: member.name.clone(),
@@ -79,7 +79,7 @@ impl Presence {
             });
             if member.up {
                 if seen.is_mentioned {
-                    lines.push(format!("{} is back.", member.name));
+                    lines.push(text!("{name} is back.", name = member.name));
                 }
                 (seen.away_since, seen.is_mentioned) = (None, false);
                 continue;
@@ -87,9 +87,9 @@ impl Presence {
             let since = *seen.away_since.get_or_insert(now);
             if !seen.is_mentioned && now.saturating_sub(since) >= MENTIONED_AFTER {
                 seen.is_mentioned = true;
-                lines.push(format!(
-                    "{} cannot be reached. The match goes on.",
-                    member.name
+                lines.push(text!(
+                    "{name} cannot be reached. The match goes on.",
+                    name = member.name
                 ));
             }
         }
@@ -97,8 +97,8 @@ impl Presence {
             let is_member = members.iter().any(|member| member.id == *id);
             if !is_member {
                 lines.push(match seen.is_mentioned {
-                    true => format!("{} is no longer in the match.", seen.name),
-                    false => format!("{} has left the match.", seen.name),
+                    true => text!("{name} is no longer in the match.", name = seen.name),
+                    false => text!("{name} has left the match.", name = seen.name),
                 });
             }
             is_member
@@ -111,10 +111,13 @@ impl Presence {
 fn note_repair(repaired: On<CopyRepaired>, perspective: Res<Perspective>, mut feed: ResMut<Feed>) {
     let at = perspective.game.as_ref().map_or(0, |game| game.elapsed());
     let index = repaired.index;
-    let mut words =
-        format!("This copy disagreed with the others at #{index} and was replaced by theirs.");
+    let mut words = text!(
+        "This copy disagreed with the others at #{index} and was replaced by theirs.",
+        index
+    );
     if let Some(report) = &repaired.report {
-        words += &format!(" Report: {}", report.display());
+        words += " ";
+        words += &text!("Report: {file}", file = report.display());
     }
     feed.add(at, words, Tone::Consensus);
 }

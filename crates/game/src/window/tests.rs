@@ -13,6 +13,7 @@ use bevy::window::PrimaryWindow;
 use bevy::winit::WinitPlugin;
 
 use super::*;
+use crate::language::Language;
 use crate::screens::practice;
 use crate::table::ReplicatedTable;
 
@@ -138,7 +139,7 @@ impl Shown {
                 !text.trim().is_empty() && !node.is_empty() && visibility.get()
             })
             .map(|(entity, text, layout, node, transform, _, clip)| {
-                let size = node.size().max(layout.size);
+                let size = node.size().max(layout.size / node.inverse_scale_factor());
                 let left_top = transform.translation - node.size() / 2.0;
                 let area = Rect::from_corners(left_top, left_top + size);
                 let bounds = clip.map_or(whole, |clip| clip.clip);
@@ -187,10 +188,18 @@ const SIZES: [(f32, f32, i64); 7] = [
 
 fn check(shown: &mut Shown, what: &str) -> Vec<String> {
     let mut all = Vec::new();
-    for (width, height, percent) in SIZES {
-        shown.resize(width, height, percent);
-        for complaint in shown.clipped() {
-            all.push(format!("{what} {width}x{height} {percent} %: {complaint}"));
+    for language in [Language::Italian, Language::English] {
+        shown
+            .app
+            .world_mut()
+            .resource_mut::<Settings>()
+            .profile
+            .language = language;
+        for (width, height, percent) in SIZES {
+            shown.resize(width, height, percent);
+            for complaint in shown.clipped() {
+                all.push(format!("{what} {width}x{height} {percent} %: {complaint}"));
+            }
         }
     }
     shown.resize(1280.0, 800.0, 100);

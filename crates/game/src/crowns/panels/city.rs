@@ -7,6 +7,7 @@ use super::super::art::Art;
 use super::super::control::{Action, least_barracks, own_marches};
 use super::super::icons::Icon;
 use super::super::perspective::Perspective;
+use super::super::tooltips::Tooltip;
 use super::super::words::{self, clock};
 use super::top::tint;
 use super::{image, key_button};
@@ -67,27 +68,29 @@ pub(super) fn spawn(panel: &mut ChildSpawnerCommands, font: &Typeface, art: &Art
         CityText::Title,
         unbroken(font, Wording::EMPTY, size::LARGE, colour::TEXT),
     ));
-    panel.spawn(row(space::NEAR)).with_children(|line| {
-        bar(line, CityBar::Keep, px(130), colour::GOOD);
-        line.spawn((
-            CityText::Keep,
-            unbroken(font, Wording::EMPTY, size::BODY, colour::TEXT),
-        ));
-        line.spawn((
-            Action::Repair,
-            control(Node {
-                padding: UiRect::axes(space::NEAR, px(1)),
-                margin: UiRect::left(Val::Auto),
-                ..default()
-            }),
-            spoken(wording!("Repair the keep")),
-            children![(
-                Caption,
-                CityText::Repair,
-                unbroken(font, Wording::EMPTY, size::SMALL, colour::TEXT)
-            )],
-        ));
-    });
+    panel
+        .spawn((Tooltip::Keep, row(space::NEAR)))
+        .with_children(|line| {
+            bar(line, CityBar::Keep, px(130), colour::GOOD);
+            line.spawn((
+                CityText::Keep,
+                unbroken(font, Wording::EMPTY, size::BODY, colour::TEXT),
+            ));
+            line.spawn((
+                Action::Repair,
+                control(Node {
+                    padding: UiRect::axes(space::NEAR, px(1)),
+                    margin: UiRect::left(Val::Auto),
+                    ..default()
+                }),
+                spoken(wording!("Repair the keep")),
+                children![(
+                    Caption,
+                    CityText::Repair,
+                    unbroken(font, Wording::EMPTY, size::SMALL, colour::TEXT)
+                )],
+            ));
+        });
     heading(panel, font, wording!("Build"));
     for (building, key) in BUILDINGS {
         spawn_building(panel, font, building, key);
@@ -233,6 +236,7 @@ fn spawn_building(
     let name = Wording::new(move || words::building(building));
     panel.spawn((
         Action::Build(building),
+        Tooltip::Building(building),
         control(Node {
             padding: UiRect::axes(space::NEAR, px(3)),
             column_gap: space::NEAR,
@@ -289,6 +293,7 @@ fn spawn_unit(
 ) {
     units.spawn((
         Action::Train(kind),
+        Tooltip::Unit(kind),
         control(Node {
             width: px(80),
             padding: UiRect::axes(space::TIGHT, space::TIGHT),
@@ -327,6 +332,7 @@ fn spawn_swap(
 ) {
     market.spawn((
         Action::Swap(give, receive),
+        Tooltip::Swap(give, receive),
         control(Node {
             width: px(107),
             padding: UiRect::axes(space::TIGHT, px(2)),

@@ -7,6 +7,7 @@ use raftian_realm::crowns::{Place, Resource};
 use super::super::art::Art;
 use super::super::icons::Icon;
 use super::super::perspective::Perspective;
+use super::super::tooltips::Tooltip;
 use super::super::words::clock;
 use super::image;
 use crate::cluster_view::ClusterView;
@@ -44,6 +45,7 @@ pub(super) fn spawn(bar: &mut ChildSpawnerCommands, font: &Typeface, art: &Art) 
     ));
     for resource in Resource::ALL {
         bar.spawn((
+            Tooltip::Resource(resource),
             Node {
                 width: px(136),
                 ..row(space::NEAR)
@@ -103,6 +105,7 @@ pub(super) fn spawn(bar: &mut ChildSpawnerCommands, font: &Typeface, art: &Art) 
             ));
         }
         rivals.spawn((
+            Tooltip::Crowns,
             column(px(0)),
             children![
                 (
