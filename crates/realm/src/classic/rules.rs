@@ -3,6 +3,7 @@
 
 use super::{CityId, Health, Outcome};
 use std::collections::BTreeMap;
+use std::iter;
 use std::ops::RangeInclusive;
 
 /// Possible numbers of cities in a classic match.
@@ -19,23 +20,26 @@ pub(super) fn attack(cities: &mut BTreeMap<CityId, Health>, city: CityId) -> Out
     let Some(health) = cities.get_mut(&city) else {
         return Outcome::NoSuchCity { city };
     };
-    if health.is_dead() {
-        return Outcome::AlreadyDead { city };
-    }
     let health_before = *health;
-    *health = Health(health_before.0 - DAMAGE);
+    let Some(health_after) = after_hit(health_before) else {
+        return Outcome::AlreadyDead { city };
+    };
+    *health = health_after;
     Outcome::Hit {
         city,
         health_before,
-        health_after: *health,
+        health_after,
     }
+}
+
+/// Health after one more hit; `None` for a fallen city, which never changes.
+fn after_hit(health: Health) -> Option<Health> {
+    (!health.is_dead()).then(|| Health(health.0 - DAMAGE))
 }
 
 /// Returns whether some number of hits leads from full health to `health`.
 pub(super) fn is_reachable(health: Health) -> bool {
-    let lost = i64::from(FULL_HEALTH.0) - i64::from(health.0);
-    // A fallen city takes no more hits, so its health stays above `-DAMAGE`.
-    lost >= 0 && lost % i64::from(DAMAGE) == 0 && health.0 > -DAMAGE
+    iter::successors(Some(FULL_HEALTH), |before| after_hit(*before)).any(|after| after == health)
 }
 
 #[cfg(test)]

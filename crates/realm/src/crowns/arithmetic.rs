@@ -56,7 +56,7 @@ pub fn morale(attacker: u64, defender: u64, most: u64) -> u64 {
     let Some(ratio) = (attacker << 32).checked_div(defender) else {
         return most;
     };
-    if ratio <= 1 << 32 {
+    if attacker <= defender {
         return ONE;
     }
     let root = ((ratio << 32).isqrt() << 32).isqrt() >> 16;

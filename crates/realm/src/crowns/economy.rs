@@ -59,12 +59,13 @@ impl Stock {
             let before = *parts;
             let change = u128::from(rate.unsigned_abs()) * u128::from(passed);
             let change = u64::try_from(change).unwrap_or(u64::MAX);
-            if rate < 0 {
-                *parts = parts.saturating_sub(change);
-            } else if *parts < capacity * PARTS {
+            *parts = if rate.is_negative() {
+                parts.saturating_sub(change)
+            } else {
+                let room = capacity * PARTS;
                 // What exceeds the room from loot stays, but nothing is added to it.
-                *parts = parts.saturating_add(change).min(capacity * PARTS);
-            }
+                parts.saturating_add(change).min(room).max(before)
+            };
             self.gained[place] += parts.saturating_sub(before);
             self.spent[place] += before.saturating_sub(*parts);
         }
