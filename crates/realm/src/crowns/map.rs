@@ -8,6 +8,7 @@
 //! tile less to the Throne decides more than any order. Would change if: maps had terrain whose
 //! value could be measured.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
@@ -170,7 +171,7 @@ fn spread(seats: usize, first: Tile, all: &[[i8; 4]]) -> Vec<[i8; 4]> {
         let sums = sums(subset);
         let largest = sums.iter().copied().max().unwrap_or(0);
         let smallest = sums.iter().copied().min().unwrap_or(0);
-        (largest - smallest, u64::MAX - sums.iter().sum::<u64>())
+        (largest - smallest, Reverse(sums.iter().sum::<u64>()))
     };
     let subsets = (0_u32..1 << all.len()).filter(|mask| mask.count_ones() as usize == seats);
     let subset = |mask: u32| -> Vec<[i8; 4]> {
@@ -199,7 +200,7 @@ fn places(first: Tile, chosen: &[[i8; 4]], oasis: &OasisRules, reach: u8) -> Opt
                 .all(|seat| *seat == first || tile.distance(*seat) > wanted)
         })
         .collect();
-    near.sort_by_key(|tile| (u64::MAX - tile.distance(Tile::THRONE), *tile));
+    near.sort_by_key(|tile| (Reverse(tile.distance(Tile::THRONE)), *tile));
     let mut taken = BTreeSet::from([Tile::THRONE]);
     let mut places = Vec::new();
     for tile in near {
@@ -319,6 +320,42 @@ mod tests {
             ..oasis
         };
         assert_eq!(Map::new(2, &crowded, 1), Err(MapError::Oases(2)));
+    }
+
+    /// The distances of each seat to all others: the smallest difference of their sums, and the
+    /// largest sum of all.
+    #[test]
+    fn seats_are_spread_as_evenly_as_possible() {
+        for (seats, difference, total) in [
+            (2, 0, 120),
+            (3, 18, 288),
+            (4, 0, 576),
+            (5, 28, 1_224),
+            (6, 24, 1_872),
+            (7, 68, 2_544),
+            (8, 0, 3_392),
+        ] {
+            let tiles = map(seats, 1).seats;
+            let mut sums: Vec<u64> = Vec::new();
+            for tile in &tiles {
+                sums.push(tiles.iter().map(|other| tile.distance(*other)).sum());
+            }
+            sums.sort_unstable();
+            assert_eq!(sums[sums.len() - 1] - sums[0], difference, "{seats} seats");
+            assert_eq!(sums.iter().sum::<u64>(), total, "{seats} seats");
+        }
+    }
+
+    /// Three tiles from a seat are (3, 3) and (3, -3), where one of four seats has two neighbours.
+    #[test]
+    fn oasis_is_not_as_near_to_another_seat() {
+        let far = OasisRules {
+            per_seat: 1,
+            distance: 3,
+            ..Rules::of_this_build().oasis
+        };
+        assert!(Map::new(2, &far, 1).is_ok());
+        assert_eq!(Map::new(4, &far, 1), Err(MapError::Oases(4)));
     }
 
     #[test]
