@@ -416,4 +416,31 @@ mod tests {
         feed.last.swap(0, 1);
         assert!(!feed.is_possible());
     }
+
+    #[test]
+    fn stored_feed_has_rising_numbers_below_the_next_one() {
+        let mut feed = Feed::default();
+        for at in 0..3 {
+            feed.push(at, Report::Fell { seat: 0, by: None });
+        }
+        assert!(feed.is_possible());
+        let mut twins = feed.clone();
+        twins.last[1].number = twins.last[0].number;
+        assert!(!twins.is_possible(), "two reports with one number");
+        let mut late = feed.clone();
+        late.last[2].number = late.next;
+        assert!(!late.is_possible(), "the number of the next report");
+        feed.next = (1 << 56) - 1;
+        assert!(feed.is_possible());
+        feed.next += 1;
+        assert!(!feed.is_possible(), "the next number is out of bounds");
+    }
+
+    #[test]
+    fn text_is_stored_as_its_characters() {
+        let text = Text::try_from("à demain".to_owned()).unwrap();
+        let bytes = postcard::to_stdvec(&text).unwrap();
+        assert_eq!(postcard::from_bytes::<String>(&bytes).unwrap(), "à demain");
+        assert_eq!(postcard::from_bytes::<Text>(&bytes).unwrap(), text);
+    }
 }

@@ -15,6 +15,11 @@ fn rules_of_this_build_are_valid_and_their_hash_is_pinned() {
 }
 
 #[test]
+fn resources_are_named_as_in_the_file() {
+    assert_eq!(Resource::ALL.map(Resource::name), ["wood", "iron", "grain"]);
+}
+
+#[test]
 fn value_per_hundred_resources_shows_the_triangle() {
     let rules = Rules::of_this_build();
     let per_hundred = |kind, strength: fn(&UnitRules) -> u64| {
