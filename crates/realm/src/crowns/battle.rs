@@ -186,6 +186,20 @@ mod tests {
     }
 
     #[test]
+    fn defence_is_that_of_the_units_against_the_mix_of_the_attack() {
+        let mixed = Battle {
+            base: 60,
+            wall: 4,
+            morale: 5 * ONE / 4,
+            ..field([0, 30, 20, 3], [40, 10, 5, 2])
+        };
+        // 1,170 against the 1,215 on foot and 1,830 against the 1,320 on horseback are 1,513. Three
+        // rams cancel one level of the wall: 130 % of 1,573, and 125 % of that.
+        assert_eq!(mixed.strengths(&Rules::of_tests()), (2_535, 2_556));
+        assert!(!fight(mixed).is_won);
+    }
+
+    #[test]
     fn equal_sides_are_the_defenders_and_both_die() {
         let equal = Battle {
             base: 400,

@@ -1,8 +1,11 @@
+mod battles;
 mod bounds;
 mod diplomacy;
 mod ends;
 mod properties;
+mod starvation;
 mod stored;
+mod throne;
 
 use super::*;
 use crate::crowns::battle::Attack;
@@ -190,6 +193,7 @@ fn raid_brings_loot_home_and_leaves_the_keep() {
     // killed.
     let (_, march) = game.marches().next().unwrap();
     assert!(march.returns);
+    assert_eq!((march.leaves, march.arrives), (second(24), second(48)));
     assert_eq!(march.loot, [246, 246, 244]);
     // A fifth of the rider that was killed: 20 wood and 55 iron.
     assert_eq!(stock(&game, 1)[..2], [50 + 4, 50 + 11]);
@@ -440,7 +444,9 @@ fn repair_takes_its_time_however_often_it_is_begun() {
         let begin = Order::Repair(at % 2 == 0);
         assert_eq!(game.order(0, &begin, second(at)), Ok(()));
     }
+    assert!(!seat(&game, 0).is_repaired());
     assert_eq!(game.order(0, &Order::Repair(true), second(20)), Ok(()));
+    assert!(seat(&game, 0).is_repaired());
     game.advance(second(39));
     assert_eq!(seat(&game, 0).keep(), 50);
     game.advance(second(60));
