@@ -154,6 +154,34 @@ fn seat_close_to_victory_loses_its_pacts() {
     assert_eq!(game.end().unwrap().winner, Some(0));
 }
 
+/// The pact is made after the Throne was taken, so its end is planned anew.
+#[test]
+fn pact_made_by_the_holder_of_the_throne_ends_close_to_victory() {
+    for (holder, partner) in [(0, 1), (1, 0)] {
+        let mut game = new_match(3);
+        game.advance(second(300));
+        game.set_holding(Place::Throne, Some(holder), Army::new([2, 0, 0, 0]));
+        agree(&mut game, holder, partner, second(310));
+        game.advance(second(300 + 240) - 1);
+        assert!(game.are_at_peace(0, 1));
+        game.advance(second(300 + 240));
+        assert!(!game.are_at_peace(0, 1));
+        game.advance(second(300 + 300));
+        assert_eq!(game.end().unwrap().winner, Some(holder));
+    }
+}
+
+#[test]
+fn pact_of_two_others_lasts_to_the_victory_of_the_holder() {
+    let mut game = new_match(3);
+    game.advance(second(300));
+    agree(&mut game, 0, 1, second(300));
+    game.set_holding(Place::Throne, Some(2), Army::new([2, 0, 0, 0]));
+    game.advance(second(300 + 300));
+    assert_eq!(game.end().unwrap().winner, Some(2));
+    assert!(game.are_at_peace(0, 1));
+}
+
 #[test]
 fn gift_arrives_up_to_the_room_of_the_receiver() {
     let mut game = new_match(2);
@@ -190,7 +218,8 @@ fn gift_for_a_fallen_city_comes_back() {
     let arrives = game.caravans().next().unwrap().1.arrives;
     assert_eq!(game.order(1, &Order::Concede, second(5)), Ok(()));
     game.advance(arrives);
-    assert!(game.caravans().all(|(_, caravan)| caravan.returns));
+    let (_, caravan) = game.caravans().next().unwrap();
+    assert_eq!((caravan.returns, caravan.leaves), (true, arrives));
     let back = arrives + (arrives - second(0));
     let mut without = new_match(3);
     for (at, missing) in [(back - 1, 100), (back, 0)] {

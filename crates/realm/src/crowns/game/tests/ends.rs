@@ -27,10 +27,49 @@ fn fallen_city_gives_no_orders_and_is_not_attacked() {
 }
 
 #[test]
+fn fallen_city_leaves_its_own_garrisons_only() {
+    let mut game = new_match(3);
+    let garrison = Army::new([2, 0, 0, 0]);
+    for (place, holder) in [
+        (Place::Oasis(0), 0),
+        (Place::Oasis(1), 1),
+        (Place::Throne, 2),
+    ] {
+        game.set_holding(place, Some(holder), garrison);
+    }
+    assert_eq!(game.order(0, &Order::Concede, second(1)), Ok(()));
+    assert_eq!(game.holding(Place::Oasis(0)), Some(&Holding::default()));
+    for (place, holder) in [(Place::Oasis(1), 1), (Place::Throne, 2)] {
+        let held = Holding {
+            holder: Some(holder),
+            garrison,
+        };
+        assert_eq!(game.holding(place), Some(&held));
+    }
+}
+
+/// Only a stored match can be like this: a match that is played ends with the last city but one.
+#[test]
+fn match_without_a_city_is_a_draw() {
+    let mut game = new_match(2);
+    for seat in 0..2 {
+        game.seat_mut(seat).keep = 0;
+    }
+    let hello = Order::Say(crate::crowns::Words::Phrase(crate::crowns::Phrase::Hello));
+    assert_eq!(game.order(0, &hello, second(1)), Ok(()));
+    let end = End {
+        winner: None,
+        reason: EndReason::LastKeep,
+        at: second(1),
+    };
+    assert_eq!(game.end(), Some(end));
+}
+
+#[test]
 fn most_crowns_and_keep_win_when_the_time_is_over() {
     let mut game = new_match(2);
     game.advance(second(1_199));
-    assert_eq!(game.end(), None);
+    assert_eq!((game.end(), game.elapsed()), (None, 1_199 * SECOND));
     let mut hurt = game.clone();
     game.advance(second(1_200));
     let end = game.end().unwrap();
