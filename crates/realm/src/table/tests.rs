@@ -118,6 +118,7 @@ fn setup_is_bounded_and_keeps_the_seated() {
         assert_eq!(changed, Err(refusal), "the limit that is broken");
     }
     assert_eq!(Refusal::Speed.to_string(), "a match has a speed of 1 to 20");
+    assert_eq!(apply(&mut table, ADA, setup(8, 1_000, 20)), Ok(()));
     assert_eq!(apply(&mut table, ADA, setup(2, 200, 2)), Ok(()));
     assert_eq!((table.seat_of(ADA), table.seat_of(CY)), (Some(0), Some(1)));
     assert_eq!((table.setup().speed, table.window()), (2, 200));
@@ -408,6 +409,7 @@ fn distance_of_the_members_opens_a_fair_window() {
         ] {
             assert_eq!(apply(&mut table, ADA, command), Ok(()));
         }
+        assert_eq!(table.is_far(), is_far);
         let site = |table: &Table| table.game().unwrap().seats()[0].sites().0;
         assert_eq!(site(&table).is_none(), waits, "{window:?} {is_far}");
         table.advance(5_200);

@@ -188,6 +188,27 @@ fn steward_in_peace_only_repairs() {
     );
 }
 
+#[test]
+fn march_to_another_place_is_no_attack_for_a_steward() {
+    let mut table = playing();
+    let march = Order::March {
+        army: crowns::Army::new([4, 0, 0, 0]),
+        to: Place::City(2),
+        attack: crowns::Attack::Assault,
+    };
+    for player in [ADA, BO] {
+        let order = Command::Order(march.clone());
+        assert_eq!(apply(&mut table, player, order), Ok(()));
+    }
+    table.set_present(BO, false, 5_000);
+    let spears = Command::StewardOrder {
+        seat: 1,
+        order: Order::Train(UnitKind::Spear, 5),
+    };
+    let refused = table.apply_now(&spears, &at(ADA, 7_000));
+    assert_eq!(refused, Err(Refusal::NotForStewards));
+}
+
 /// The rules refuse the order of a poor city; the steward rests all the same.
 #[test]
 fn steward_whose_order_is_refused_rests() {
@@ -232,6 +253,36 @@ fn silent_player_is_noted_as_absent_until_the_next_command() {
         table.apply_now(&bot, &at(ADA, 90_000)),
         Err(Refusal::NoSuchSeat)
     );
+}
+
+/// The program of an absent player goes on running bots and watching others.
+#[test]
+fn command_of_a_program_is_no_sign_of_its_player() {
+    let mut table = playing();
+    let absent = Command::NoteAbsent { seat: 1 };
+    assert_eq!(table.apply_now(&absent, &at(ADA, 15_000)), Ok(()));
+    for command in [
+        Command::AdoptBot { seat: 2 },
+        Command::BotAlive { seat: 2 },
+        Command::BotOrders {
+            seat: 2,
+            decision: 1,
+            orders: vec![wall()],
+        },
+        Command::NoteAbsent { seat: 0 },
+        Command::Distance(true),
+    ] {
+        let done = table.apply_now(&command, &at(BO, 16_000));
+        assert_eq!(done, Ok(()), "{command:?}");
+        assert!(table.is_absent(BO), "{command:?}");
+    }
+    let steward = Command::StewardOrder {
+        seat: 0,
+        order: Order::Repair(true),
+    };
+    let early = table.apply_now(&steward, &at(BO, 16_000));
+    assert_eq!(early, Err(Refusal::StewardEarly));
+    assert!(table.is_absent(BO));
 }
 
 /// A player who is away does not hold up the next match.

@@ -63,7 +63,8 @@ fn bot_gives_nothing_away() {
         apply(&mut table, ADA, decide(2, 1, many)),
         Err(Refusal::NotForBots)
     );
-    assert_eq!(apply(&mut table, ADA, decide(2, 1, vec![wall()])), Ok(()));
+    let most = vec![Order::Repair(false); MAX_BOT_ORDERS];
+    assert_eq!(apply(&mut table, ADA, decide(2, 1, most)), Ok(()));
 }
 
 /// A member takes a bot over only after its own member has given no sign of it.

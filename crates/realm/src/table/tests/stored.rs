@@ -176,6 +176,31 @@ fn table_after_a_match_has_other_seats_than_the_match() {
     assert_eq!(table.check(), Err(ImpossibleTable::MatchPlayers));
 }
 
+/// The seats of the table and those of its last match are checked on their own.
+#[test]
+fn player_has_one_seat_at_the_table_and_one_in_the_last_match() {
+    let mut table = playing();
+    table.advance(5_000 + 1_200_000);
+    let mut twice_at_the_table = table.clone();
+    twice_at_the_table.chairs[1] = table.chairs[0].clone();
+    let mut twice_in_the_match = table;
+    twice_in_the_match.playing.as_mut().unwrap().seats[1] = MatchSeat::Player(ADA);
+    for wrong in [twice_at_the_table, twice_in_the_match] {
+        assert_eq!(wrong.check(), Err(ImpossibleTable::SamePlayer));
+    }
+}
+
+#[test]
+fn wins_of_a_bounded_number_of_players_are_remembered() {
+    let mut table = playing();
+    remember_players(&mut table, MAX_PLAYERS - 1);
+    table.note_win(0);
+    table.note_win(1);
+    table.note_win(0);
+    assert_eq!((table.wins(ADA), table.wins(BO)), (2, 0));
+    assert_eq!(table.wins.len(), MAX_PLAYERS);
+}
+
 fn remember_players(table: &mut Table, count: usize) {
     table.wins = (0..count)
         .map(|number| {
