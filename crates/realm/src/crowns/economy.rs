@@ -184,6 +184,15 @@ mod tests {
     }
 
     #[test]
+    fn stock_above_its_room_stays_but_does_not_grow() {
+        let mut stock = Stock::new([700, 600, 599], 0);
+        stock.settle(60_000, [60, 60, 60], 600);
+        assert_eq!(stock.amounts(), [700, 600, 600]);
+        stock.settle(120_000, [-60, -60, -60], 600);
+        assert_eq!(stock.amounts(), [640, 540, 540]);
+    }
+
+    #[test]
     fn what_is_missing_is_named_and_nothing_is_taken() {
         let mut stock = Stock::new([100, 50, 0], 0);
         let missing = Refusal::TooExpensive {
