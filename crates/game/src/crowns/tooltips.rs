@@ -82,7 +82,7 @@ fn spawn(mut commands: Commands, font: Res<Typeface>) {
             DespawnOnExit(Screen::Match),
             Node {
                 position_type: PositionType::Absolute,
-                max_width: px(WIDTH),
+                width: px(WIDTH),
                 padding: UiRect::all(space::NEAR),
                 border: UiRect::all(px(1)),
                 border_radius: BorderRadius::all(space::ROUND),

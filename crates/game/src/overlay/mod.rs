@@ -128,7 +128,7 @@ pub fn plugin(app: &mut App) {
 
 fn switch_mode(keys: Res<ButtonInput<KeyCode>>, mut mode: ResMut<OverlayMode>) {
     if keys.just_pressed(KeyCode::F3) && !pop_out::is_control_held(&keys) {
-        let shift = keys.any_pressed([KeyCode::ShiftLeft, KeyCode::ShiftRight]);
+        let shift = pop_out::is_held(&keys, [KeyCode::ShiftLeft, KeyCode::ShiftRight]);
         *mode = if shift {
             mode.full_or_hidden()
         } else {

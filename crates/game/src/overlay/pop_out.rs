@@ -52,7 +52,12 @@ pub(super) fn is_open(windows: Query<(), With<PopOutWindow>>) -> bool {
 }
 
 pub(super) fn is_control_held(keys: &ButtonInput<KeyCode>) -> bool {
-    keys.any_pressed([KeyCode::ControlLeft, KeyCode::ControlRight])
+    is_held(keys, [KeyCode::ControlLeft, KeyCode::ControlRight])
+}
+
+/// Whether one of two keys is held, or was for less than a frame.
+pub(super) fn is_held(keys: &ButtonInput<KeyCode>, both: [KeyCode; 2]) -> bool {
+    keys.any_pressed(both) || keys.any_just_pressed(both)
 }
 
 /// Takes the keys of the window out of those of the game.

@@ -97,21 +97,24 @@ impl Shown {
 
     /// Presses a key and releases it.
     fn press(&mut self, key_code: KeyCode, logical_key: Key) {
+        self.send(key_code, logical_key.clone(), ButtonState::Pressed);
+        self.send(key_code, logical_key, ButtonState::Released);
+        self.settle();
+    }
+
+    fn send(&mut self, key_code: KeyCode, logical_key: Key, state: ButtonState) {
         let world = self.app.world_mut();
         let mut windows = world.query_filtered::<Entity, With<PrimaryWindow>>();
         let window = windows.single(world).expect("one window");
-        for state in [ButtonState::Pressed, ButtonState::Released] {
-            self.app.world_mut().write_message(KeyboardInput {
-                key_code,
-                logical_key: logical_key.clone(),
-                state,
-                text: None,
-                repeat: false,
-                window,
-            });
-            self.app.update();
-        }
-        self.settle();
+        world.write_message(KeyboardInput {
+            key_code,
+            logical_key,
+            state,
+            text: None,
+            repeat: false,
+            window,
+        });
+        self.app.update();
     }
 
     fn letter(&mut self, key: KeyCode) {
@@ -148,6 +151,12 @@ impl Shown {
             .collect();
         let mut complaints = BTreeSet::new();
         for (entity, text, area, bounds) in shown {
+            if let Some(box_of_parent) = area_of_parent(world, entity)
+                && area.max.y > box_of_parent.max.y + 1.5
+            {
+                let complaint = format!("{text:?} at {area:?} in a box {box_of_parent:?}");
+                complaints.insert(complaint);
+            }
             let scrolls = scrolls(world, entity);
             let is_wide = area.min.x < bounds.min.x - 1.5 || area.max.x > bounds.max.x + 1.5;
             let is_high = area.min.y < bounds.min.y - 1.5 || area.max.y > bounds.max.y + 1.5;
@@ -157,6 +166,15 @@ impl Shown {
         }
         complaints
     }
+}
+
+/// Area of the node around a text; `None` if it scrolls.
+fn area_of_parent(world: &World, entity: Entity) -> Option<Rect> {
+    let parent = world.get::<ChildOf>(entity)?.parent();
+    let node = world.get::<ComputedNode>(parent)?;
+    let scrolls = world.get::<Node>(parent)?.overflow.y == OverflowAxis::Scroll;
+    let transform = world.get::<UiGlobalTransform>(parent)?;
+    (!scrolls).then(|| Rect::from_center_size(transform.translation, node.size()))
 }
 
 /// Whether a text is in something that scrolls, or in the feed, which shows the newest lines.
@@ -217,6 +235,11 @@ fn no_text_of_the_menu_is_clipped() {
 fn no_text_of_a_match_is_clipped() {
     let mut shown = Shown::game();
     let mut complaints = check(&mut shown, "city");
+    // The focus moves to a control, which is explained while Alt is held.
+    shown.press(KeyCode::ArrowDown, Key::ArrowDown);
+    shown.send(KeyCode::AltLeft, Key::Alt, ButtonState::Pressed);
+    complaints.extend(check(&mut shown, "tooltip"));
+    shown.send(KeyCode::AltLeft, Key::Alt, ButtonState::Released);
     shown.letter(KeyCode::KeyD);
     complaints.extend(check(&mut shown, "others"));
     shown.letter(KeyCode::KeyD);
