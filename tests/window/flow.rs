@@ -121,6 +121,18 @@ fn match_of_two_windows_goes_on_without_its_founder_and_is_played_again() {
     bo.press_until("Bo gives up", &["Return"], || {
         table(&third)["game"]["end"]["winner"] == 1
     });
+
+    // Nobody else is there to play again, so the table is open, and a bot takes the other seat: the
+    // fifth button, after the one that starts.
+    bo.press_until("the table is laid again", &["Return"], || {
+        table(&third)["game"].is_null()
+    });
+    bo.press(&["Tab", "Tab", "Tab", "Tab"]);
+    bo.press_until("a bot sits", &["Return"], || {
+        let seats = table(&third)["seats"].as_array().cloned();
+        seats.is_some_and(|seats| seats.iter().any(|seat| seat["kind"] == "bot"))
+    });
+    bo.press(&["Up"]);
     bo.press_until("the next match begins", &["Return"], || {
         let table = table(&third);
         table["round"] == 2 && table["playing"] == true

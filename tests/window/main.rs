@@ -336,8 +336,8 @@ fn gold_of_steps(picture: &Picture) -> usize {
 fn key_completes_the_first_step_of_a_lesson() {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let lesson = Lesson::begin(2, folder.path(), 60);
-    // Until the table is laid a key does nothing. Afterwards it builds the lumber camp higher, which
-    // is the first step and no other one.
+    // Until the table is laid a key does nothing. Afterwards it builds the lumber camp higher,
+    // which is the first step and no other one.
     let played = lesson.picture_after(&["q"]);
     let bar = played.count((0, 0, 1280, 8), PANEL);
     assert!(bar > 10_000, "the bar above the map: {bar}");
@@ -351,8 +351,8 @@ fn keys_lead_to_the_end_of_the_lesson_of_the_leader() {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let lesson = Lesson::begin(5, folder.path(), 600);
     // Enter kills the leader while the guide offers that, else it opens the field for a message, or
-    // sends what is in it. 1 trains a spear while no field is open. With an odd and an even number of
-    // Enters in turn, one of the two finds the field closed, also after a key was lost.
+    // sends what is in it. 1 trains a spear while no field is open. With an odd and an even number
+    // of Enters in turn, one of the two finds the field closed, also after a key was lost.
     let mut rounds = 0;
     eventually("the lesson is done, and saved", || {
         let enters = 1 + rounds % 2;

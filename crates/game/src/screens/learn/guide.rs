@@ -1,7 +1,7 @@
 //! The guide of a lesson: one instruction at a time, beside the map.
 
 use bevy::input_focus::tab_navigation::TabGroup;
-use bevy::input_focus::{InputFocus, InputFocusVisible};
+use bevy::input_focus::{FocusCause, InputFocus, InputFocusVisible};
 use bevy::prelude::*;
 use bevy::text::EditableText;
 use bevy::ui_widgets::Activate;
@@ -38,6 +38,8 @@ const LAYER: i32 = 12;
 #[derive(Component)]
 struct Guide {
     shown: Option<(Lesson, usize)>,
+    /// The button of the step, if it has one.
+    first: Option<Entity>,
 }
 
 /// The line with the present state.
@@ -56,7 +58,7 @@ enum Press {
 pub(super) fn plugin(app: &mut App) {
     app.add_observer(press).add_systems(
         Update,
-        (spawn, fill, write_fact)
+        (spawn, fill, focus_again, write_fact)
             .chain()
             .run_if(is_guided.and_then(not(in_state(Screen::Menu)))),
     );
@@ -74,7 +76,10 @@ fn spawn(screen: Res<State<Screen>>, guides: Query<(), With<Guide>>, mut command
     }
     let guide = commands.spawn((
         Name::new("Guide"),
-        Guide { shown: None },
+        Guide {
+            shown: None,
+            first: None,
+        },
         DespawnOnExit(*screen.get()),
         TabGroup::new(-1),
         GlobalZIndex(LAYER),
@@ -105,11 +110,11 @@ fn fill(
     mut commands: Commands,
 ) {
     let present = Some((run.lesson, run.done));
-    for (entity, mut guide) in &mut guides {
-        if guide.shown == present {
+    for (entity, mut shown_guide) in &mut guides {
+        if shown_guide.shown == present {
             continue;
         }
-        guide.shown = present;
+        shown_guide.shown = present;
         // A button that is gone must not receive the next Enter.
         if focus.get().is_some_and(|focused| buttons.contains(focused)) {
             focus.clear();
@@ -136,9 +141,24 @@ fn fill(
                 None => first = Some(spawn_end(guide, &font, run.lesson)),
             }
         });
+        shown_guide.first = first;
         if let Some(first) = first.filter(|_| !is_writing) {
             commands.entity(first).insert(FocusedFirst);
         }
+    }
+}
+
+/// Gives the focus back to the button of the step once nothing else has it, for example after a
+/// message was sent.
+fn focus_again(
+    guides: Query<&Guide>,
+    buttons: Query<(), With<Press>>,
+    mut focus: ResMut<InputFocus>,
+) {
+    let firsts = guides.iter().filter_map(|guide| guide.first);
+    let first = firsts.filter(|first| buttons.contains(*first)).last();
+    if let Some(first) = first.filter(|_| focus.get().is_none()) {
+        focus.set(first, FocusCause::Navigated);
     }
 }
 
