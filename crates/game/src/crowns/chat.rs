@@ -12,7 +12,7 @@ use super::layout::AboveFeed;
 use super::orders::{Give, Notice};
 use crate::screens::Screen;
 use crate::ui::theme::{colour, size, space};
-use crate::ui::widgets::{row, text_field, unbroken};
+use crate::ui::widgets::{column, row, text_field, unbroken};
 use crate::view::fonts::Typeface;
 
 /// Whether the field is open.
@@ -54,23 +54,25 @@ fn spawn(mut commands: Commands, font: Res<Typeface>) {
                 border: UiRect::all(px(1)),
                 border_radius: BorderRadius::all(space::ROUND),
                 display: Display::None,
-                ..row(space::NEAR)
+                ..column(space::TIGHT)
             },
             BackgroundColor(colour::PANEL),
             BorderColor::all(colour::EDGE),
         ))
-        .with_children(|line| {
-            line.spawn(unbroken(&font, wording!("Say:"), size::BODY, colour::QUIET));
-            let message = EditableText {
-                visible_width: Some(44.0),
-                max_characters: Some(Message::MAX),
-                ..default()
-            };
-            line.spawn((
-                ChatField,
-                text_field(&font, message, wording!("Message to all players")),
-            ));
-            line.spawn(unbroken(
+        .with_children(|lines| {
+            lines.spawn(row(space::NEAR)).with_children(|line| {
+                line.spawn(unbroken(&font, wording!("Say:"), size::BODY, colour::QUIET));
+                let message = EditableText {
+                    visible_width: Some(44.0),
+                    max_characters: Some(Message::MAX),
+                    ..default()
+                };
+                line.spawn((
+                    ChatField,
+                    text_field(&font, message, wording!("Message to all players")),
+                ));
+            });
+            lines.spawn(unbroken(
                 &font,
                 wording!("Enter sends, Esc closes"),
                 size::SMALL,

@@ -11,11 +11,16 @@ use bevy::text::TextLayoutInfo;
 use bevy::ui::UiGlobalTransform;
 use bevy::window::PrimaryWindow;
 use bevy::winit::WinitPlugin;
+use bevy_raft::prelude::*;
+use raftian_realm::crowns::{Order, Seat};
+use raftian_realm::table::Command;
 
 use super::*;
 use crate::language::Language;
+use crate::screens::learn::ShowLessons;
 use crate::screens::practice;
-use crate::table::ReplicatedTable;
+use crate::screens::settings::ShowSettings;
+use crate::table::{ReplicatedTable, TableCommand};
 
 /// Longest wait for real nodes.
 const WAIT: Duration = Duration::from_secs(60);
@@ -119,6 +124,13 @@ impl Shown {
 
     fn letter(&mut self, key: KeyCode) {
         self.press(key, Key::Unidentified(NativeKey::Unidentified));
+    }
+
+    /// All texts.
+    fn texts(&mut self) -> BTreeSet<String> {
+        let world = self.app.world_mut();
+        let mut texts = world.query::<&Text>();
+        texts.iter(world).map(|text| text.0.clone()).collect()
     }
 
     /// Texts that are not wholly visible and cannot be scrolled to.
@@ -228,6 +240,57 @@ fn check(shown: &mut Shown, what: &str) -> Vec<String> {
 fn no_text_of_the_menu_is_clipped() {
     let mut shown = Shown::menu();
     let complaints = check(&mut shown, "menu");
+    assert!(complaints.is_empty(), "{complaints:#?}");
+}
+
+#[test]
+fn no_text_of_the_settings_is_clipped() {
+    let mut shown = Shown::menu();
+    shown.app.world_mut().trigger(ShowSettings);
+    shown.settle();
+    let mut complaints = Vec::new();
+    let mut pages = BTreeSet::new();
+    // The focus is on the row of tabs, and the next tab is to the right.
+    for page in 1..=8 {
+        complaints.extend(check(&mut shown, &format!("page {page}")));
+        pages.insert(shown.texts());
+        shown.press(KeyCode::ArrowRight, Key::ArrowRight);
+        shown.press(KeyCode::Enter, Key::Enter);
+    }
+    assert!(pages.len() >= 6, "{pages:#?}");
+    assert!(complaints.is_empty(), "{complaints:#?}");
+}
+
+#[test]
+fn no_text_of_lessons_and_lobby_is_clipped() {
+    let mut shown = Shown::menu();
+    shown.app.world_mut().trigger(ShowLessons);
+    shown.settle();
+    let mut complaints = check(&mut shown, "lessons");
+    shown.press(KeyCode::Escape, Key::Escape);
+    // Without a match its screen shows an empty table.
+    let mut next = shown.app.world_mut().resource_mut::<NextState<Screen>>();
+    next.set(Screen::Match);
+    shown.settle();
+    complaints.extend(check(&mut shown, "lobby"));
+    assert!(complaints.is_empty(), "{complaints:#?}");
+}
+
+#[test]
+fn no_text_of_the_end_is_clipped() {
+    let mut shown = Shown::game();
+    shown.press(KeyCode::Enter, Key::Enter);
+    let mut complaints = check(&mut shown, "chat");
+    shown.press(KeyCode::Escape, Key::Escape);
+    let world = shown.app.world_mut();
+    let concede = Command::Order(Order::Concede);
+    let command = TableCommand::new(concede, &world.resource::<ReplicatedTable>().0);
+    world.propose(command);
+    shown.until("the own city falls", |world| {
+        let game = world.resource::<ReplicatedTable>().0.game();
+        game.is_some_and(|game| !game.seats().iter().all(Seat::stands))
+    });
+    complaints.extend(check(&mut shown, "fallen"));
     assert!(complaints.is_empty(), "{complaints:#?}");
 }
 
