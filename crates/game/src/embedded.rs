@@ -134,7 +134,7 @@ impl Embedded {
     }
 
     /// Directory of the members' disks.
-    pub(crate) fn directory(&self) -> &std::path::Path {
+    pub fn directory(&self) -> &std::path::Path {
         self.directory.path()
     }
 
