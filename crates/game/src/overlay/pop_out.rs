@@ -3,11 +3,11 @@
 //! Keys pressed in it belong to the overlay alone: the game does not receive them.
 
 use bevy::camera::RenderTarget;
-use bevy::ecs::message::MessageUpdateSystems;
+use bevy::ecs::message::{MessageCursor, MessageUpdateSystems};
 use bevy::ecs::schedule::ScheduleLabel;
-use bevy::input::keyboard::KeyboardInput;
+use bevy::input::keyboard::{KeyboardFocusLost, KeyboardInput};
 use bevy::prelude::*;
-use bevy::window::{WindowCloseRequested, WindowFocused, WindowRef, WindowResolution};
+use bevy::window::{WindowCloseRequested, WindowRef, WindowResolution};
 use bevy_egui::{EguiContext, EguiSchedule};
 
 use super::{Sources, faults, panel, theme};
@@ -60,36 +60,42 @@ pub(super) fn is_held(keys: &ButtonInput<KeyCode>, both: [KeyCode; 2]) -> bool {
     keys.any_pressed(both) || keys.any_just_pressed(both)
 }
 
-/// Takes the keys of the window out of those of the game.
+/// Withholds presses in the window from the game. A release reaches both: a key that was pressed in
+/// one window may be released in the other.
 fn separate_keys(
     window: Option<Single<Entity, With<PopOutWindow>>>,
-    mut game_keys: ResMut<ButtonInput<KeyCode>>,
     mut keys: ResMut<WindowKeys>,
     mut inputs: ResMut<Messages<KeyboardInput>>,
-    mut focused: MessageReader<WindowFocused>,
+    mut lost: MessageReader<KeyboardFocusLost>,
+    mut unread: Local<MessageCursor<KeyboardInput>>,
 ) {
     keys.bypass_change_detection().0.clear();
-    if focused.read().count() > 0 {
-        // A key that is held now will be released in the other window.
-        game_keys.release_all();
+    if lost.read().count() > 0 {
         keys.0.release_all();
     }
-    let Some(window) = window else { return };
-    let is_own = |input: &KeyboardInput| input.window == *window;
-    if !inputs.iter_current_update_messages().any(is_own) {
-        return;
-    }
-    let new: Vec<_> = inputs.iter_current_update_messages().cloned().collect();
-    // The older ones have been read.
-    inputs.clear();
+    let window = window.map(|window| *window);
+    // What was read here in an earlier frame has also been read by the game.
+    let new: Vec<_> = unread.read(&inputs).cloned().collect();
+    let mut is_withheld = false;
+    let mut of_game = Vec::new();
     for input in new {
-        if !is_own(&input) {
-            inputs.write(input);
-        } else if input.state.is_pressed() {
-            keys.0.press(input.key_code);
-        } else {
+        if !input.state.is_pressed() {
             keys.0.release(input.key_code);
+            of_game.push(input);
+        } else if Some(input.window) == window {
+            keys.0.press(input.key_code);
+            is_withheld = true;
+        } else if input.repeat && input.key_code == KeyCode::F3 {
+            // It is still held from closing the window.
+            is_withheld = true;
+        } else {
+            of_game.push(input);
         }
+    }
+    if is_withheld {
+        inputs.clear();
+        inputs.write_batch(of_game);
+        unread.clear(&inputs);
     }
 }
 
@@ -176,20 +182,19 @@ mod tests {
         app.add_plugins((MinimalPlugins, InputPlugin))
             .init_resource::<WindowKeys>()
             .add_message::<WindowCloseRequested>()
-            .add_message::<WindowFocused>()
             .add_systems(First, separate_keys.before(MessageUpdateSystems))
             .add_systems(Update, (toggle, close));
         app
     }
 
-    fn press(app: &mut App, window: Entity, keys: &[KeyCode]) {
+    fn send(app: &mut App, window: Entity, keys: &[KeyCode], state: ButtonState, repeat: bool) {
         for &key_code in keys {
             let input = KeyboardInput {
                 key_code,
-                logical_key: Key::Unidentified(NativeKey::Unidentified),
-                state: ButtonState::Pressed,
+                logical_key: logical(key_code),
+                state,
                 text: None,
-                repeat: false,
+                repeat,
                 window,
             };
             app.world_mut().write_message(input);
@@ -197,12 +202,24 @@ mod tests {
         app.update();
     }
 
-    /// Moves the focus to a window.
-    fn focus(app: &mut App, window: Entity) {
-        let focused = true;
-        app.world_mut()
-            .write_message(WindowFocused { window, focused });
-        app.update();
+    fn logical(key: KeyCode) -> Key {
+        match key {
+            KeyCode::ControlLeft | KeyCode::ControlRight => Key::Control,
+            _ => Key::Unidentified(NativeKey::Unidentified),
+        }
+    }
+
+    fn press(app: &mut App, window: Entity, keys: &[KeyCode]) {
+        send(app, window, keys, ButtonState::Pressed, false);
+    }
+
+    fn release(app: &mut App, window: Entity, keys: &[KeyCode]) {
+        send(app, window, keys, ButtonState::Released, false);
+    }
+
+    fn pressed_in_game(app: &App) -> Vec<KeyCode> {
+        let keys = app.world().resource::<ButtonInput<KeyCode>>();
+        keys.get_pressed().copied().collect()
     }
 
     fn windows(app: &mut App) -> Vec<Entity> {
@@ -223,16 +240,22 @@ mod tests {
         let game = app.world_mut().spawn_empty().id();
         press(&mut app, game, &[KeyCode::F3]);
         assert_eq!(windows(&mut app), []);
-        focus(&mut app, game);
+        release(&mut app, game, &[KeyCode::F3]);
         let keys = [KeyCode::ControlLeft, KeyCode::F3];
         press(&mut app, game, &keys);
         let [window] = windows(&mut app)[..] else {
             panic!("one window");
         };
         assert_eq!(cameras(&mut app), 1);
-        focus(&mut app, window);
+        // The window has the focus before the keys are released.
+        release(&mut app, window, &keys);
+        assert_eq!(pressed_in_game(&app), []);
+        let meanings = app.world().resource::<ButtonInput<Key>>();
+        assert!(!meanings.pressed(Key::Control), "letters are typed again");
         press(&mut app, window, &keys);
         assert_eq!((windows(&mut app), cameras(&mut app)), (vec![], 0));
+        send(&mut app, game, &[KeyCode::F3], ButtonState::Pressed, true);
+        assert_eq!(pressed_in_game(&app), [], "F3 is held from before");
     }
 
     #[test]
@@ -257,21 +280,37 @@ mod tests {
         let game = app.world_mut().spawn_empty().id();
         let window = app.world_mut().spawn(PopOutWindow).id();
         press(&mut app, window, &[KeyCode::KeyK, KeyCode::KeyP]);
-        let world = app.world();
-        let of_game = world.resource::<ButtonInput<KeyCode>>();
-        assert_eq!(of_game.get_pressed().count(), 0);
-        assert!(world.resource::<WindowKeys>().0.just_pressed(KeyCode::KeyP));
+        assert_eq!(pressed_in_game(&app), []);
+        let of_window = &app.world().resource::<WindowKeys>().0;
+        assert!(of_window.just_pressed(KeyCode::KeyP));
         press(&mut app, game, &[KeyCode::KeyQ]);
-        let world = app.world();
-        let of_game = world.resource::<ButtonInput<KeyCode>>();
-        assert!(of_game.just_pressed(KeyCode::KeyQ));
-        let of_window = &world.resource::<WindowKeys>().0;
+        assert_eq!(pressed_in_game(&app), [KeyCode::KeyQ]);
+        let of_window = &app.world().resource::<WindowKeys>().0;
         assert!(of_window.pressed(KeyCode::KeyK));
         assert!(!of_window.just_pressed(KeyCode::KeyK) && !of_window.pressed(KeyCode::KeyQ));
-        focus(&mut app, game);
-        let world = app.world();
-        assert!(!world.resource::<WindowKeys>().0.pressed(KeyCode::KeyK));
-        let of_game = world.resource::<ButtonInput<KeyCode>>();
-        assert!(!of_game.pressed(KeyCode::KeyQ));
+        app.world_mut().write_message(KeyboardFocusLost);
+        app.update();
+        let of_window = &app.world().resource::<WindowKeys>().0;
+        assert!(!of_window.pressed(KeyCode::KeyK));
+    }
+
+    /// Messages are kept for several frames at high frame rates.
+    #[test]
+    fn keys_of_both_windows_reach_each_reader_once() {
+        let mut app = app();
+        let game = app.world_mut().spawn_empty().id();
+        let window = app.world_mut().spawn(PopOutWindow).id();
+        app.init_resource::<Received>().add_systems(Update, receive);
+        press(&mut app, game, &[KeyCode::KeyQ]);
+        press(&mut app, window, &[KeyCode::KeyK]);
+        press(&mut app, window, &[KeyCode::KeyP]);
+        assert_eq!(app.world().resource::<Received>().0, [KeyCode::KeyQ]);
+    }
+
+    #[derive(Resource, Default)]
+    struct Received(Vec<KeyCode>);
+
+    fn receive(mut inputs: MessageReader<KeyboardInput>, mut received: ResMut<Received>) {
+        received.0.extend(inputs.read().map(|input| input.key_code));
     }
 }

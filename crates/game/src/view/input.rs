@@ -96,20 +96,30 @@ fn find_hovered(mut map: Map, mut hovered: ResMut<Hovered>) {
     hovered.set_if_neq(Hovered(below));
 }
 
-/// Returns the positions, in logical pixels, at which the left button or a finger went down.
-/// `pointer` is the pointer's earlier position.
-fn presses(events: &mut MessageReader<WindowEvent>, pointer: &mut Option<Vec2>) -> Vec<Vec2> {
+/// Returns the positions, in logical pixels, at which the left button or a finger went down in a
+/// window. `pointer` is the pointer's earlier position in it.
+fn presses(
+    events: &mut MessageReader<WindowEvent>,
+    window: Entity,
+    pointer: &mut Option<Vec2>,
+) -> Vec<Vec2> {
     let mut pressed = Vec::new();
     for event in events.read() {
         match event {
-            WindowEvent::CursorMoved(moved) => *pointer = Some(moved.position),
-            WindowEvent::CursorLeft(_) => *pointer = None,
+            WindowEvent::CursorMoved(moved) => {
+                *pointer = (moved.window == window).then_some(moved.position);
+            }
+            WindowEvent::CursorLeft(left) if left.window == window => *pointer = None,
             WindowEvent::MouseButtonInput(button)
-                if button.button == MouseButton::Left && button.state == ButtonState::Pressed =>
+                if button.window == window
+                    && button.button == MouseButton::Left
+                    && button.state == ButtonState::Pressed =>
             {
                 pressed.extend(*pointer);
             }
-            WindowEvent::TouchInput(touch) if touch.phase == TouchPhase::Started => {
+            WindowEvent::TouchInput(touch)
+                if touch.window == window && touch.phase == TouchPhase::Started =>
+            {
                 pressed.push(touch.position)
             }
             _ => {}
@@ -122,6 +132,7 @@ fn press_cities(
     mut commands: Commands,
     mut events: MessageReader<WindowEvent>,
     mut pointer: Local<Option<Vec2>>,
+    window: Single<Entity, With<PrimaryWindow>>,
     mut map: Map,
     keys: Res<ButtonInput<KeyCode>>,
     egui: Option<Res<EguiWantsInput>>,
@@ -129,7 +140,7 @@ fn press_cities(
     cities: Query<(&City, &Health)>,
     mut header: ResMut<HeaderText>,
 ) {
-    let clicked: Vec<_> = presses(&mut events, &mut pointer)
+    let clicked: Vec<_> = presses(&mut events, *window, &mut pointer)
         .into_iter()
         .filter_map(|place| map.city_at(place))
         .collect();
