@@ -74,7 +74,7 @@ pub enum AdminRequest {
         /// The request.
         request: Box<MatchRequest>,
     },
-    /// Leaves the match and ends the program.
+    /// Leaves the match. A program that only runs the member ends; a window shows its menu.
     Leave,
     /// Returns the outcome of an order proposed before.
     Outcome {
@@ -117,7 +117,7 @@ pub enum AdminResponse {
         /// The reply.
         reply: MatchReply,
     },
-    /// The program leaves the match, and ends once the others know.
+    /// The program leaves the match, and stops its node once the others know.
     Leaving,
     /// The request is invalid: asking again does not help.
     Refused {

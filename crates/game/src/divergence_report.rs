@@ -21,9 +21,6 @@ pub const REPORTS: &str = "reports";
 /// Schema of the file.
 const SCHEMA: &str = "raftian.divergence/1";
 
-/// Most entries of the log in a report: the last ones.
-const MAX_ENTRIES: usize = 64;
-
 /// Most reports in the folder. A machine with faulty memory diverges again and again.
 const MAX_REPORTS: usize = 16;
 
@@ -57,7 +54,7 @@ struct DivergenceReport {
     replaced: StateCopy,
     /// The copy of the others, from which this machine goes on.
     received: StateCopy,
-    /// The last entries of the log, oldest first.
+    /// The last entries of the log after the repair, oldest first.
     entries: Vec<LoggedEntry>,
 }
 
@@ -120,6 +117,11 @@ fn follow(
         return;
     };
     repairs.seen = Some((own, at));
+    // The leader may send the same snapshot again.
+    repairs.restored = None;
+    if restored.before == restored.index && restored.hash_before == restored.hash {
+        return;
+    }
     let report = report(restored, &status, &registry);
     let file = folder.0.as_deref().and_then(|folder| {
         let written = write(folder, &report);
@@ -148,7 +150,6 @@ fn report(
     };
     let view = status.view.as_ref();
     let tail = view.map_or(&[][..], |view| &view.tail);
-    let last = &tail[tail.len().saturating_sub(MAX_ENTRIES)..];
     DivergenceReport {
         schema: SCHEMA,
         program: env!("CARGO_PKG_VERSION"),
@@ -156,7 +157,7 @@ fn report(
         member: view.map(|view| view.status.id.0),
         replaced: copy(restored.before.0, restored.hash_before),
         received: copy(restored.index.0, restored.hash),
-        entries: last.iter().map(|entry| logged(entry, registry)).collect(),
+        entries: tail.iter().map(|entry| logged(entry, registry)).collect(),
     }
 }
 

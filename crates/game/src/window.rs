@@ -174,7 +174,10 @@ pub fn play_player(
         move |mut closed: MessageReader<WindowCloseRequested>,
               windows: Query<(), With<PrimaryWindow>>,
               mut exit: MessageWriter<AppExit>| {
-            if closed.read().any(|closed| windows.contains(closed.window)) {
+            let closed = closed
+                .read()
+                .filter(|closed| windows.contains(closed.window));
+            if closed.count() > 0 {
                 leave.store(true, Ordering::Release);
             }
             if may_end(leave.load(Ordering::Acquire)) {

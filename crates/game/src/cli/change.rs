@@ -68,7 +68,8 @@ pub(super) fn leave(args: &LeaveArgs) -> Result<Exit, Failure> {
         if Instant::now() >= deadline {
             return Err(Failure::new(
                 Exit::NoQuorum,
-                "the member was asked to leave and still runs; end it with an interrupt",
+                "the member was asked to leave and still runs; if it has no window, end it with an \
+                 interrupt",
             ));
         }
         std::thread::sleep(POLL);
@@ -93,7 +94,7 @@ pub(super) fn leave(args: &LeaveArgs) -> Result<Exit, Failure> {
     } else if voters > 1 {
         Err(Failure::new(
             Exit::NoQuorum,
-            "the member has ended, but too few members answered to agree that it leaves: it counts \
+            "the member has stopped, but too few members answered to agree that it leaves: it counts \
              as vanished",
         ))
     } else {

@@ -119,10 +119,11 @@ fn finish(
     let (entity, text) = *field;
     // The Enter that opened the field does not send.
     let was_open = std::mem::replace(&mut *was_open, chatting.0);
-    if !was_open || !chatting.0 || focus.get() != Some(entity) {
+    if !was_open || !chatting.0 {
         return;
     }
-    if keys.just_pressed(KeyCode::Escape) {
+    // A click elsewhere closes it, too: without the focus it receives no keys.
+    if keys.just_pressed(KeyCode::Escape) || focus.get() != Some(entity) {
         chatting.0 = false;
         return;
     }

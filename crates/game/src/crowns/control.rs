@@ -29,7 +29,7 @@ use crate::table::ReplicatedTable;
 const MANY: u32 = 5;
 
 /// Amount that one press swaps at the market.
-const SWAPPED: u64 = 60;
+pub(super) const SWAPPED: u64 = 60;
 
 /// Amount that one press gives to another seat.
 pub(super) const GIFT: u64 = 50;

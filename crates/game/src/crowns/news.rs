@@ -154,6 +154,10 @@ fn follow_leader(
         commands.trigger(Play(Cue::QuorumBack));
     }
     let without = leadership.lost_at.take().map(|at| now.saturating_sub(at));
+    let pause = without.unwrap_or_default();
+    if leadership.leader.is_some() {
+        leadership.longest = leadership.longest.max(pause);
+    }
     if leadership.leader == Some(leader) {
         return;
     }
@@ -161,8 +165,6 @@ fn follow_leader(
     let at = perspective.game.as_ref().map_or(0, |game| game.elapsed());
     leadership.terms.push((at, leader));
     let Some(before) = before else { return };
-    let pause = without.unwrap_or_default();
-    leadership.longest = leadership.longest.max(pause);
     let [from, to] = [before, leader].map(|id| cluster.name(id));
     let words = match pause.as_millis() {
         0 => text!("Leadership passed from {from} to {to}.", from, to),

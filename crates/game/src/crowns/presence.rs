@@ -112,7 +112,7 @@ fn note_repair(repaired: On<CopyRepaired>, perspective: Res<Perspective>, mut fe
     let at = perspective.game.as_ref().map_or(0, |game| game.elapsed());
     let index = repaired.index;
     let mut words = text!(
-        "This copy disagreed with the others at #{index} and was replaced by theirs.",
+        "This copy, up to #{index}, differed from that of the others and was replaced by theirs.",
         index
     );
     if let Some(report) = &repaired.report {

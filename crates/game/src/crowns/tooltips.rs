@@ -7,10 +7,12 @@ use bevy::picking::hover::Hovered;
 use bevy::prelude::*;
 use bevy::time::Real;
 use bevy::ui::UiGlobalTransform;
+use bevy::window::PrimaryWindow;
 use raftian_realm::crowns::{Building, Crowns, Place, Resource, Seat, UnitKind};
 
 use super::CrownsSystems;
-use super::layout::TOP;
+use super::control::SWAPPED;
+use super::layout::Edges;
 use super::perspective::Perspective;
 use super::words::{self, clock};
 use crate::language::Wording;
@@ -25,9 +27,6 @@ const DELAY: Duration = Duration::from_millis(400);
 
 /// Largest width, in pixels of the interface.
 const WIDTH: f32 = 330.0;
-
-/// Amount that one press swaps at the market.
-const SWAPPED: u64 = 60;
 
 /// Space between a tooltip and what it explains.
 const GAP: f32 = 6.0;
@@ -126,10 +125,13 @@ fn show(
     keys: Res<ButtonInput<KeyCode>>,
     time: Res<Time<Real>>,
     perspective: Res<Perspective>,
+    (edges, scale): (Res<Edges>, Res<UiScale>),
+    window: Single<&Window, With<PrimaryWindow>>,
     explained: Query<(&Tooltip, &ComputedNode, &UiGlobalTransform)>,
-    mut bubble: Single<&mut Node, With<Bubble>>,
+    bubble: Single<(&mut Node, &ComputedNode), With<Bubble>>,
     mut texts: Query<(&BubbleText, &mut Text)>,
 ) {
+    let (mut bubble, shown) = bubble.into_inner();
     let is_deep = keys.any_pressed([KeyCode::AltLeft, KeyCode::AltRight]);
     let under = rests
         .0
@@ -159,9 +161,11 @@ fn show(
         };
         write(&mut text, words.clone());
     }
-    let scale = node.inverse_scale_factor();
-    let area = Rect::from_center_size(transform.translation * scale, node.size() * scale);
-    let [left, top] = corner(area);
+    let pixel = node.inverse_scale_factor();
+    let area = Rect::from_center_size(transform.translation * pixel, node.size() * pixel);
+    let room = window.resolution.size() / scale.0.max(f32::EPSILON);
+    let height = shown.size().y * shown.inverse_scale_factor();
+    let [left, top] = corner(area, edges.top, room, height);
     let wanted = Node {
         display: Display::Flex,
         left,
@@ -171,13 +175,16 @@ fn show(
     bubble.set_if_neq(wanted);
 }
 
-/// Left and top edge of the tooltip of an area: below the bar, and left of the panel.
-fn corner(area: Rect) -> [Val; 2] {
-    if area.min.y < TOP {
-        return [px(area.min.x.max(GAP)), px(area.max.y.max(TOP) + GAP)];
-    }
-    let left = (area.min.x - WIDTH - GAP).max(GAP);
-    [px(left), px(area.min.y.max(GAP))]
+/// Left and top edge of a tooltip of this height about an area: below the bar, which ends at `bar`,
+/// or left of the panel, and within the room of the interface.
+fn corner(area: Rect, bar: f32, room: Vec2, height: f32) -> [Val; 2] {
+    let (left, top) = if area.min.y < bar {
+        (area.min.x, bar + GAP)
+    } else {
+        (area.min.x - WIDTH - GAP, area.min.y)
+    };
+    let within = |wanted: f32, most: f32| px(wanted.min(most - GAP).max(GAP));
+    [within(left, room.x - WIDTH), within(top, room.y - height)]
 }
 
 fn depths(tooltip: Tooltip, perspective: &Perspective) -> Option<Depths> {
@@ -217,6 +224,7 @@ fn of_resource(game: &Crowns, own: u8, city: &Seat, resource: Resource) -> Depth
     }
     let level = city.levels().of(Building::Field(resource));
     let field = rules.fields.production.get(usize::from(level)).copied();
+    let field = field.unwrap_or(0) * city.production() / 100;
     let oases = game.map().oases.iter().zip(0..);
     let held = oases.filter(|(oasis, number)| {
         let holding = game.holding(Place::Oasis(*number));
@@ -225,7 +233,7 @@ fn of_resource(game: &Crowns, own: u8, city: &Seat, resource: Resource) -> Depth
     let mut formula = text!(
         "Level {level} gives {field}, each of {oases} oases {each}.",
         level,
-        field = field.unwrap_or(0),
+        field,
         oases = held.count(),
         each = rules.oasis.production
     );
@@ -273,7 +281,7 @@ fn of_building(game: &Crowns, own: u8, city: &Seat, building: Building) -> Depth
     let rules = game.rules();
     let level = city.levels().of(building);
     let cost = game.building_cost(own, building);
-    let effect = effect(game, building, level);
+    let effect = effect(game, city, building, level);
     let mut numbers = text!("Level {level}: {effect}.", level, effect);
     if let Some(cost) = cost {
         let next = level + 1;
@@ -282,7 +290,7 @@ fn of_building(game: &Crowns, own: u8, city: &Seat, building: Building) -> Depth
         numbers += &text!(
             "Level {level}: {effect}, for {cost} in {seconds} s.",
             level = next,
-            effect = self::effect(game, building, next),
+            effect = self::effect(game, city, building, next),
             cost = words::cost(cost),
             seconds
         );
@@ -307,13 +315,13 @@ fn of_building(game: &Crowns, own: u8, city: &Seat, building: Building) -> Depth
 }
 
 /// What a building does at a level.
-fn effect(game: &Crowns, building: Building, level: u8) -> String {
+fn effect(game: &Crowns, city: &Seat, building: Building, level: u8) -> String {
     let rules = game.rules();
     let at = |numbers: &[u64], place: u8| numbers.get(usize::from(place)).copied().unwrap_or(0);
     match building {
         Building::Field(_) => text!(
             "{amount} a minute",
-            amount = at(&rules.fields.production, level)
+            amount = at(&rules.fields.production, level) * city.production() / 100
         ),
         Building::Wall => text!(
             "+{percent} % defence",
@@ -465,9 +473,18 @@ mod tests {
 
     #[test]
     fn tooltip_is_beside_what_it_explains() {
-        let bar = Rect::from_corners(Vec2::new(90.0, 4.0), Vec2::new(200.0, 60.0));
-        assert_eq!(corner(bar), [px(90.0), px(TOP + GAP)]);
-        let control = Rect::from_corners(Vec2::new(920.0, 200.0), Vec2::new(1_260.0, 230.0));
-        assert_eq!(corner(control), [px(920.0 - WIDTH - GAP), px(200.0)]);
+        let corner = |[left, top, right, bottom]: [f32; 4]| {
+            let area = Rect::new(left, top, right, bottom);
+            super::corner(area, 64.0, Vec2::new(1_280.0, 800.0), 90.0)
+        };
+        let below_bar = px(64.0 + GAP);
+        assert_eq!(corner([90.0, 4.0, 200.0, 60.0]), [px(90.0), below_bar]);
+        // The last part of the bar, and the last control of the panel.
+        let left = px(1_280.0 - WIDTH - GAP);
+        assert_eq!(corner([1_190.0, 4.0, 1_260.0, 60.0]), [left, below_bar]);
+        let left = px(920.0 - WIDTH - GAP);
+        assert_eq!(corner([920.0, 200.0, 1_260.0, 230.0]), [left, px(200.0)]);
+        let top = px(800.0 - 90.0 - GAP);
+        assert_eq!(corner([920.0, 780.0, 1_260.0, 795.0]), [left, top]);
     }
 }

@@ -173,7 +173,7 @@ fn refusal_text(refusal: &Refusal, reason: &str) -> String {
             )
         }
         Refusal::Full(players) => text!(
-            "The match is full: it has {players} players. Join as a spectator",
+            "The match is full: it has {players} players. Watch it with `raftian join --spectate`.",
             players
         ),
         Refusal::NameTaken(name) => text!(
@@ -224,7 +224,10 @@ pub(crate) fn close_window(
     let state = *state.get();
     // The flag stays set: the exit code follows from it.
     let is_stopped = stop.0.load(Ordering::Acquire) && leaving_since.is_none();
-    let is_closed = closed.read().any(|closed| windows.contains(closed.window));
+    let closed = closed
+        .read()
+        .filter(|closed| windows.contains(closed.window));
+    let is_closed = closed.count() > 0;
     if is_closed || is_stopped {
         if embedded.is_some() || !is_active(state) || leaving_since.is_some() {
             exit.write(AppExit::Success);

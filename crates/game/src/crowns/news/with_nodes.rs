@@ -266,7 +266,7 @@ fn diverged_copy_is_repaired_and_reported() {
         }
         played.update();
     }
-    played.until_feed("This copy disagreed with the others at #");
+    played.until_feed("This copy, up to #");
     let reports = std::fs::read_dir(played.reports.path()).expect("a directory");
     assert_eq!(reports.count(), 1);
     let realm = &played.app.world().resource::<ReplicatedRealm>().0;

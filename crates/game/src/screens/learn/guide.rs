@@ -149,12 +149,18 @@ fn fill(
 }
 
 /// Gives the focus back to the button of the step once nothing else has it, for example after a
-/// message was sent.
+/// message was sent. Not while the player uses the pointer, which shows no focus: then Enter is for
+/// the match.
 fn focus_again(
     guides: Query<&Guide>,
     buttons: Query<(), With<Press>>,
+    groups: Query<&TabGroup>,
+    is_visible: Res<InputFocusVisible>,
     mut focus: ResMut<InputFocus>,
 ) {
+    if !is_visible.0 || groups.iter().any(|group| group.modal) {
+        return;
+    }
     let firsts = guides.iter().filter_map(|guide| guide.first);
     let first = firsts.filter(|first| buttons.contains(*first)).last();
     if let Some(first) = first.filter(|_| focus.get().is_none()) {

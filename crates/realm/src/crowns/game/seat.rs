@@ -96,6 +96,11 @@ impl Seat {
         self.keep > 0
     }
 
+    /// Production of its fields in percent of the usual one.
+    pub fn production(&self) -> u64 {
+        self.production
+    }
+
     /// Levels of its buildings.
     pub fn levels(&self) -> &Levels {
         &self.levels
