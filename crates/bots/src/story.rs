@@ -282,6 +282,7 @@ impl Story {
     fn look(&mut self, game: &Crowns) {
         let at = self.next_look;
         self.next_look += LOOK;
+        self.add_won();
         let mut seats: Vec<u8> = (0..).zip(game.seats()).map(|(seat, _)| seat).collect();
         seats.sort_by_key(|seat| std::cmp::Reverse((game.crowns(*seat), game.value(*seat))));
         let standing = seats

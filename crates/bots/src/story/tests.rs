@@ -20,6 +20,30 @@ fn story_names_the_winner_and_is_the_same_each_time() {
     assert_eq!(tell().0, text);
 }
 
+/// A fight without a new holder was added after the next look at everyone.
+#[test]
+fn lines_are_in_the_order_of_their_times() {
+    let kinds = [
+        Archetype::Rush,
+        Archetype::Boom,
+        Archetype::Turtle,
+        Archetype::Balanced,
+    ];
+    let bots = kinds.map(|kind| Bot::new(Level::Captain, kind));
+    for seed in 20..40 {
+        let mut story = Story::new(&["rush", "boom", "turtle", "balanced"]);
+        let rules = Rules::of_this_build();
+        let played = play(&bots, seed, &rules, |game| story.watch(game)).unwrap();
+        story.watch(&played.game);
+        let times = story.text().lines().skip(1).map(|line| {
+            let (minutes, seconds) = line[..5].trim().split_once(':').unwrap();
+            let [minutes, seconds]: [u64; 2] = [minutes, seconds].map(|part| part.parse().unwrap());
+            60 * minutes + seconds
+        });
+        assert!(times.is_sorted(), "seed {seed}: {}", story.text());
+    }
+}
+
 #[test]
 fn changes_of_the_throne_become_one_line_when_there_are_many() {
     let mut story = Story::new(&["rush", "boom", "turtle"]);
