@@ -108,10 +108,13 @@ fn spawn(mut commands: Commands, font: Res<Typeface>) {
 /// Notes what the pointer rests on.
 fn rest(
     hovered: Query<(Entity, &Hovered), With<Tooltip>>,
+    window: Single<&Window, With<PrimaryWindow>>,
     time: Res<Time<Real>>,
     mut rests: ResMut<Rests>,
 ) {
     let under = hovered.iter().find(|(_, hovered)| hovered.get());
+    // A pointer that has left the window hovers where it was last.
+    let under = under.filter(|_| window.cursor_position().is_some());
     let under = under.map(|(entity, _)| entity);
     if rests.0.map(|(entity, _)| entity) != under {
         rests.0 = under.map(|entity| (entity, time.elapsed()));
