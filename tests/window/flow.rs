@@ -122,9 +122,9 @@ fn match_of_two_windows_goes_on_without_its_founder_and_is_played_again() {
         table(&third)["game"]["end"]["winner"] == 1
     });
 
-    // Nobody else is there to play again, so the table is open, and a bot takes the other seat: the
-    // fifth button, after the one that starts.
-    bo.press_until("the table is laid again", &["Return"], || {
+    // No other player is present for a rematch, so the lobby opens, and a bot takes the free seat.
+    // Its button is the fifth, after the one that starts the match.
+    bo.press_until("the lobby opens", &["Return"], || {
         table(&third)["game"].is_null()
     });
     bo.press(&["Tab", "Tab", "Tab", "Tab"]);

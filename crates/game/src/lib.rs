@@ -6,6 +6,7 @@
 //! Crowns, from the widgets of `ui`; `screens` leads from one to the other, `audio` lets
 //! cues and music sound, and `overlay` shows consensus at work. None of them writes replicated
 //! state. `settings` keeps what the player has chosen, and `language` has the texts of the window.
+//! [`divergence_report`] writes a file when this machine's state differed from that of the others.
 //! [`headless`] runs a member without a window, [`embedded`] a whole match in one process, and
 //! [`cli`] is the command line.
 
