@@ -9,8 +9,11 @@ use bevy::app::PluginGroupBuilder;
 use bevy::diagnostic::FrameCount;
 use bevy::log::LogPlugin;
 use bevy::prelude::*;
+use bevy::render::RenderPlugin;
 use bevy::render::renderer::RenderAdapterInfo;
+use bevy::render::settings::WgpuSettings;
 use bevy::window::{ExitCondition, PrimaryWindow, WindowCloseRequested, WindowResolution};
+use bevy::winit::WinitPlugin;
 use bevy_raft::RaftPlugin;
 use raftian_node::NodeHandle;
 use raftian_node::player::MatchFolders;
@@ -91,6 +94,33 @@ pub fn open(
     options: &WindowOptions,
 ) -> AppExit {
     menu(DefaultPlugins.build(), first, files, options).run()
+}
+
+/// The engine without a window system and a renderer, for [`without_display`] and to measure what
+/// the game adds to it.
+pub fn engine_without_display() -> PluginGroupBuilder {
+    let without_renderer = RenderPlugin {
+        render_creation: WgpuSettings {
+            backends: None,
+            ..default()
+        }
+        .into(),
+        ..default()
+    };
+    DefaultPlugins
+        .set(without_renderer)
+        .disable::<WinitPlugin>()
+}
+
+/// The menu's app without a display, ready for updates: to measure and test everything but the
+/// drawing.
+pub fn without_display() -> App {
+    let options = WindowOptions::default();
+    let engine = engine_without_display();
+    let mut app = menu(engine, None, MatchFiles::default(), &options);
+    app.finish();
+    app.cleanup();
+    app
 }
 
 /// The app of [`open`] on these plugins of the engine.

@@ -30,6 +30,7 @@ pub(super) fn plugin(app: &mut App) {
             Update,
             (
                 focus_first,
+                skip_hidden,
                 move_within_modal.run_if(has_modal),
                 move_focus.run_if(not(has_modal)),
                 frame_focused,
@@ -65,6 +66,37 @@ fn focus_first(
     if let Some(first) = appeared.iter().next() {
         focus.set(first, FocusCause::Navigated);
         visible.0 = true;
+    }
+}
+
+/// Tab goes on from a control that is not shown, such as one of a panel behind another.
+fn skip_hidden(
+    keys: Res<ButtonInput<KeyCode>>,
+    controls: Query<(&ComputedNode, &InheritedVisibility), With<TabIndex>>,
+    navigation: TabNavigation,
+    mut focus: ResMut<InputFocus>,
+) {
+    if !keys.just_pressed(KeyCode::Tab) {
+        return;
+    }
+    let is_back = keys.any_pressed([KeyCode::ShiftLeft, KeyCode::ShiftRight]);
+    let action = if is_back {
+        NavAction::Previous
+    } else {
+        NavAction::Next
+    };
+    for _ in 0..controls.iter().count() {
+        let Some(control) = focus.get() else { return };
+        let is_shown = controls
+            .get(control)
+            .is_ok_and(|(node, visibility)| !node.is_empty() && visibility.get());
+        if is_shown {
+            return;
+        }
+        let Ok(next) = navigation.navigate(&focus, action) else {
+            return;
+        };
+        focus.set(next, FocusCause::Navigated);
     }
 }
 

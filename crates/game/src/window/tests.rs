@@ -1,16 +1,15 @@
 //! The whole window on an engine without a renderer: what is laid out, and what keys do.
 
+mod reach;
+
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use bevy::input::ButtonState;
 use bevy::input::keyboard::{Key, KeyboardInput, NativeKey};
-use bevy::render::RenderPlugin;
-use bevy::render::settings::WgpuSettings;
 use bevy::text::TextLayoutInfo;
 use bevy::ui::UiGlobalTransform;
 use bevy::window::PrimaryWindow;
-use bevy::winit::WinitPlugin;
 use bevy_raft::prelude::*;
 use raftian_realm::crowns::{Order, Seat};
 use raftian_realm::table::Command;
@@ -35,22 +34,9 @@ struct Shown {
 
 impl Shown {
     fn menu() -> Shown {
-        let without_renderer = RenderPlugin {
-            render_creation: WgpuSettings {
-                backends: None,
-                ..default()
-            }
-            .into(),
-            ..default()
+        let mut shown = Shown {
+            app: without_display(),
         };
-        let engine = DefaultPlugins
-            .set(without_renderer)
-            .disable::<WinitPlugin>();
-        let options = WindowOptions::default();
-        let mut app = menu(engine, None, MatchFiles::default(), &options);
-        app.finish();
-        app.cleanup();
-        let mut shown = Shown { app };
         shown.settle();
         shown
     }
