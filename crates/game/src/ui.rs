@@ -5,6 +5,8 @@
 
 mod cover;
 pub(crate) mod focus;
+#[cfg(any(test, feature = "gamepad"))]
+mod gamepad;
 pub(crate) mod scale;
 pub(crate) mod theme;
 pub(crate) mod widgets;
@@ -23,4 +25,6 @@ pub(crate) fn plugin(app: &mut App) {
         focus::plugin,
         widgets::plugin,
     ));
+    #[cfg(feature = "gamepad")]
+    app.add_plugins(gamepad::plugin);
 }
