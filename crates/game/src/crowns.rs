@@ -88,5 +88,11 @@ pub(crate) fn plugin(app: &mut App) {
     ));
 }
 
+/// Shows the match from a seat, without a node whose player sits there.
+#[cfg(test)]
+pub(crate) fn show_from(world: &mut World, seat: u8) {
+    world.resource_mut::<perspective::Perspective>().own = Some(seat);
+}
+
 #[cfg(test)]
 mod tests;

@@ -126,7 +126,7 @@ pub(super) fn short_hash(hash: u64) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use bevy::prelude::default;
     use raftian_node::Stopped;
@@ -135,7 +135,7 @@ pub(super) mod tests {
     };
 
     /// A follower without a leader and with an empty log.
-    pub(in crate::overlay) fn node(id: u64, term: u64) -> NodeView {
+    pub(crate) fn node(id: u64, term: u64) -> NodeView {
         let status = Status {
             id: NodeId(id),
             term: Term(term),

@@ -10,7 +10,7 @@
 //! All derived values come from functions without egui and are tested; [`History`] keeps what a
 //! single view cannot show: past decisions, violated invariants, the start of timers.
 
-mod derived;
+pub(crate) mod derived;
 mod event_log;
 mod faults;
 mod history;

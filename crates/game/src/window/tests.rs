@@ -1,5 +1,6 @@
 //! The whole window on an engine without a renderer: what is laid out, and what keys do.
 
+mod pictures;
 mod reach;
 
 use std::collections::BTreeSet;
