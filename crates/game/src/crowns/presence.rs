@@ -1,12 +1,13 @@
-//! Members that join, leave, or cannot be reached, in the feed.
+//! Members that join, leave, or cannot be reached: in the feed, and on the cities of their players.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bevy::prelude::*;
 use bevy::time::Real;
-use bevy_raft::RaftStatus;
+use bevy_raft::{AppliedLog, RaftStatus};
 use raftian_raft::NodeId;
+use raftian_realm::table::{PlayerId, Table};
 
 use super::CrownsSystems;
 use super::feed::{Feed, Tone};
@@ -14,6 +15,7 @@ use super::perspective::Perspective;
 use crate::cluster_view::{ClusterView, MemberView};
 use crate::divergence_report::CopyRepaired;
 use crate::screens::Screen;
+use crate::table::{ReplicatedTable, player_of};
 
 /// Time without a connection after which a member is mentioned.
 const MENTIONED_AFTER: Duration = Duration::from_secs(3);
@@ -32,23 +34,32 @@ struct Seen {
 #[derive(Resource, Default)]
 struct Presence(BTreeMap<NodeId, Seen>);
 
+/// Seats whose players cannot be reached.
+#[derive(Resource, Default)]
+pub(super) struct AwaySeats(pub(super) BTreeSet<u8>);
+
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Presence>()
+        .init_resource::<AwaySeats>()
         .add_observer(note_repair)
         .add_systems(OnEnter(Screen::Match), forget)
         .add_systems(Update, follow.in_set(CrownsSystems::Draw));
 }
 
-fn forget(mut presence: ResMut<Presence>) {
+fn forget(mut presence: ResMut<Presence>, mut away: ResMut<AwaySeats>) {
     presence.0.clear();
+    away.0.clear();
 }
 
 fn follow(
     cluster: Res<ClusterView>,
     status: Res<RaftStatus>,
     perspective: Res<Perspective>,
+    table: Res<ReplicatedTable>,
+    log: Res<AppliedLog>,
     time: Res<Time<Real>>,
     mut presence: ResMut<Presence>,
+    mut away: ResMut<AwaySeats>,
     mut feed: ResMut<Feed>,
 ) {
     // Without a leader it is this machine that may be cut off, and the strip names who is missing.
@@ -59,9 +70,22 @@ fn follow(
     for words in presence.note(&cluster.members, time.elapsed()) {
         feed.add(at, words, Tone::Consensus);
     }
+    away.0 = presence.away_seats(&table.0, |member| player_of(&log, member));
 }
 
 impl Presence {
+    /// Seats of the match whose player has no member that can be reached.
+    fn away_seats(&self, table: &Table, player_of: impl Fn(NodeId) -> PlayerId) -> BTreeSet<u8> {
+        let reachable = self.0.iter().filter(|(_, seen)| !seen.is_mentioned);
+        let present: Vec<_> = reachable.map(|(member, _)| player_of(*member)).collect();
+        let seats = (0..).zip(table.match_seats());
+        let away = seats.filter(|(_, seat)| {
+            let player = seat.player();
+            player.is_some_and(|player| !present.contains(&player))
+        });
+        away.map(|(seat, _)| seat).collect()
+    }
+
     /// Notes who is there, and returns a sentence for each change.
     fn note(&mut self, members: &[MemberView], now: Duration) -> Vec<String> {
         let mut lines = Vec::new();
@@ -124,6 +148,8 @@ fn note_repair(repaired: On<CopyRepaired>, perspective: Res<Perspective>, mut fe
 
 #[cfg(test)]
 mod tests {
+    use raftian_realm::table::{Archetype, Command, Level, Origin};
+
     use super::*;
 
     fn members(up: &[(u64, bool)]) -> Vec<MemberView> {
@@ -175,5 +201,50 @@ mod tests {
         note(&mut presence, &[(1, true), (2, false)], 3);
         let removed = note(&mut presence, &[(1, true)], 10);
         assert_eq!(removed, ["m2 is no longer in the match."]);
+    }
+
+    /// Two players and a bot; the second player's member is away, and later removed.
+    #[test]
+    fn seat_is_away_while_its_player_has_no_member_that_can_be_reached() {
+        let player_of = |member: NodeId| PlayerId([member.0 as u8; 16]);
+        let mut table = Table::default();
+        let begin = [
+            (1, Command::Sit),
+            (2, Command::Sit),
+            (
+                1,
+                Command::AddBot {
+                    level: Level::Recruit,
+                    archetype: Archetype::Boom,
+                },
+            ),
+            (1, Command::Ready(true)),
+            (2, Command::Ready(true)),
+            (1, Command::Start),
+        ];
+        for (member, command) in begin {
+            let origin = Origin {
+                player: player_of(NodeId(member)),
+                member,
+                stamp: 0,
+                random: 1,
+                round: 0,
+            };
+            assert_eq!(table.apply(&command, &origin), Ok(()), "{command:?}");
+        }
+        let mut presence = Presence::default();
+        let away = |presence: &Presence| presence.away_seats(&table, player_of);
+        let [here, gone] = [true, false].map(|up| [(1, true), (2, up)]);
+        note(&mut presence, &here, 0);
+        assert!(away(&presence).is_empty());
+        note(&mut presence, &gone, 1);
+        note(&mut presence, &gone, 3);
+        assert!(away(&presence).is_empty());
+        note(&mut presence, &gone, 4);
+        assert_eq!(away(&presence), [1].into());
+        note(&mut presence, &[(1, true)], 11);
+        assert_eq!(away(&presence), [1].into());
+        note(&mut presence, &here, 12);
+        assert!(away(&presence).is_empty());
     }
 }

@@ -12,6 +12,7 @@ use super::input::HoveredPlace;
 use super::layout::MapLayout;
 use super::map::{bar, depth, drawn, erase, icon, label, picture};
 use super::perspective::Perspective;
+use super::presence::AwaySeats;
 use super::words::clock;
 use crate::screens::Screen;
 use crate::table::projection::{Garrison, Holder, Keep, Site};
@@ -59,6 +60,7 @@ const STONE: Color = Color::srgb(0.93, 0.9, 0.83);
 const DARK: Color = Color::srgb(0.09, 0.11, 0.13);
 
 pub(super) fn plugin(app: &mut App) {
+    app.init_resource::<AwaySeats>();
     app.add_systems(
         Update,
         (draw_new, (place_sites, paint, write_labels))
@@ -270,6 +272,7 @@ fn paint(
     composer: Res<Composer>,
     hovered: Res<HoveredPlace>,
     motion: Res<ReducedMotion>,
+    away: Res<AwaySeats>,
     sites: Query<SiteParts>,
     mut parts: Query<(&Part, &mut Sprite, &mut Transform)>,
 ) {
@@ -281,8 +284,14 @@ fn paint(
     } else {
         0.5 + 0.5 * (time.elapsed_secs_wrapped() * 2.0).sin()
     };
+    // The cities of players who cannot be reached blink once a second.
+    let blink = match motion.0 {
+        true => 0.4,
+        false => 0.6 + 0.4 * (time.elapsed_secs_wrapped() * std::f32::consts::TAU).cos(),
+    };
     for (site, _, holder, keep, children) in &sites {
         let place = site.0;
+        let is_away = matches!(place, Place::City(seat) if away.0.contains(&seat));
         let held = match place {
             Place::City(seat) => Some(seat),
             Place::Oasis(_) | Place::Throne => holder.and_then(|holder| holder.0),
@@ -301,8 +310,10 @@ fn paint(
                 }
                 Part::Choice => Color::NONE,
                 Part::Building if is_fallen => colour::DISABLED,
+                Part::Building if is_away => STONE.with_alpha(blink),
                 Part::Building => STONE,
                 Part::Badge if held.is_none() || is_fallen => Color::NONE,
+                Part::Badge if is_away => tint.with_alpha(blink),
                 Part::Badge => tint,
                 Part::Keep | Part::KeepGround if is_fallen => Color::NONE,
                 Part::Keep => tint,
