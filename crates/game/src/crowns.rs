@@ -10,6 +10,7 @@ mod composer;
 mod control;
 mod effects;
 mod feed;
+mod hold;
 mod icons;
 mod input;
 mod invitation;
@@ -80,6 +81,7 @@ pub(crate) fn plugin(app: &mut App) {
         news::plugin,
         lobby::plugin,
         pause::plugin,
+        hold::plugin,
         summary::plugin,
         chat::plugin,
         invitation::plugin,

@@ -103,6 +103,8 @@ pub(crate) struct Accessibility {
     pub(crate) scale: i64,
     /// Whether decorative animations are off.
     pub(crate) reduced_motion: bool,
+    /// Whether a match is left, and a city given up, by holding the button.
+    pub(crate) hold_to_confirm: bool,
 }
 
 /// Lessons that the player has done.
@@ -163,6 +165,7 @@ impl Default for Accessibility {
         Accessibility {
             scale: 100,
             reduced_motion: false,
+            hold_to_confirm: false,
         }
     }
 }

@@ -13,6 +13,7 @@ use raftian_realm::table::{Archetype, Command, Level, Occupant, Table};
 use super::CrownsSystems;
 use super::chat::IsChatting;
 use super::composer::Composer;
+use super::hold::is_to_be_held;
 use super::input::HoveredTile;
 use super::orders::{Give, Notice, PendingOrders};
 use super::panels::SideMode;
@@ -173,8 +174,10 @@ fn perform(
                 .game
                 .as_ref()
                 .is_none_or(|game| game.end().is_some());
-            if settings.game.confirm_leaving && !has_ended && !leaving.0 {
-                leaving.0 = true;
+            let is_asked = settings.game.confirm_leaving || is_to_be_held(action, &settings);
+            if is_asked && !has_ended && !leaving.0 {
+                // A button that must be held has its own way.
+                leaving.0 = !is_to_be_held(action, &settings);
             } else {
                 next.set(Screen::Menu);
             }
@@ -213,7 +216,7 @@ fn perform(
                 None => notice.show(text!("Point at a tile of the map first."), time.elapsed()),
             }
         }
-        Action::Concede if !giving_up.0 => giving_up.0 = true,
+        Action::Concede if !giving_up.0 => giving_up.0 = !is_to_be_held(action, &settings),
         Action::Attack => composer.next_target(&perspective),
         Action::PreviousTarget => composer.previous_target(&perspective),
         Action::More(kind) => composer.change(&perspective, kind, if is_many { 5 } else { 1 }),
@@ -565,6 +568,15 @@ mod tests {
         let mut settings = app.world_mut().resource_mut::<Settings>();
         settings.game.confirm_leaving = false;
         assert!(leaves(&mut app));
+    }
+
+    #[test]
+    fn presses_do_not_leave_if_the_button_is_to_be_held() {
+        let mut app = app();
+        let mut settings = app.world_mut().resource_mut::<Settings>();
+        settings.accessibility.hold_to_confirm = true;
+        assert!(!leaves(&mut app));
+        assert!(!leaves(&mut app));
     }
 
     #[test]

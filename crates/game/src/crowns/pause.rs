@@ -7,6 +7,7 @@ use super::control::Action;
 use crate::embedded::Embedded;
 use crate::language::Wording;
 use crate::screens::Screen;
+use crate::settings::Settings;
 use crate::settings::bindings::{Bindings, KeyAction, KeyWords};
 use crate::status_document::OwnMember;
 use crate::ui::focus::FocusedFirst;
@@ -105,6 +106,7 @@ fn show(
     embedded: Option<Res<Embedded>>,
     menus: Query<(Entity, &PauseMenu)>,
     mut giving_up: ResMut<IsGivingUp>,
+    settings: Res<Settings>,
 ) {
     if !paused.0 {
         leaving.set_if_neq(IsLeaving(false));
@@ -153,6 +155,11 @@ fn show(
                 .with_children(|panel| {
                     panel.spawn(text(&font, title, size::HUGE, colour::GOLD));
                     panel.spawn(text(&font, hint, size::BODY, colour::TEXT));
+                    if settings.accessibility.hold_to_confirm {
+                        let hold =
+                            wording!("Keep a button pressed for a second to leave or to give up.");
+                        panel.spawn(text(&font, hold, size::BODY, colour::TEXT));
+                    }
                     for keys in KEYS {
                         panel.spawn((
                             KeyWords::new(keys),

@@ -42,6 +42,7 @@ pub(super) enum Row {
     Announce,
     Scale,
     ReducedMotion,
+    HoldToConfirm,
 }
 
 /// A way to change a row.
@@ -103,7 +104,7 @@ impl Group {
             }
             Group::Game => vec![Row::ConfirmLeaving, Row::AutoFill],
             Group::Network => vec![Row::Announce],
-            Group::Accessibility => vec![Row::Scale, Row::ReducedMotion],
+            Group::Accessibility => vec![Row::Scale, Row::ReducedMotion, Row::HoldToConfirm],
         }
     }
 }
@@ -128,6 +129,7 @@ impl Row {
             Row::Announce => text!("Announce matches on this network"),
             Row::Scale => text!("Size of the interface"),
             Row::ReducedMotion => text!("Reduced motion"),
+            Row::HoldToConfirm => text!("Hold the button to leave or give up"),
         }
     }
 
@@ -156,6 +158,7 @@ impl Row {
             Row::Announce => on_or_off(settings.network.announce),
             Row::Scale => format!("{} %", settings.accessibility.scale),
             Row::ReducedMotion => on_or_off(settings.accessibility.reduced_motion),
+            Row::HoldToConfirm => on_or_off(settings.accessibility.hold_to_confirm),
         }
     }
 
@@ -173,7 +176,8 @@ impl Row {
             | Row::ConfirmLeaving
             | Row::AutoFill
             | Row::Announce
-            | Row::ReducedMotion => false,
+            | Row::ReducedMotion
+            | Row::HoldToConfirm => false,
         }
     }
 
@@ -200,6 +204,7 @@ impl Row {
                 *scale = scale_beside(*scale, step);
             }
             Row::ReducedMotion => settings.accessibility.reduced_motion ^= true,
+            Row::HoldToConfirm => settings.accessibility.hold_to_confirm ^= true,
         }
     }
 }
