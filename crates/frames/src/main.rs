@@ -4,12 +4,16 @@
 //! [`study`] describes the experiment and its decisions, [`run`] starts a process for each window
 //! and node, [`window`] is such a window, and [`report`] and [`charts`] present the measurements.
 
+mod board;
 mod charts;
 mod cli;
+mod memory;
+mod own_systems;
 mod published;
 mod report;
 mod run;
 mod scene;
+mod start;
 mod study;
 mod window;
 
@@ -43,9 +47,15 @@ struct Cli {
     study: cli::Arguments,
 }
 
-/// Processes that the experiment starts.
+/// Other measurements, and the processes that the experiment starts.
 #[derive(Subcommand)]
 enum Process {
+    /// Measure the time of a frame with a board of eight seats and 200 marches, without a renderer.
+    Board(board::Arguments),
+    /// Measure memory while bots play one match after the other, without a renderer.
+    Memory(memory::Arguments),
+    /// Measure the time from the start to the menu and to a match, without a renderer.
+    Start(start::Arguments),
     /// One window.
     #[command(hide = true)]
     Window {
@@ -62,18 +72,28 @@ fn main() -> ExitCode {
     match cli.process {
         None => cli::run(&cli.study).unless_output_failed().into(),
         Some(Process::Node(arguments)) => elections::run_node(&arguments).into(),
-        Some(Process::Window { scene }) => {
-            let exit = match start_log().and_then(|()| show(&scene)) {
-                Ok(()) => Exit::Success,
-                Err(failure) => {
-                    terminal::note(&format!("frames: {}", failure.message));
-                    failure.exit
-                }
-            };
-            terminal::flush();
-            ExitCode::from(exit as u8)
-        }
+        Some(Process::Board(arguments)) => exit(board::run(&arguments)),
+        Some(Process::Memory(arguments)) => exit(memory::run(&arguments)),
+        Some(Process::Start(arguments)) => exit(start::run(&arguments)),
+        Some(Process::Window { scene }) => exit(start_log().and_then(|()| show(&scene))),
     }
+}
+
+/// Reports a failure and returns the exit code.
+fn exit(result: Result<(), Failure>) -> ExitCode {
+    let exit = match result {
+        Ok(()) if raftian_lab::terminal::output_failed() => {
+            terminal::note("frames: cannot write to standard output");
+            Exit::Unexpected
+        }
+        Ok(()) => Exit::Success,
+        Err(failure) => {
+            terminal::note(&format!("frames: {}", failure.message));
+            failure.exit
+        }
+    };
+    terminal::flush();
+    ExitCode::from(exit as u8)
 }
 
 fn start_log() -> Result<(), Failure> {
@@ -107,10 +127,6 @@ fn show(scene: &str) -> Result<(), Failure> {
     let text = serde_json::to_string(&seen)
         .map_err(|error| Failure::new(Exit::Unexpected, error.to_string()))?;
     raftian_lab::terminal::write_out(format_args!("{text}\n"));
-    if raftian_lab::terminal::output_failed() {
-        let message = "cannot write to standard output";
-        return Err(Failure::new(Exit::Unexpected, message));
-    }
     Ok(())
 }
 

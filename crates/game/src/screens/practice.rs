@@ -17,21 +17,24 @@ use crate::projection::ReplicatedRealm;
 use crate::table::{ReplicatedTable, TableCommand, player_of};
 
 /// Members of such a match: five, as in the original.
-pub(crate) const MEMBERS: usize = 5;
+pub const MEMBERS: usize = 5;
 
 /// Most opponents: with the player they fill the largest table.
 pub(crate) const MOST_OPPONENTS: usize = 7;
 
 /// The bots against which the next match is played.
 #[derive(Resource, Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Opponents {
-    pub(crate) count: usize,
-    pub(crate) level: Level,
-    pub(crate) speed: u64,
+pub struct Opponents {
+    /// Their number, from 1 to 7.
+    pub count: usize,
+    /// How well they play.
+    pub level: Level,
+    /// Speed of the match: 1, 2 or 4.
+    pub speed: u64,
     /// How all of them play; each differently if `None`.
-    pub(crate) archetype: Option<Archetype>,
+    pub archetype: Option<Archetype>,
     /// Their production in percent.
-    pub(crate) production: u64,
+    pub production: u64,
 }
 
 impl Default for Opponents {
@@ -97,8 +100,8 @@ pub(crate) fn begin(world: &mut World, screen: Screen) {
 }
 
 /// Starts the members of a match against these bots, and shows it. Returns whether it has begun;
-/// [`LastFailure`] has the reason otherwise.
-pub(crate) fn begin_against(world: &mut World, screen: Screen, opponents: Opponents) -> bool {
+/// the menu shows the reason otherwise.
+pub fn begin_against(world: &mut World, screen: Screen, opponents: Opponents) -> bool {
     if *world.resource::<State<MatchState>>().get() == MatchState::Leaving {
         let reason = text!("The match before is still being left; try again in a moment.");
         world.resource_mut::<LastFailure>().0 = Some(reason);
