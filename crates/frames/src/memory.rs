@@ -106,9 +106,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
                 .resource_mut::<NextState<Screen>>()
                 .set(Screen::Menu);
             app.update();
-        } else if is_free(app.world()) && !begin_against(app.world_mut(), Screen::Match, opponents)
-        {
-            return Err(Failure::new(Exit::Unexpected, "no match could begin"));
+        } else if is_free(app.world()) {
+            begun = Instant::now();
+            if !begin_against(app.world_mut(), Screen::Match, opponents) {
+                return Err(Failure::new(Exit::Unexpected, "no match could begin"));
+            }
         }
     }
     report.slope_mib_per_hour = slope(&report.ends);
