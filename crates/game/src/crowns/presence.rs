@@ -77,12 +77,12 @@ impl Presence {
     /// Seats of the match whose player has no member that can be reached.
     fn away_seats(&self, table: &Table, player_of: impl Fn(NodeId) -> PlayerId) -> BTreeSet<u8> {
         let reachable = self.0.iter().filter(|(_, seen)| !seen.is_mentioned);
-        let present: Vec<_> = reachable.map(|(member, _)| player_of(*member)).collect();
+        let present: BTreeSet<_> = reachable
+            .filter_map(|(member, _)| table.match_seat_of(player_of(*member)))
+            .collect();
         let seats = (0..).zip(table.match_seats());
-        let away = seats.filter(|(_, seat)| {
-            let player = seat.player();
-            player.is_some_and(|player| !present.contains(&player))
-        });
+        let players = seats.filter(|(_, seat)| seat.player().is_some());
+        let away = players.filter(|(seat, _)| !present.contains(seat));
         away.map(|(seat, _)| seat).collect()
     }
 
@@ -148,7 +148,7 @@ fn note_repair(repaired: On<CopyRepaired>, perspective: Res<Perspective>, mut fe
 
 #[cfg(test)]
 mod tests {
-    use raftian_realm::table::{Archetype, Command, Level, Origin};
+    use raftian_realm::table::{Archetype, Command, Level, Origin, Setup};
 
     use super::*;
 
@@ -244,6 +244,30 @@ mod tests {
         assert_eq!(away(&presence), [1].into());
         note(&mut presence, &[(1, true)], 11);
         assert_eq!(away(&presence), [1].into());
+        let mut sandbox = Table::default();
+        let setup = Setup {
+            is_sandbox: true,
+            ..Setup::default()
+        };
+        let level = Level::Recruit;
+        let archetype = Archetype::Boom;
+        let begin = [
+            Command::Configure(setup.into()),
+            Command::Sit,
+            Command::AddBot { level, archetype },
+            Command::Start,
+        ];
+        for command in begin {
+            let origin = Origin {
+                player: player_of(NodeId(1)),
+                member: 1,
+                stamp: 0,
+                random: 1,
+                round: 0,
+            };
+            assert_eq!(sandbox.apply(&command, &origin), Ok(()), "{command:?}");
+        }
+        assert!(presence.away_seats(&sandbox, player_of).is_empty());
         note(&mut presence, &here, 12);
         assert!(away(&presence).is_empty());
     }
