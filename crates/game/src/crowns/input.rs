@@ -3,6 +3,7 @@
 use bevy::input_focus::{InputFocus, InputFocusVisible};
 use bevy::picking::hover::Hovered;
 use bevy::prelude::*;
+use bevy::text::EditableText;
 use bevy::ui::ContentSize;
 use bevy::window::PrimaryWindow;
 use bevy_egui::input::EguiWantsInput;
@@ -78,7 +79,9 @@ pub(super) fn plugin(app: &mut App) {
         .add_systems(OnEnter(Screen::Match), spawn_area)
         .add_systems(
             Update,
-            (find_hovered, press_keys).in_set(CrownsSystems::Input),
+            (find_hovered, release_focus, press_keys)
+                .chain()
+                .in_set(CrownsSystems::Input),
         );
 }
 
@@ -168,6 +171,22 @@ fn actions(is_planning: bool) -> impl Iterator<Item = (KeyAction, Action)> {
     plan.chain(others)
 }
 
+/// A button that was clicked, but did not act, must not receive the next Enter.
+fn release_focus(
+    buttons: Res<ButtonInput<MouseButton>>,
+    touches: Option<Res<Touches>>,
+    visible: Res<InputFocusVisible>,
+    fields: Query<(), With<EditableText>>,
+    mut focus: ResMut<InputFocus>,
+) {
+    let is_released = buttons.just_released(MouseButton::Left)
+        || touches.is_some_and(|touches| touches.any_just_released());
+    let Some(focused) = focus.get() else { return };
+    if is_released && !visible.0 && !fields.contains(focused) {
+        focus.clear();
+    }
+}
+
 fn press_keys(
     keys: Res<ButtonInput<KeyCode>>,
     egui: Option<Res<EguiWantsInput>>,
@@ -201,6 +220,10 @@ fn press_keys(
         commands.trigger(Perform { action, is_many });
     }
     if paused.0 {
+        return;
+    }
+    // The lobby has buttons only.
+    if perspective.game.is_none() {
         return;
     }
     // Enter activates a focused button itself.

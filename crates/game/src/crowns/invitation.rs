@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use bevy::clipboard::Clipboard;
-use bevy::input_focus::tab_navigation::TabGroup;
 use bevy::prelude::*;
 use bevy::time::Real;
 use bevy_raft::CurrentMatch;
@@ -153,37 +152,35 @@ fn show(
                 align_items: AlignItems::Center,
                 ..column(space::WIDE)
             };
-            screen
-                .spawn((TabGroup::modal(), panel(node)))
-                .with_children(|panel| {
-                    match picture {
-                        Some((side, pixels)) => {
-                            panel.spawn((
-                                Node {
-                                    width: px(440),
-                                    height: px(440),
-                                    ..default()
-                                },
-                                ImageNode::new(images.add(art::image(side, pixels))),
-                            ));
-                        }
-                        None => {
-                            let words = wording!("The ticket is too long for a picture.");
-                            panel.spawn(text(&font, words, size::BODY, colour::TEXT));
-                        }
+            screen.spawn(panel(node)).with_children(|panel| {
+                match picture {
+                    Some((side, pixels)) => {
+                        panel.spawn((
+                            Node {
+                                width: px(440),
+                                height: px(440),
+                                ..default()
+                            },
+                            ImageNode::new(images.add(art::image(side, pixels))),
+                        ));
                     }
-                    panel.spawn(text(
-                        &font,
-                        wording!("Whoever has the ticket can join. Send it to those you know."),
-                        size::BODY,
-                        colour::QUIET,
-                    ));
-                    panel.spawn((
-                        Action::ShowTicket,
-                        FocusedFirst,
-                        button(&font, wording!("Close")),
-                    ));
-                });
+                    None => {
+                        let words = wording!("The ticket is too long for a picture.");
+                        panel.spawn(text(&font, words, size::BODY, colour::TEXT));
+                    }
+                }
+                panel.spawn(text(
+                    &font,
+                    wording!("Whoever has the ticket can join. Send it to those you know."),
+                    size::BODY,
+                    colour::QUIET,
+                ));
+                panel.spawn((
+                    Action::ShowTicket,
+                    FocusedFirst,
+                    button(&font, wording!("Close")),
+                ));
+            });
         });
 }
 

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use bevy::input_focus::tab_navigation::TabGroup;
 use bevy::prelude::*;
 use raftian_realm::crowns::{Crowns, EndReason};
 
 use super::CrownsSystems;
 use super::art;
+use super::chat::IsChatting;
 use super::control::Action;
 use super::news::Leadership;
 use super::perspective::Perspective;
@@ -32,6 +34,8 @@ const CHART: u32 = 256;
 #[derive(Resource, Default)]
 struct History {
     seed: Option<u64>,
+    /// Number of the first sample: a player who came later has none before.
+    first: u64,
     samples: Vec<[u64; 8]>,
 }
 
@@ -57,10 +61,11 @@ fn sample(
     if history.seed != table.0.seed() {
         *history = History {
             seed: table.0.seed(),
+            first: game.elapsed() / SAMPLE,
             samples: Vec::new(),
         };
     }
-    let due = history.samples.len() as u64 * SAMPLE;
+    let due = (history.first + history.samples.len() as u64) * SAMPLE;
     if game.end().is_none() && game.elapsed() >= due {
         let crowns = std::array::from_fn(|seat| game.crowns(seat as u8));
         history.samples.push(crowns);
@@ -76,6 +81,8 @@ fn show(
     leadership: Res<Leadership>,
     cluster: Res<ClusterView>,
     latency: Res<CommitLatency>,
+    chatting: Res<IsChatting>,
+    modals: Query<&TabGroup>,
     mut images: ResMut<Assets<Image>>,
     panels: Query<(Entity, &Summary)>,
 ) {
@@ -93,6 +100,14 @@ fn show(
     let Some(game) = ended else { return };
     let chart = images.add(art::image(CHART, chart(&history.samples, game)));
     let consensus = consensus_lines(&leadership, &cluster, &latency);
+    // A player who writes, or is in a menu, must not press the button by accident.
+    let takes_focus = !chatting.0 && !modals.iter().any(|group| group.modal);
+    let again = |line: &mut ChildSpawnerCommands| {
+        let mut again = line.spawn((Action::Rematch, button(&font, wording!("Play again"))));
+        if takes_focus {
+            again.insert(FocusedFirst);
+        }
+    };
     commands
         .spawn((
             Name::new("Summary"),
@@ -110,6 +125,10 @@ fn show(
                 }))
                 .with_children(|panel| {
                     fill(panel, &font, game, &perspective, chart, &consensus);
+                    panel.spawn(row(space::WIDE)).with_children(|line| {
+                        again(line);
+                        line.spawn((Action::Menu, button(&font, wording!("Main menu"))));
+                    });
                 });
         });
 }
@@ -192,14 +211,6 @@ fn fill(
         for line in consensus {
             lines.spawn(text(font, line.clone(), size::BODY, colour::TEXT));
         }
-    });
-    panel.spawn(row(space::WIDE)).with_children(|line| {
-        line.spawn((
-            Action::Rematch,
-            FocusedFirst,
-            button(font, wording!("Play again")),
-        ));
-        line.spawn((Action::Menu, button(font, wording!("Main menu"))));
     });
 }
 

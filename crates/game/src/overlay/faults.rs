@@ -1,6 +1,8 @@
 //! Faults that can be injected into members, and their keys.
 
+use bevy::input_focus::InputFocus;
 use bevy::prelude::*;
+use bevy::text::EditableText;
 use bevy_egui::input::EguiWantsInput;
 use raftian_raft::RoleKind;
 
@@ -116,10 +118,18 @@ pub(super) fn press_keys(
     commands: Commands,
     keys: Res<ButtonInput<KeyCode>>,
     egui: Option<Res<EguiWantsInput>>,
+    focus: Option<Res<InputFocus>>,
+    fields: Query<(), With<EditableText>>,
     view: Res<ClusterView>,
     selected: Res<Selected>,
 ) {
-    inject(commands, &keys, egui, &view, *selected);
+    inject(
+        commands,
+        &keys,
+        is_typing(egui, &focus, &fields),
+        &view,
+        *selected,
+    );
 }
 
 /// Handles the same keys of the overlay's own window.
@@ -127,20 +137,39 @@ pub(super) fn press_keys_of_window(
     commands: Commands,
     keys: Res<WindowKeys>,
     egui: Option<Res<EguiWantsInput>>,
+    focus: Option<Res<InputFocus>>,
+    fields: Query<(), With<EditableText>>,
     view: Res<ClusterView>,
     selected: Res<Selected>,
 ) {
-    inject(commands, &keys.0, egui, &view, *selected);
+    inject(
+        commands,
+        &keys.0,
+        is_typing(egui, &focus, &fields),
+        &view,
+        *selected,
+    );
+}
+
+/// Whether a text field of the overlay or of the game receives the keys.
+fn is_typing(
+    egui: Option<Res<EguiWantsInput>>,
+    focus: &Option<Res<InputFocus>>,
+    fields: &Query<(), With<EditableText>>,
+) -> bool {
+    let focused = focus.as_ref().and_then(|focus| focus.get());
+    egui.is_some_and(|egui| egui.wants_any_keyboard_input())
+        || focused.is_some_and(|focused| fields.contains(focused))
 }
 
 fn inject(
     mut commands: Commands,
     keys: &ButtonInput<KeyCode>,
-    egui: Option<Res<EguiWantsInput>>,
+    is_typing: bool,
     view: &ClusterView,
     selected: Selected,
 ) {
-    if !view.embedded || egui.is_some_and(|egui| egui.wants_any_keyboard_input()) {
+    if !view.embedded || is_typing {
         return;
     }
     let member = selected.0.and_then(|id| view.member(id));

@@ -30,7 +30,7 @@ pub(super) fn plugin(app: &mut App) {
             Update,
             (
                 focus_first,
-                skip_hidden,
+                follow_tab,
                 move_within_modal.run_if(has_modal),
                 move_focus.run_if(not(has_modal)),
                 frame_focused,
@@ -69,10 +69,54 @@ fn focus_first(
     }
 }
 
-/// Tab goes on from a control that is not shown, such as one of a panel behind another.
+/// Controls, and whether they are shown.
+type Controls<'w, 's> =
+    Query<'w, 's, (&'static ComputedNode, &'static InheritedVisibility), With<TabIndex>>;
+
+fn is_shown(controls: &Controls, control: Entity) -> bool {
+    controls
+        .get(control)
+        .is_ok_and(|(node, visibility)| !node.is_empty() && visibility.get())
+}
+
+/// Goes on from a control that is not shown, such as one of a panel behind another.
 fn skip_hidden(
+    controls: &Controls,
+    navigation: &TabNavigation,
+    action: NavAction,
+    focus: &mut InputFocus,
+) {
+    for _ in 0..controls.iter().count() {
+        match focus.get() {
+            Some(control) if !is_shown(controls, control) => {}
+            _ => return,
+        }
+        let Ok(next) = navigation.navigate(focus, action) else {
+            return;
+        };
+        focus.set(next, FocusCause::Navigated);
+    }
+}
+
+/// The modal group in front of all others.
+fn front_modal(groups: &Query<(Entity, &TabGroup, Option<&GlobalZIndex>)>) -> Option<Entity> {
+    let modals = groups.iter().filter(|(_, group, _)| group.modal);
+    let front = modals.max_by_key(|(_, _, layer)| layer.map_or(0, |layer| layer.0));
+    front.map(|(modal, ..)| modal)
+}
+
+fn is_inside(modal: Entity, focus: &InputFocus, parents: &Query<&ChildOf>) -> bool {
+    focus
+        .get()
+        .is_some_and(|control| parents.iter_ancestors(control).any(|above| above == modal))
+}
+
+/// Tab stays within the modal group in front, and passes over controls that are not shown.
+fn follow_tab(
     keys: Res<ButtonInput<KeyCode>>,
-    controls: Query<(&ComputedNode, &InheritedVisibility), With<TabIndex>>,
+    groups: Query<(Entity, &TabGroup, Option<&GlobalZIndex>)>,
+    parents: Query<&ChildOf>,
+    controls: Controls,
     navigation: TabNavigation,
     mut focus: ResMut<InputFocus>,
 ) {
@@ -85,19 +129,15 @@ fn skip_hidden(
     } else {
         NavAction::Next
     };
-    for _ in 0..controls.iter().count() {
-        let Some(control) = focus.get() else { return };
-        let is_shown = controls
-            .get(control)
-            .is_ok_and(|(node, visibility)| !node.is_empty() && visibility.get());
-        if is_shown {
-            return;
+    if let Some(modal) = front_modal(&groups)
+        && !is_inside(modal, &focus, &parents)
+    {
+        match navigation.initialize(modal, action) {
+            Ok(next) => focus.set(next, FocusCause::Navigated),
+            Err(_) => focus.clear(),
         }
-        let Ok(next) = navigation.navigate(&focus, action) else {
-            return;
-        };
-        focus.set(next, FocusCause::Navigated);
     }
+    skip_hidden(&controls, &navigation, action, &mut focus);
 }
 
 /// Whether a modal group covers the rest of the screen.
@@ -114,9 +154,9 @@ fn move_within_modal(
     mut focus: ResMut<InputFocus>,
     mut visible: ResMut<InputFocusVisible>,
 ) {
-    let modals = groups.iter().filter(|(_, group, _)| group.modal);
-    let nearest = modals.max_by_key(|(_, _, layer)| layer.map_or(0, |layer| layer.0));
-    let Some((modal, ..)) = nearest else { return };
+    let Some(modal) = front_modal(&groups) else {
+        return;
+    };
     for (key, direction) in ARROWS {
         if !keys.just_pressed(key) {
             continue;
@@ -125,10 +165,7 @@ fn move_within_modal(
             CompassOctant::South | CompassOctant::East => NavAction::Next,
             _ => NavAction::Previous,
         };
-        let is_inside = focus
-            .get()
-            .is_some_and(|control| parents.iter_ancestors(control).any(|above| above == modal));
-        let next = if is_inside {
+        let next = if is_inside(modal, &focus, &parents) {
             navigation.navigate(&focus, action)
         } else {
             navigation.initialize(modal, action)
@@ -140,16 +177,31 @@ fn move_within_modal(
     }
 }
 
+/// The arrows move the focus to the next control in their direction, and to the first one if
+/// nothing that is shown has it.
 fn move_focus(
     keys: Res<ButtonInput<KeyCode>>,
+    controls: Controls,
+    navigation: TabNavigation,
     mut visible: ResMut<InputFocusVisible>,
-    mut navigator: AutoDirectionalNavigator,
+    mut focuses: ParamSet<(AutoDirectionalNavigator, ResMut<InputFocus>)>,
 ) {
     for (key, direction) in ARROWS {
-        if keys.just_pressed(key) {
-            visible.0 = true;
+        if !keys.just_pressed(key) {
+            continue;
+        }
+        visible.0 = true;
+        let focused = focuses.p1().get();
+        if focused.is_some_and(|control| is_shown(&controls, control)) {
             // At the edge there is nothing in that direction.
-            let _at_the_edge = navigator.navigate(direction).is_err();
+            let _at_the_edge = focuses.p0().navigate(direction).is_err();
+            continue;
+        }
+        let mut focus = focuses.p1();
+        focus.clear();
+        if let Ok(first) = navigation.navigate(&focus, NavAction::First) {
+            focus.set(first, FocusCause::Navigated);
+            skip_hidden(&controls, &navigation, NavAction::Next, &mut focus);
         }
     }
 }

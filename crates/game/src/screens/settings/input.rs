@@ -29,7 +29,10 @@ pub(super) fn plugin(app: &mut App) {
                 .before(InputFocusSystems::Dispatch)
                 .run_if(any_with_component::<Page>),
         )
-        .add_systems(Update, read_name.run_if(any_with_component::<Page>));
+        .add_systems(
+            Update,
+            (read_name, keep_waiting).run_if(any_with_component::<Page>),
+        );
 }
 
 /// Gives the next key to the action that waits for one.
@@ -70,6 +73,13 @@ fn capture_key(
         .find(|(_, part)| **part == Part::Row(Row::Key(action)));
     if let Some((row, _)) = row {
         focus.set(row, FocusCause::Navigated);
+    }
+}
+
+/// No control gets the focus while an action waits for a key, which may be Tab.
+fn keep_waiting(capture: Res<Capture>, mut focus: ResMut<InputFocus>) {
+    if capture.0.is_some() && focus.get().is_some() {
+        focus.clear();
     }
 }
 

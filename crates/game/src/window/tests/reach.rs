@@ -89,16 +89,21 @@ impl Shown {
             .copied()
             .filter(|control| !is_field(control))
             .collect();
-        let mut reached: BTreeSet<_> = controls.iter().take(1).copied().collect();
+        // From nothing, as after a click.
+        self.app.world_mut().resource_mut::<InputFocus>().clear();
+        self.settle();
+        self.press_once(KeyCode::ArrowDown, Key::ArrowDown);
+        // On the way are disabled controls, too.
+        let mut reached: BTreeSet<_> = self.focus().into_iter().collect();
         let mut next: Vec<_> = reached.iter().copied().collect();
         while let Some(control) = next.pop() {
             for (key, meaning) in arrows {
                 let mut focus = self.app.world_mut().resource_mut::<InputFocus>();
                 focus.set(control, FocusCause::Navigated);
-                self.settle();
+                self.app.update();
+                self.app.update();
                 self.press_once(*key, meaning.clone());
-                let found = self.focus().filter(|found| controls.contains(found));
-                if let Some(found) = found
+                if let Some(found) = self.focus()
                     && reached.insert(found)
                 {
                     next.push(found);
@@ -139,6 +144,35 @@ fn keys_reach_every_control_of_the_menu() {
         shown.press(KeyCode::ArrowRight, Key::ArrowRight);
     }
     assert!(complaints.is_empty(), "{complaints:#?}");
+}
+
+/// After a click nothing has the focus, and Tab begins at the first control of the menu in front.
+#[test]
+fn tab_stays_in_the_menu_over_a_match() {
+    let mut shown = Shown::game();
+    shown.press(KeyCode::Escape, Key::Escape);
+    let menu = shown.controls();
+    for _ in 0..menu.len() {
+        shown.app.world_mut().resource_mut::<InputFocus>().clear();
+        shown.press_once(KeyCode::Tab, Key::Tab);
+        let focus = shown.focus().expect("something has the focus");
+        assert!(menu.contains(&focus));
+    }
+}
+
+#[test]
+fn escape_leaves_the_field_for_a_code() {
+    let mut shown = Shown::menu();
+    let world = shown.app.world_mut();
+    let mut fields = world.query_filtered::<Entity, With<EditableText>>();
+    let field = fields.iter(world).next().expect("a field for the code");
+    world
+        .resource_mut::<InputFocus>()
+        .set(field, FocusCause::Navigated);
+    shown.press(KeyCode::Escape, Key::Escape);
+    let focus = shown.focus().expect("something has the focus");
+    assert!(shown.controls().contains(&focus));
+    assert_ne!(focus, field);
 }
 
 #[test]
