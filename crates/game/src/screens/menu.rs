@@ -5,6 +5,7 @@ use bevy::input_focus::{FocusCause, InputFocus};
 use bevy::prelude::*;
 use bevy::text::EditableText;
 use bevy::ui_widgets::{Activate, ScrollArea};
+use bevy::window::{PrimaryWindow, WindowCloseRequested};
 use bevy_raft::{CurrentMatch, MatchExt, MatchState};
 use raftian_realm::table::Level;
 
@@ -144,7 +145,10 @@ pub(super) fn plugin(app: &mut App) {
         .add_systems(OnEnter(Screen::Menu), spawn)
         .add_systems(Update, write_lines.run_if(in_state(Screen::Menu)))
         // The letters of this frame are in the field by then.
-        .add_systems(Last, submit_field.run_if(in_state(Screen::Menu)))
+        .add_systems(
+            Last,
+            (submit_field, close_field).run_if(in_state(Screen::Menu)),
+        )
         .add_observer(activate);
 }
 
@@ -445,6 +449,27 @@ fn state_text(state: MatchState, progress: Option<(u64, u64)>) -> String {
     }
 }
 
+/// Escape in the field closes it.
+fn close_field(
+    keys: Res<ButtonInput<KeyCode>>,
+    entries: Query<(Entity, &Entry)>,
+    fields: Query<(), With<CodeField>>,
+    mut rows: Query<&mut Node, With<JoinRow>>,
+    mut focus: ResMut<InputFocus>,
+) {
+    let is_in_field = focus.get().is_some_and(|focused| fields.contains(focused));
+    if !is_in_field || !keys.just_pressed(KeyCode::Escape) {
+        return;
+    }
+    for mut row in &mut rows {
+        row.display = Display::None;
+    }
+    let entry = entries.iter().find(|(_, entry)| **entry == Entry::Join);
+    if let Some((entry, _)) = entry {
+        focus.set(entry, FocusCause::Navigated);
+    }
+}
+
 /// Enter in the field joins.
 fn submit_field(
     keys: Res<ButtonInput<KeyCode>>,
@@ -485,7 +510,9 @@ fn activate(
     mut notice: ResMut<SettingsNotice>,
     mut failure: ResMut<LastFailure>,
     mut opponents: ResMut<Opponents>,
+    windows: Query<Entity, With<PrimaryWindow>>,
     mut commands: Commands,
+    mut close: MessageWriter<WindowCloseRequested>,
     mut exit: MessageWriter<AppExit>,
 ) {
     let Ok(entry) = entries.get(activated.entity) else {
@@ -526,9 +553,15 @@ fn activate(
         Entry::Level => opponents.level = next_level(opponents.level),
         Entry::Speed => opponents.speed = next_speed(opponents.speed),
         Entry::Settings => commands.trigger(ShowSettings),
-        Entry::Quit => {
-            exit.write(AppExit::Success);
-        }
+        // A match that is left or opened is left first.
+        Entry::Quit => match windows.iter().next() {
+            Some(window) => {
+                close.write(WindowCloseRequested { window });
+            }
+            None => {
+                exit.write(AppExit::Success);
+            }
+        },
     }
 }
 

@@ -40,9 +40,14 @@ const BOUND: [(GamepadButton, KeyAction); 6] = [
     (GamepadButton::RightTrigger2, KeyAction::Repair),
 ];
 
-/// Direction of the left stick that is pressed, of each gamepad.
-#[derive(Component, Clone, Copy, PartialEq, Eq, Debug, Default)]
-struct Stick(Option<KeyCode>);
+/// The keys that a gamepad holds down.
+#[derive(Component, Clone, Debug, Default)]
+struct Held {
+    /// By its buttons.
+    buttons: Vec<(GamepadButton, KeyCode)>,
+    /// By its left stick.
+    stick: Option<KeyCode>,
+}
 
 pub(super) fn plugin(app: &mut App) {
     // Keys written before the messages of the last frame go are read in this frame.
@@ -52,7 +57,7 @@ pub(super) fn plugin(app: &mut App) {
 fn press(
     bindings: Res<Bindings>,
     window: Option<Single<Entity, With<PrimaryWindow>>>,
-    mut pads: Query<(Entity, &Gamepad, Option<&mut Stick>)>,
+    mut pads: Query<(Entity, Option<&Gamepad>, Option<&mut Held>), Or<(With<Gamepad>, With<Held>)>>,
     mut inputs: MessageWriter<KeyboardInput>,
     mut commands: Commands,
 ) {
@@ -67,31 +72,44 @@ fn press(
             window: *window,
         });
     };
-    for (entity, pad, stick) in &mut pads {
-        let bound = BOUND.map(|(button, action)| (button, bindings.key(action)));
-        for (button, key) in FIXED.into_iter().chain(bound) {
-            if pad.just_pressed(button) {
-                send(key, ButtonState::Pressed);
-            }
-            if pad.just_released(button) {
-                send(key, ButtonState::Released);
-            }
-        }
-        let Some(mut stick) = stick else {
-            commands.entity(entity).insert(Stick::default());
+    for (entity, pad, held) in &mut pads {
+        let Some(mut held) = held else {
+            commands.entity(entity).insert(Held::default());
             continue;
         };
-        let direction = direction(pad.left_stick(), stick.0);
-        if stick.0 == direction {
+        let Some(pad) = pad else {
+            // It was disconnected.
+            for key in held.buttons.iter().map(|(_, key)| *key).chain(held.stick) {
+                send(key, ButtonState::Released);
+            }
+            commands.entity(entity).remove::<Held>();
+            continue;
+        };
+        held.buttons.retain(|(button, key)| {
+            let is_held = pad.pressed(*button);
+            if !is_held {
+                send(*key, ButtonState::Released);
+            }
+            is_held
+        });
+        let bound = BOUND.map(|(button, action)| (button, bindings.key(action)));
+        for (button, key) in FIXED.into_iter().chain(bound) {
+            if pad.just_pressed(button) && !held.buttons.contains(&(button, key)) {
+                send(key, ButtonState::Pressed);
+                held.buttons.push((button, key));
+            }
+        }
+        let direction = direction(pad.left_stick(), held.stick);
+        if held.stick == direction {
             continue;
         }
-        if let Some(key) = stick.0 {
+        if let Some(key) = held.stick {
             send(key, ButtonState::Released);
         }
         if let Some(key) = direction {
             send(key, ButtonState::Pressed);
         }
-        stick.0 = direction;
+        held.stick = direction;
     }
 }
 
@@ -183,6 +201,19 @@ mod tests {
             set_button(&mut app, pad, button, 0.0);
             assert_eq!(pressed(&app), [], "{button:?}");
         }
+    }
+
+    #[test]
+    fn disconnected_gamepad_holds_no_key() {
+        let (mut app, pad) = app();
+        set_button(&mut app, pad, GamepadButton::South, 1.0);
+        set_stick(&mut app, pad, GamepadAxis::LeftStickY, 1.0);
+        assert_eq!(pressed(&app).len(), 2);
+        let gone = GamepadConnectionEvent::new(pad, GamepadConnection::Disconnected);
+        app.world_mut().write_message(gone);
+        app.update();
+        app.update();
+        assert_eq!(pressed(&app), []);
     }
 
     #[test]
