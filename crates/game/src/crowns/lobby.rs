@@ -203,7 +203,7 @@ fn write_texts(
                 .get(usize::from(seat))
                 .map_or_else(String::new, |chair| seat_text(chair, seat, &perspective)),
             LobbyText::Code => code_text(&current),
-            LobbyText::Advice => advice(chairs),
+            LobbyText::Advice => advice(chairs, perspective.own),
         };
         write(&mut text, words);
     }
@@ -246,23 +246,26 @@ fn seat_text(chair: &Chair, seat: u8, perspective: &Perspective) -> String {
     }
 }
 
-/// The next step on the way to a match.
-fn advice(chairs: &[Chair]) -> String {
+/// The next step on the way to a match, for the player of a seat.
+fn advice(chairs: &[Chair], own: Option<u8>) -> String {
     let taken = chairs
         .iter()
         .filter(|chair| chair.occupant != Occupant::Open)
         .count();
-    let waiting = chairs
-        .iter()
-        .filter(|chair| match &chair.occupant {
-            Occupant::Player(player) => !player.is_ready,
+    let waiting = (0..)
+        .zip(chairs)
+        .filter(|(seat, chair)| match &chair.occupant {
+            Occupant::Player(player) => {
+                own != Some(*seat) && !player.is_ready && player.absent_since.is_none()
+            }
             Occupant::Bot(_) | Occupant::Open => false,
         })
         .count();
     match (taken, waiting) {
         (0, _) => text!("Take a seat, and add bots or wait for others."),
         (1, _) => text!("Add a bot, or wait for others: a match needs two."),
-        (_, 0 | 1) => text!("Start when you like. Open seats go."),
+        (_, 0) => text!("Start when you like. Open seats go."),
+        (_, 1) => text!("One player is not ready yet. Open seats go at the start."),
         (_, waiting) => text!(
             "{waiting} players are not ready yet. Open seats go at the start.",
             waiting
@@ -286,15 +289,16 @@ mod tests {
             random: 1,
             round: 0,
         };
-        assert!(advice(table.chairs()).starts_with("Take a seat"));
+        assert!(advice(table.chairs(), Some(0)).starts_with("Take a seat"));
         assert_eq!(table.apply(&Command::Sit, &origin), Ok(()));
-        assert!(advice(table.chairs()).starts_with("Add a bot"));
+        assert!(advice(table.chairs(), Some(0)).starts_with("Add a bot"));
         let bot = Command::AddBot {
             level: Level::Captain,
             archetype: Archetype::Rush,
         };
         assert_eq!(table.apply(&bot, &origin), Ok(()));
-        assert!(advice(table.chairs()).starts_with("Start"));
+        assert!(advice(table.chairs(), Some(0)).starts_with("Start"));
+        assert!(advice(table.chairs(), None).starts_with("One player is not ready"));
         let perspective = Perspective {
             own: Some(0),
             names: vec!["Ada".to_owned(), "Brand".to_owned()],

@@ -102,9 +102,17 @@ pub(crate) fn begin(world: &mut World, screen: Screen) {
 /// Starts the members of a match against these bots, and shows it. Returns whether it has begun;
 /// the menu shows the reason otherwise.
 pub fn begin_against(world: &mut World, screen: Screen, opponents: Opponents) -> bool {
-    if *world.resource::<State<MatchState>>().get() == MatchState::Leaving {
-        let reason = text!("The match before is still being left; try again in a moment.");
-        world.resource_mut::<LastFailure>().0 = Some(reason);
+    let reason = match *world.resource::<State<MatchState>>().get() {
+        MatchState::Detached | MatchState::Left | MatchState::Failed => None,
+        MatchState::Leaving => Some(text!(
+            "The match before is still being left; try again in a moment."
+        )),
+        MatchState::Starting | MatchState::Joining | MatchState::Running | MatchState::NoQuorum => {
+            Some(text!("Another match is being opened; wait for it."))
+        }
+    };
+    if reason.is_some() {
+        world.resource_mut::<LastFailure>().0 = reason;
         return false;
     }
     if let Err(error) = start(world) {
@@ -215,6 +223,24 @@ mod tests {
     use raftian_realm::table::{Origin, PlayerId};
 
     use super::*;
+
+    #[test]
+    fn no_match_begins_while_another_is_opened() {
+        for state in [
+            MatchState::Starting,
+            MatchState::Joining,
+            MatchState::Leaving,
+        ] {
+            let mut world = World::new();
+            world.insert_resource(State::new(state));
+            world.init_resource::<LastFailure>();
+            world.init_resource::<MatchFiles>();
+            let opponents = Opponents::default();
+            assert!(!begin_against(&mut world, Screen::Match, opponents));
+            assert!(world.resource::<LastFailure>().0.is_some(), "{state:?}");
+            assert!(!world.contains_resource::<Embedded>(), "{state:?}");
+        }
+    }
 
     /// For every number of opponents the steps lead to a match.
     #[test]

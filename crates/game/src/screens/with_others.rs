@@ -229,11 +229,15 @@ pub(crate) fn close_window(
         .filter(|closed| windows.contains(closed.window));
     let is_closed = closed.count() > 0;
     if is_closed || is_stopped {
-        if embedded.is_some() || !is_active(state) || leaving_since.is_some() {
+        let is_leaving = state == MatchState::Leaving;
+        let is_in_match = is_active(state) || is_leaving;
+        if embedded.is_some() || !is_in_match || leaving_since.is_some() {
             exit.write(AppExit::Success);
             return;
         }
-        commands.leave_match();
+        if !is_leaving {
+            commands.leave_match();
+        }
         *leaving_since = Some(time.elapsed());
     }
     let Some(since) = *leaving_since else { return };
