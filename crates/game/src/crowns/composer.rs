@@ -10,6 +10,7 @@ use crate::refusal_words::order_refusal_words;
 use crate::report_words::army_words;
 use crate::screens::Screen;
 use crate::settings::Settings;
+use crate::table::ReplicatedTable;
 
 /// The plan of a march.
 #[derive(Resource, Clone, Copy, PartialEq, Eq, Debug)]
@@ -161,31 +162,40 @@ pub(super) fn plugin(app: &mut App) {
         .add_systems(OnEnter(Screen::Match), close)
         .add_systems(
             Update,
-            (
-                follow_settings.run_if(resource_changed::<Settings>),
-                keep_possible,
-            )
-                .in_set(CrownsSystems::Look),
+            (follow_settings, keep_possible).in_set(CrownsSystems::Look),
         );
 }
 
 fn follow_settings(settings: Res<Settings>, mut composer: ResMut<Composer>) {
-    composer.fills = settings.game.auto_fill;
+    let fills = settings.game.auto_fill;
+    composer.set_if_neq(Composer { fills, ..*composer });
 }
 
 fn close(mut composer: ResMut<Composer>) {
     composer.close();
 }
 
-/// Closes the composer when there is no city any more, and keeps its numbers within those at home.
-fn keep_possible(perspective: Res<Perspective>, mut composer: ResMut<Composer>) {
-    if composer.target.is_none() {
+/// Closes the composer when there is no city any more, or another match has begun, and keeps its
+/// numbers within those at home.
+fn keep_possible(
+    perspective: Res<Perspective>,
+    table: Res<ReplicatedTable>,
+    mut seed: Local<Option<u64>>,
+    mut composer: ResMut<Composer>,
+) {
+    let is_another = *seed != table.0.seed();
+    *seed = table.0.seed();
+    let Some(target) = composer.target else {
         return;
-    }
-    let Some((_, _, city)) = perspective.city() else {
+    };
+    let Some((_, game, city)) = perspective.city() else {
         composer.close();
         return;
     };
+    if is_another || game.map().tile(target).is_none() {
+        composer.close();
+        return;
+    }
     let mut kept = *composer;
     for kind in UnitKind::ALL {
         kept.counts[kind as usize] = kept.count(kind).min(city.home().count(kind));
@@ -203,7 +213,10 @@ pub(super) fn forecast(composer: &Composer, perspective: &Perspective) -> Vec<St
     if composer.army().is_empty() {
         let here = holding.map_or(Army::NONE, |holding| holding.garrison);
         let there = match target {
-            Place::City(seat) => game.seats()[usize::from(seat)].home(),
+            Place::City(seat) => game
+                .seats()
+                .get(usize::from(seat))
+                .map_or(&here, Seat::home),
             Place::Oasis(_) | Place::Throne => &here,
         };
         return vec![
@@ -249,8 +262,10 @@ fn result(composer: &Composer, game: &Crowns, preview: &Preview) -> Vec<String> 
         lost,
         killed
     )];
-    if let Some(Place::City(seat)) = composer.target {
-        let keep = game.seats()[usize::from(seat)].keep();
+    if let Some(Place::City(seat)) = composer.target
+        && let Some(city) = game.seats().get(usize::from(seat))
+    {
+        let keep = city.keep();
         let loot: u64 = preview.loot.iter().sum();
         if preview.hit > 0 {
             let left = keep.saturating_sub(preview.hit);

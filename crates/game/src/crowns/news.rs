@@ -17,6 +17,7 @@ use crate::audio::{Cue, Play};
 use crate::cluster_view::{ClusterView, MemberView};
 use crate::language::Wording;
 use crate::screens::Screen;
+use crate::table::ReplicatedTable;
 use crate::ui::theme::{colour, size, space};
 use crate::ui::widgets::{text, write};
 use crate::view::fonts::Typeface;
@@ -30,6 +31,8 @@ const EXPLAINED_AFTER: Duration = Duration::from_secs(3);
 /// Who leads, and since when there is no leader.
 #[derive(Resource, Default)]
 pub(super) struct Leadership {
+    /// The match.
+    seed: Option<u64>,
     leader: Option<NodeId>,
     lost_at: Option<Duration>,
     /// The loss was announced by a cue, so the next leader is, too.
@@ -41,6 +44,15 @@ pub(super) struct Leadership {
 }
 
 impl Leadership {
+    /// Begins anew with another match, in which the present leader is the first.
+    fn follow_match(&mut self, seed: Option<u64>) {
+        if self.seed != seed {
+            self.seed = seed;
+            self.terms = self.leader.map(|leader| (0, leader)).into_iter().collect();
+            self.longest = Duration::ZERO;
+        }
+    }
+
     /// Notes that there is no leader. Returns true once, after [`EXPLAINED_AFTER`]: shorter
     /// elections are no news to the ear.
     fn lose(&mut self, now: Duration) -> bool {
@@ -138,12 +150,14 @@ fn follow_leader(
     status: Res<RaftStatus>,
     cluster: Res<ClusterView>,
     perspective: Res<Perspective>,
+    table: Res<ReplicatedTable>,
     time: Res<Time<Real>>,
     mut leadership: ResMut<Leadership>,
     mut feed: ResMut<Feed>,
     mut commands: Commands,
 ) {
     let now = time.elapsed();
+    leadership.follow_match(table.0.seed());
     let Some(leader) = status.leader() else {
         if leadership.lose(now) {
             commands.trigger(Play(Cue::QuorumLost));
@@ -370,6 +384,22 @@ mod tests {
         let late = minute + EXPLAINED_AFTER + Duration::from_millis(1);
         assert!(leadership.lose(late));
         assert!(!leadership.lose(late + minute));
+    }
+
+    #[test]
+    fn next_match_begins_with_its_leader_alone() {
+        let mut leadership = Leadership {
+            seed: Some(1),
+            leader: Some(NodeId(2)),
+            terms: vec![(0, NodeId(1)), (90_000, NodeId(2))],
+            longest: Duration::from_millis(300),
+            ..Leadership::default()
+        };
+        leadership.follow_match(Some(1));
+        assert_eq!(leadership.terms.len(), 2);
+        leadership.follow_match(Some(2));
+        assert_eq!(leadership.terms, [(0, NodeId(2))]);
+        assert_eq!(leadership.longest, Duration::ZERO);
     }
 
     #[test]

@@ -378,13 +378,22 @@ fn write_labels(
     layout: Res<MapLayout>,
     perspective: Res<Perspective>,
     sites: Query<(&Site, &Garrison)>,
-    mut labels: Query<(&SiteLabel, &mut Text2d, &mut Transform, &mut TextFont)>,
+    mut labels: Query<(
+        Entity,
+        &SiteLabel,
+        &mut Text2d,
+        &mut Transform,
+        &mut TextFont,
+    )>,
+    mut commands: Commands,
 ) {
     let Some(game) = &perspective.game else {
         return;
     };
-    for (label, mut text, mut transform, mut font) in &mut labels {
+    for (entity, label, mut text, mut transform, mut font) in &mut labels {
         let Some(tile) = game.map().tile(label.place) else {
+            // It is of the match before, which had more places.
+            commands.entity(entity).despawn();
             continue;
         };
         let garrison = sites.iter().find(|(site, _)| site.0 == label.place);

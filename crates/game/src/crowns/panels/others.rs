@@ -158,19 +158,23 @@ fn gift(font: &Typeface, art: &Art, seat: u8, resource: Resource) -> impl Bundle
 }
 
 pub(super) fn write(perspective: Res<Perspective>, mut texts: Query<(&OtherText, &mut Text)>) {
-    let (Some(own), Some(game)) = (perspective.own, &perspective.game) else {
+    let Some(game) = &perspective.game else {
         return;
     };
+    let own = perspective.own;
+    let pact = |seat| own.and_then(|own| game.pact(own, seat));
     for (part, mut text) in &mut texts {
         let words = match *part {
             OtherText::Name(seat) => perspective.name(seat),
-            OtherText::Relation(seat) => relation(game, own, seat),
-            OtherText::Offer(seat) => match game.pact(own, seat) {
+            OtherText::Relation(seat) => {
+                own.map_or_else(String::new, |own| relation(game, own, seat))
+            }
+            OtherText::Offer(seat) => match pact(seat) {
                 Some(Pact::Offered { by }) if by == seat => text!("Accept the pact"),
                 _ => text!("Offer a pact"),
             },
-            OtherText::End(seat) => match game.pact(own, seat) {
-                Some(Pact::Offered { by }) if by == own => text!("Withdraw"),
+            OtherText::End(seat) => match pact(seat) {
+                Some(Pact::Offered { by }) if Some(by) == own => text!("Withdraw"),
                 Some(Pact::Offered { .. }) => text!("Decline"),
                 _ => text!("End it"),
             },
