@@ -100,7 +100,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
         let is_long = most.is_some_and(|most| begun.elapsed() >= most);
         if has_ended(app.world(), is_long) {
-            report.ends.push(sample);
+            report.ends.push(Sample {
+                ended: sample.ended + 1,
+                ..sample
+            });
             // Back to the menu, which leaves the match.
             app.world_mut()
                 .resource_mut::<NextState<Screen>>()

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use bevy::input_focus::{InputFocus, InputFocusVisible};
+use bevy::picking::hover::Hovered;
 use bevy::prelude::*;
 use bevy::time::Real;
 use bevy::ui::{InteractionDisabled, Pressed};
@@ -47,7 +48,7 @@ fn hold(
     keys: Res<ButtonInput<KeyCode>>,
     focus: Res<InputFocus>,
     visible: Res<InputFocusVisible>,
-    buttons: Query<(Entity, &Action, Has<Pressed>), Without<InteractionDisabled>>,
+    buttons: Query<(Entity, &Action, Has<Pressed>, Option<&Hovered>), Without<InteractionDisabled>>,
     progress: Query<Entity, With<Progress>>,
     mut lines: Query<&mut Node, With<Progress>>,
     mut held: ResMut<Held>,
@@ -56,10 +57,16 @@ fn hold(
     mut commands: Commands,
 ) {
     let is_key_down = visible.0 && keys.any_pressed([KeyCode::Enter, KeyCode::Space]);
-    let found = buttons.iter().find(|(button, action, is_pressed)| {
-        let has_focus = focus.get() == Some(*button);
-        paused.0 && is_to_be_held(**action, &settings) && (*is_pressed || is_key_down && has_focus)
-    });
+    let found = buttons
+        .iter()
+        .find(|(button, action, is_pressed, hovered)| {
+            // A pointer that moves away gives up.
+            let is_under_pointer = hovered.is_none_or(|hovered| hovered.get());
+            let has_focus = focus.get() == Some(*button);
+            paused.0
+                && is_to_be_held(**action, &settings)
+                && (*is_pressed && is_under_pointer || is_key_down && has_focus)
+        });
     let button = found.map(|(button, ..)| button);
     if held.button != button {
         *held = Held {
@@ -87,7 +94,9 @@ fn hold(
         }
         return;
     }
-    let Some((_, &action, _)) = found else { return };
+    let Some((_, &action, ..)) = found else {
+        return;
+    };
     let length = time.elapsed().saturating_sub(held.since);
     let part = length.as_secs_f32() / HELD.as_secs_f32();
     for mut line in &mut lines {
@@ -168,6 +177,17 @@ mod tests {
             let mut lines = app.world_mut().query::<&Progress>();
             assert_eq!(lines.iter(app.world()).count(), 0);
         }
+    }
+
+    #[test]
+    fn pointer_that_moves_away_gives_up() {
+        let (mut app, button) = app(true);
+        let mut button = app.world_mut().entity_mut(button);
+        button.insert((Pressed, Hovered(true)));
+        let button = button.id();
+        assert!(wait(&mut app, 600).is_empty());
+        app.world_mut().entity_mut(button).insert(Hovered(false));
+        assert!(wait(&mut app, 2_000).is_empty());
     }
 
     #[test]

@@ -33,9 +33,14 @@ struct GiveUpCaption;
 #[derive(Resource, Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct IsLeaving(pub(super) bool);
 
-/// The menu, and whether it asks for a second press.
-#[derive(Component)]
-struct PauseMenu(IsLeaving);
+/// The menu.
+#[derive(Component, Clone, Copy, PartialEq, Eq)]
+struct PauseMenu {
+    /// Whether it asks for a second press.
+    leaving: IsLeaving,
+    /// Whether buttons are to be held.
+    is_held: bool,
+}
 
 /// Sentences about the keys.
 const KEYS: [fn(&Bindings) -> String; 5] = [
@@ -111,7 +116,16 @@ fn show(
     if !paused.0 {
         leaving.set_if_neq(IsLeaving(false));
     }
-    let is_shown = menus.iter().any(|(_, menu)| menu.0 == *leaving);
+    let is_held = settings.accessibility.hold_to_confirm;
+    // A first press does not count any more.
+    if menus.iter().any(|(_, menu)| menu.is_held != is_held) {
+        leaving.0 = false;
+    }
+    let wanted = PauseMenu {
+        leaving: *leaving,
+        is_held,
+    };
+    let is_shown = menus.iter().any(|(_, menu)| *menu == wanted);
     if paused.0 == is_shown && menus.count() == usize::from(is_shown) {
         return;
     }
@@ -141,7 +155,7 @@ fn show(
     commands
         .spawn((
             Name::new("Pause menu"),
-            PauseMenu(*leaving),
+            wanted,
             DespawnOnExit(Screen::Match),
             modal(30),
         ))
@@ -155,7 +169,7 @@ fn show(
                 .with_children(|panel| {
                     panel.spawn(text(&font, title, size::HUGE, colour::GOLD));
                     panel.spawn(text(&font, hint, size::BODY, colour::TEXT));
-                    if settings.accessibility.hold_to_confirm {
+                    if is_held {
                         let hold =
                             wording!("Keep a button pressed for a second to leave or to give up.");
                         panel.spawn(text(&font, hold, size::BODY, colour::TEXT));

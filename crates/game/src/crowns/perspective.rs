@@ -5,9 +5,10 @@ use bevy_raft::AppliedLog;
 use bevy_raft::prelude::*;
 use raftian_bots::story::NAMES;
 use raftian_realm::crowns::{Crowns, Place, Seat};
-use raftian_realm::table::{Chair, MatchSeat, Table};
+use raftian_realm::table::{Chair, MatchSeat, PlayerId, Table};
 
 use super::CrownsSystems;
+use crate::cluster_view::ClusterView;
 use crate::report_words::resource_words;
 use crate::settings::Settings;
 use crate::table::{PresentStamp, ReplicatedTable, player_of, present_game};
@@ -72,6 +73,7 @@ fn look(
     stamp: Res<PresentStamp>,
     status: Res<RaftStatus>,
     settings: Res<Settings>,
+    cluster: Res<ClusterView>,
     mut perspective: ResMut<Perspective>,
 ) {
     perspective.game = present_game(&table.0, &stamp);
@@ -83,11 +85,17 @@ fn look(
         Some(_) => table.0.match_seat_of(own),
         None => table.0.seat_of(own),
     });
-    perspective.names = names(&table.0, &log, &settings);
+    perspective.names = names(&table.0, &log, &settings, &cluster, own);
 }
 
 /// Names of all seats: those of players, and for bots one of a list.
-fn names(table: &Table, log: &AppliedLog, settings: &Settings) -> Vec<String> {
+fn names(
+    table: &Table,
+    log: &AppliedLog,
+    settings: &Settings,
+    cluster: &ClusterView,
+    own: Option<PlayerId>,
+) -> Vec<String> {
     let players: Vec<_> = match table.game() {
         Some(_) => table.match_seats().iter().map(MatchSeat::player).collect(),
         None => table.chairs().iter().map(Chair::player).collect(),
@@ -95,9 +103,15 @@ fn names(table: &Table, log: &AppliedLog, settings: &Settings) -> Vec<String> {
     let seats = players.into_iter().zip(NAMES.iter().cycle());
     seats
         .map(|(player, name)| match player {
-            Some(player) => name_of(player, log)
-                .or_else(|| settings.player())
-                .unwrap_or_else(own_name),
+            Some(player) => name_of(player, log).unwrap_or_else(|| {
+                // The log has no names of members that come from files.
+                let mut members = cluster.members.iter();
+                let member = members.find(|member| player_of(log, member.id) == player);
+                match member {
+                    Some(member) if Some(player) != own => member.name.clone(),
+                    _ => settings.player().unwrap_or_else(own_name),
+                }
+            }),
             None => (*name).to_owned(),
         })
         .collect()
