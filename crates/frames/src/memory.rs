@@ -1,8 +1,9 @@
 //! `frames memory`: memory of the game over a long time, without a renderer.
 //!
 //! Bots play one match after the other, each with five members of its own, as a player does who
-//! wants another one. The slope is that of a line through the memory at the ends of matches: within
-//! a match, log and history grow, and are dropped with it.
+//! wants another one. The slope is that of a line through the memory at the ends of matches in the
+//! second half of the time: within a match, log and history grow, and are dropped with it, and at
+//! the beginning the allocator keeps what threads of ended nodes have used.
 
 use std::time::{Duration, Instant};
 
@@ -54,7 +55,7 @@ struct Report {
     samples: Vec<Sample>,
     /// Memory at the end of each match.
     ends: Vec<Sample>,
-    /// Slope of a line through `ends` in MiB an hour; none with fewer than three.
+    /// Slope of a line through the later half of `ends` in MiB an hour; none with fewer than three.
     slope_mib_per_hour: Option<f64>,
 }
 
@@ -116,13 +117,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             }
         }
     }
-    report.slope_mib_per_hour = slope(&report.ends);
+    let half = f64::from(arguments.minutes) / 2.0;
+    let later = report.ends.iter().filter(|end| end.minutes >= half);
+    report.slope_mib_per_hour = slope(&later.copied().collect::<Vec<_>>());
     if arguments.json {
         let text = serde_json::to_string(&report).unwrap_or_default();
         write_out(format_args!("{text}\n"));
     } else if let Some(slope) = report.slope_mib_per_hour {
         write_out(format_args!(
-            "{slope:+.1} MiB an hour at the ends of matches\n"
+            "{slope:+.1} MiB an hour at the ends of matches, in the second half\n"
         ));
     } else {
         write_out(format_args!("too few matches have ended for a slope\n"));
