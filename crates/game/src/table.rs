@@ -68,10 +68,11 @@ pub struct Reported {
     pub replayed: bool,
 }
 
-/// Number of matches begun, and of the reports seen in the last one.
+/// The match whose reports were seen last, and the number of its next one.
 #[derive(Resource, Clone, Copy, Debug, Default)]
 struct SeenReports {
-    round: u32,
+    /// Seed of the match, which also differs between matches of other tables.
+    seed: Option<u64>,
     next: u64,
 }
 
@@ -223,11 +224,9 @@ fn report(
     let Some(game) = table.0.game() else {
         return;
     };
-    if seen.round != table.0.rounds() {
-        *seen = SeenReports {
-            round: table.0.rounds(),
-            next: 0,
-        };
+    let seed = table.0.seed();
+    if seen.seed != seed {
+        *seen = SeenReports { seed, next: 0 };
     }
     let commit = status
         .view

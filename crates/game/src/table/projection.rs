@@ -73,13 +73,13 @@ fn respawn_sites(
     mut commands: Commands,
     table: Res<ReplicatedTable>,
     sites: Query<(Entity, &Site)>,
-    mut shown: Local<Option<u32>>,
+    mut shown: Local<Option<u64>>,
 ) {
-    let round = table.0.game().map(|_| table.0.rounds());
-    if *shown == round && (round.is_none() || !sites.is_empty()) {
+    let seed = table.0.game().and_then(|_| table.0.seed());
+    if *shown == seed && (seed.is_none() || !sites.is_empty()) {
         return;
     }
-    *shown = round;
+    *shown = seed;
     sites
         .iter()
         .for_each(|(site, _)| commands.entity(site).despawn());

@@ -383,3 +383,46 @@ fn entities_follow_a_match_that_comes_in_a_snapshot() {
     let expected: Vec<_> = game.marches().map(|(number, _)| number).collect();
     assert_eq!(shown, expected);
 }
+
+/// The first match of another table has the number of the last one, and reports of its own.
+#[test]
+fn reports_of_the_first_match_of_another_table_are_new() {
+    let played = |random: u64| {
+        let mut table = Table::default();
+        let mut send = |stamp: u64, command: Command| {
+            let origin = Origin {
+                player: PlayerId([1; 16]),
+                member: 1,
+                stamp,
+                random,
+                round: table.rounds(),
+            };
+            assert_eq!(table.apply(&command, &origin), Ok(()), "{command:?}");
+        };
+        let level = Level::Recruit;
+        let archetype = Archetype::Boom;
+        send(0, Command::Sit);
+        send(0, Command::AddBot { level, archetype });
+        send(0, Command::Start);
+        send(1_000, Command::Order(Order::Concede));
+        table
+    };
+    let mut app = App::new();
+    app.init_resource::<AppliedLog>()
+        .init_resource::<RaftStatus>()
+        .init_resource::<SeenReports>()
+        .init_resource::<Feed>()
+        .add_systems(Update, report)
+        .add_observer(|report: On<Reported>, mut feed: ResMut<Feed>| {
+            feed.0.push((report.at, report.report.clone()));
+        });
+    for matches in 1..=3 {
+        app.insert_resource(ReplicatedTable(played(matches)));
+        app.update();
+        app.update();
+        let feed = &app.world().resource::<Feed>().0;
+        let expected = played(matches).game().expect("a match").next_report();
+        assert!(expected > 0, "giving up is reported");
+        assert_eq!(feed.len() as u64, matches * expected);
+    }
+}
