@@ -219,10 +219,15 @@ pub(super) fn forecast(composer: &Composer, perspective: &Perspective) -> Vec<St
                 .map_or(&here, Seat::home),
             Place::Oasis(_) | Place::Throne => &here,
         };
-        return vec![
-            text!("There: {army}.", army = army_words(there)),
-            text!("Choose units below, or with their keys."),
-        ];
+        let base = game
+            .battle_at(own, Army::NONE, target, composer.attack)
+            .base;
+        let mut lines = vec![text!("There: {army}.", army = army_words(there))];
+        if base > 0 && !is_own {
+            lines.push(militia(target, base));
+        }
+        lines.push(text!("Choose units, here or with their keys."));
+        return lines;
     }
     match game.preview(own, composer.army(), target, composer.attack) {
         Err(refusal) => {
@@ -230,14 +235,42 @@ pub(super) fn forecast(composer: &Composer, perspective: &Perspective) -> Vec<St
             vec![text!("Not possible: {reason}.", reason)]
         }
         Ok(preview) if is_own => vec![arrival(game, &preview), text!("Joins your garrison.")],
+        Ok(preview) if target == Place::Throne && is_closed_at(game, preview.time) => {
+            let opens = clock(game.rules().throne.opens * 1_000);
+            vec![
+                arrival(game, &preview),
+                text!(
+                    "The Throne is closed until {opens}: the army turns back there.",
+                    opens
+                ),
+            ]
+        }
         Ok(preview) => {
             let mut lines = vec![arrival(game, &preview)];
+            if preview.battle.base > 0 {
+                lines.push(militia(target, preview.battle.base));
+            }
             lines.extend(result(composer, game, &preview));
             let left = city.home().minus(&composer.army()).unwrap_or(Army::NONE);
             lines.push(text!("At home stay: {army}.", army = army_words(&left)));
             lines
         }
     }
+}
+
+/// Who defends a place besides its garrison.
+fn militia(place: Place, strength: u64) -> String {
+    match place {
+        Place::Throne => text!("Its guard adds {strength} to the defence.", strength),
+        Place::City(_) | Place::Oasis(_) => {
+            text!("Its militia adds {strength} to the defence.", strength)
+        }
+    }
+}
+
+/// Whether the Throne is still closed after this time.
+fn is_closed_at(game: &Crowns, time: u64) -> bool {
+    game.elapsed() + time < game.rules().throne.opens * 1_000
 }
 
 fn arrival(game: &Crowns, preview: &Preview) -> String {
@@ -361,10 +394,22 @@ mod tests {
         assert_eq!(empty[0], "There: 4 spears.");
         composer.take_all(&perspective, UnitKind::Spear);
         let lines = forecast(&composer, &perspective);
-        assert_eq!(lines[1], "You would lose this fight.", "{lines:?}");
+        assert!(lines[1].contains("militia"), "{lines:?}");
+        assert_eq!(lines[2], "You would lose this fight.", "{lines:?}");
         let (own, game, city) = perspective.city().unwrap();
         assert_eq!(composer.check(game, own, city), Ok(()));
         composer.change(&perspective, UnitKind::Spear, -4);
         assert!(composer.check(game, own, city).is_err());
+    }
+
+    #[test]
+    fn forecast_tells_of_the_closed_throne() {
+        let perspective = perspective();
+        let mut composer = Composer::default();
+        composer.open(&perspective, Place::Throne);
+        composer.take_all(&perspective, UnitKind::Spear);
+        let lines = forecast(&composer, &perspective);
+        assert!(lines[1].contains("closed until 4:00"), "{lines:?}");
+        assert_eq!(lines.len(), 2, "{lines:?}");
     }
 }

@@ -352,8 +352,7 @@ pub(super) fn own_marches(
     game: &Crowns,
     seat: u8,
 ) -> impl Iterator<Item = (u64, &raftian_realm::crowns::March)> + '_ {
-    game.marches()
-        .filter(move |(_, march)| march.seat == seat && !march.returns)
+    game.marches().filter(move |(_, march)| march.seat == seat)
 }
 
 /// Checks whether an action is possible at present.
@@ -408,10 +407,10 @@ pub(super) fn check(
             let has_enough = amounts[give as usize] >= SWAPPED;
             is_so(has_enough, || text!("There is too little of it."))
         }
-        Action::TurnBack(row) => {
-            let has_march = own_marches(game, own).nth(row).is_some();
-            is_so(has_march, || text!("There is no such march."))
-        }
+        Action::TurnBack(row) => match own_marches(game, own).nth(row) {
+            None => Err(text!("There is no such march.")),
+            Some((_, march)) => is_so(!march.returns, || text!("It returns already.")),
+        },
         Action::OfferPact(seat) => match game.pact(own, seat) {
             Some(Pact::Offered { by }) => {
                 is_so(by == seat, || text!("You have offered it already."))

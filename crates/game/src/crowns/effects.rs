@@ -128,7 +128,13 @@ fn battle_texts(battle: &BattleReport, perspective: &Perspective) -> Vec<(String
         (false, true) => (text!("battle|held"), colour::GOOD),
     };
     let mut texts = vec![result];
-    let dead = battle.result.attacker_lost.total() + battle.result.defender_lost.total();
+    // The own losses, or those of both sides in a battle of others.
+    let [attacker, defender] = [battle.result.attacker_lost, battle.result.defender_lost];
+    let dead = match own {
+        Some(own) if own == battle.attacker => attacker.total(),
+        Some(_) if is_defender => defender.total(),
+        _ => attacker.total() + defender.total(),
+    };
     match dead {
         0 => {}
         1 => texts.push((text!("-1 unit"), colour::TEXT)),

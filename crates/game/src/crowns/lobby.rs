@@ -262,6 +262,9 @@ fn advice(chairs: &[Chair], own: Option<u8>) -> String {
         })
         .count();
     match (taken, waiting) {
+        _ if own.is_none() && taken < chairs.len() => {
+            text!("Take a seat, and add bots or wait for others.")
+        }
         (0, _) => text!("Take a seat, and add bots or wait for others."),
         (1, _) => text!("Add a bot, or wait for others: a match needs two."),
         (_, 0) => text!("Start when you like. Open seats go."),
@@ -298,7 +301,8 @@ mod tests {
         };
         assert_eq!(table.apply(&bot, &origin), Ok(()));
         assert!(advice(table.chairs(), Some(0)).starts_with("Start"));
-        assert!(advice(table.chairs(), None).starts_with("One player is not ready"));
+        assert!(advice(table.chairs(), None).starts_with("Take a seat"));
+        assert!(advice(table.chairs(), Some(2)).starts_with("One player is not ready"));
         let perspective = Perspective {
             own: Some(0),
             names: vec!["Ada".to_owned(), "Brand".to_owned()],

@@ -401,7 +401,7 @@ fn write_labels(
         let words = match (label.place, label.is_name) {
             (Place::City(seat), true) => perspective.name(seat),
             (Place::Throne, true) => throne_label(game),
-            (Place::Oasis(_), true) => String::new(),
+            (Place::Oasis(number), true) => (u16::from(number) + 1).to_string(),
             (_, false) if count == 0 => String::new(),
             (_, false) => count.to_string(),
         };

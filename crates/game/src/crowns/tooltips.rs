@@ -263,7 +263,7 @@ fn of_keep(game: &Crowns, city: &Seat) -> Depths {
     Depths {
         name: text!("Keep"),
         numbers: text!(
-            "{keep} of {full}. At 0 the city falls. The repair of one takes {wood} wood and {time} s.",
+            "{keep} of {full}. At 0 the city falls. A point of repair takes {wood} wood and {time} s.",
             keep = city.keep(),
             full,
             wood = rules.repair_wood,

@@ -478,6 +478,14 @@ fn march_text(perspective: &Perspective, game: &Crowns, own: u8, number: usize) 
     };
     let left = clock(march.arrives.saturating_sub(game.now()) + 999);
     let place = perspective.place(march.place);
+    if march.returns {
+        return text!(
+            "{units} home from {place}: {left}",
+            units = march.army.total(),
+            place,
+            left
+        );
+    }
     text!(
         "{units} to {place}: {left}",
         units = march.army.total(),
