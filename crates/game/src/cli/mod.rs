@@ -36,8 +36,8 @@ pub(crate) use profile::set_current;
 
 /// A strategy game without a host: every player's machine is a Raft node.
 ///
-/// Without a command it opens a match of five real nodes in one window: click a city, and press F3
-/// to watch the nodes agree.
+/// Without a command it opens the menu: play against bots, with five real nodes in this process,
+/// and press F3 to watch the nodes agree.
 #[derive(Parser, Debug)]
 #[command(name = "raftian", version, disable_help_subcommand = true)]
 struct Cli {

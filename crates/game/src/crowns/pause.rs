@@ -186,15 +186,19 @@ fn show(
                         ..row(space::WIDE)
                     };
                     panel.spawn(buttons).with_children(|line| {
-                        line.spawn((
-                            Action::Pause,
-                            FocusedFirst,
-                            button(&font, wording!("Play on")),
-                        ));
+                        let mut back =
+                            line.spawn((Action::Pause, button(&font, wording!("Play on"))));
+                        if !wanted.leaving.0 {
+                            back.insert(FocusedFirst);
+                        }
                         line.spawn((Action::Settings, button(&font, wording!("Settings"))));
                         line.spawn(give_up_button(&font));
                         if may_leave {
-                            line.spawn((Action::Menu, button(&font, leave)));
+                            let mut leave = line.spawn((Action::Menu, button(&font, leave)));
+                            // The focus stays for the second press.
+                            if wanted.leaving.0 {
+                                leave.insert(FocusedFirst);
+                            }
                         }
                     });
                 });

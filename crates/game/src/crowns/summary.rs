@@ -324,7 +324,11 @@ fn chart(samples: &[[u64; 8]], game: &Crowns) -> Vec<u8> {
         let mut before = None;
         for column in 0..side {
             let place = column as f32 / (side - 1) as f32 * last;
-            let sample = |at: usize| samples.get(at).map_or(0, |crowns| crowns[seat]) as f32;
+            // Of a single sample there is a level line.
+            let sample = |at: usize| {
+                let sample = samples.get(at).or(samples.last());
+                sample.map_or(0, |crowns| crowns[seat]) as f32
+            };
             let [low, high] = [place.floor(), place.ceil()].map(|at| sample(at as usize));
             let row = row_of(low + (high - low) * place.fract()).min(side - 2);
             let [from, to] = [before.unwrap_or(row), row];

@@ -219,6 +219,19 @@ fn spawn(
                     size::LARGE,
                     colour::QUIET,
                 ));
+                // At the top, where they are seen in a menu that scrolls.
+                title.spawn((
+                    Line::State,
+                    text(&font, Wording::EMPTY, size::BODY, colour::TEXT),
+                ));
+                title.spawn((
+                    Node {
+                        max_width: px(990),
+                        ..default()
+                    },
+                    Line::Failure,
+                    text(&font, Wording::EMPTY, size::BODY, colour::BAD),
+                ));
             });
             screen
                 .spawn(Node {
@@ -251,18 +264,6 @@ fn spawn(
                         nearby::spawn(side, &font);
                     });
                 });
-            screen.spawn((
-                Line::State,
-                text(&font, Wording::EMPTY, size::BODY, colour::TEXT),
-            ));
-            screen.spawn((
-                Node {
-                    max_width: px(990),
-                    ..default()
-                },
-                Line::Failure,
-                text(&font, Wording::EMPTY, size::BODY, colour::BAD),
-            ));
             screen.spawn((
                 Node {
                     margin: UiRect::bottom(Val::Auto),
@@ -313,10 +314,19 @@ fn spawn_entries(
             JoinRow,
             Node {
                 display: Display::None,
-                ..row(space::NEAR)
+                ..column(space::TIGHT)
             },
         ))
-        .with_children(|line| spawn_field(line, font));
+        .with_children(|rows| {
+            rows.spawn(text(
+                font,
+                wording!("Code or ticket of a match"),
+                size::SMALL,
+                colour::QUIET,
+            ));
+            rows.spawn(row(space::NEAR))
+                .with_children(|line| spawn_field(line, font));
+        });
     entries.spawn((Entry::Learn, choice(font, Line::Learn)));
     entries.spawn((
         Entry::Classic,
