@@ -172,13 +172,12 @@ fn slope(samples: &[Sample]) -> Option<f64> {
     let mean = |of: fn(&Sample) -> f64| samples.iter().map(of).sum::<f64>() / count;
     let time = mean(|sample| sample.minutes / 60.0);
     let memory = mean(|sample| sample.resident_mib);
-    let (mut product, mut square) = (0.0, 0.0);
-    for sample in samples {
-        let off = sample.minutes / 60.0 - time;
-        product += off * (sample.resident_mib - memory);
-        square += off * off;
-    }
-    Some(product / square)
+    let off = |sample: &Sample| sample.minutes / 60.0 - time;
+    let products = samples
+        .iter()
+        .map(|sample| off(sample) * (sample.resident_mib - memory));
+    let squares = samples.iter().map(|sample| off(sample).powi(2));
+    Some(products.sum::<f64>() / squares.sum::<f64>())
 }
 
 #[cfg(test)]
