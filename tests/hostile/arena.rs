@@ -98,7 +98,8 @@ impl Arena {
             next: 1,
         };
         let client = std::thread::spawn({
-            let (samples, is_over) = (Arc::clone(&samples), Arc::clone(&is_over));
+            let samples = Arc::clone(&samples);
+            let is_over = Arc::clone(&is_over);
             move || client.run(&samples, &is_over)
         });
         Arena {
@@ -127,7 +128,8 @@ impl Arena {
     pub(super) fn measure(&mut self, attack: impl FnOnce() -> String) -> Cost {
         let term = self.term();
         self.samples.lock().expect("no panic").clear();
-        let (memory, cpu) = (resident(), processor());
+        let memory = resident();
+        let cpu = processor();
         let outcome = attack();
         eventually("orders are committed", || {
             self.samples.lock().expect("no panic").len() >= COMMITS

@@ -13,6 +13,7 @@ mod arena;
 mod attacker;
 mod members;
 mod outsiders;
+mod players;
 mod streams;
 
 use std::future::Future;

@@ -244,15 +244,14 @@ async fn replay(attacker: &super::Attacker) -> String {
     let entrance = way.local_addr().expect("its address");
     let recorded = Arc::new(Mutex::new(Vec::<Vec<u8>>::new()));
     let forward = tokio::spawn({
-        let (way, outside, recorded) = (
-            Arc::clone(&way),
-            Arc::clone(&outside),
-            Arc::clone(&recorded),
-        );
+        let way = Arc::clone(&way);
+        let outside = Arc::clone(&outside);
+        let recorded = Arc::clone(&recorded);
         let to = to.config.listen;
         async move {
             let mut client = None;
-            let (mut inner, mut outer) = (vec![0; 2_048], vec![0; 2_048]);
+            let mut inner = vec![0; 2_048];
+            let mut outer = vec![0; 2_048];
             loop {
                 tokio::select! {
                     received = way.recv_from(&mut inner) => {
@@ -289,10 +288,10 @@ async fn replay(attacker: &super::Attacker) -> String {
     forward.abort();
     let before = received();
     let datagrams = recorded.lock().expect("no panic").clone();
-    let stranger = UdpSocket::bind("127.0.0.3:0").expect("a port");
+    let other = UdpSocket::bind("127.0.0.3:0").expect("a port");
     for datagram in &datagrams {
         let _lost = outside.send_to(datagram, to.config.listen).await.is_err();
-        let _lost = stranger.send_to(datagram, to.config.listen).is_err();
+        let _lost = other.send_to(datagram, to.config.listen).is_err();
     }
     tokio::time::sleep(EFFECT).await;
     match received() - before {

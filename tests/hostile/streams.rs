@@ -77,7 +77,7 @@ pub(super) const CASES: &[Case] = &[
     ),
     Case::new(
         "a byte every 50 ms on every stream",
-        "members are heard",
+        "members get through",
         |attacker| {
             Box::pin(async {
                 let to = attacker.leader();
@@ -98,13 +98,13 @@ pub(super) const CASES: &[Case] = &[
                     }
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
-                heard(attacker, to).await
+                reached(attacker, to).await
             })
         },
     ),
     Case::new(
         "200 streams, one after the other",
-        "members are heard",
+        "members get through",
         |attacker| {
             Box::pin(async {
                 let to = attacker.leader();
@@ -113,13 +113,13 @@ pub(super) const CASES: &[Case] = &[
                     let mut stream = attacker.send(&link, &[vote(attacker, to)]).await;
                     let _stopped = stream.finish().is_err();
                 }
-                heard(attacker, to).await
+                reached(attacker, to).await
             })
         },
     ),
     Case::new(
         "streams that are reset at once",
-        "members are heard",
+        "members get through",
         |attacker| {
             Box::pin(async {
                 let to = attacker.leader();
@@ -129,26 +129,26 @@ pub(super) const CASES: &[Case] = &[
                     let _stopped = stream.write_all(&[1, 2, 3]).await.is_err();
                     let _stopped = stream.reset(VarInt::from_u32(7)).is_err();
                 }
-                heard(attacker, to).await
+                reached(attacker, to).await
             })
         },
     ),
     Case::new(
         "member that reads nothing",
-        "members are heard",
+        "members get through",
         |attacker| {
             Box::pin(async {
                 // The leader sends heartbeats and entries to its followers.
                 let to = attacker.leader();
                 let _link = attacker.as_member(to).await;
                 tokio::time::sleep(4 * EFFECT).await;
-                heard(attacker, to).await
+                reached(attacker, to).await
             })
         },
     ),
     Case::new(
         "half a frame of 1 MiB on every stream",
-        "members are heard",
+        "members get through",
         |attacker| {
             Box::pin(async {
                 let to = attacker.leader();
@@ -169,7 +169,7 @@ pub(super) const CASES: &[Case] = &[
                         return "streams are not bounded".to_owned();
                     }
                 }
-                heard(attacker, to).await
+                reached(attacker, to).await
             })
         },
     ),
@@ -189,7 +189,7 @@ pub(super) const CASES: &[Case] = &[
     ),
     Case::new(
         "16 MiB of orders in frames of 1 MiB",
-        "members are heard",
+        "members get through",
         |attacker| {
             Box::pin(async {
                 let to = attacker.leader();
@@ -209,13 +209,13 @@ pub(super) const CASES: &[Case] = &[
                     // The member reads no more than it can keep.
                     let _slow = tokio::time::timeout(EFFECT, sent).await.is_err();
                 }
-                heard(attacker, to).await
+                reached(attacker, to).await
             })
         },
     ),
     Case::new(
         "50 connections of one member",
-        "members are heard",
+        "members get through",
         |attacker| {
             Box::pin(async {
                 let to = attacker.leader();
@@ -223,7 +223,7 @@ pub(super) const CASES: &[Case] = &[
                 for _ in 0..50 {
                     links.push(attacker.as_member(to).await);
                 }
-                heard(attacker, to).await
+                reached(attacker, to).await
             })
         },
     ),
@@ -276,8 +276,8 @@ async fn sent(attacker: &Attacker, spoil: fn(Vec<u8>) -> Vec<u8>) -> String {
     }
 }
 
-/// Whether a message of the same member is read, on another connection.
-async fn heard(attacker: &Attacker, to: &Target) -> String {
+/// Whether a message of the same member gets through, on another connection.
+async fn reached(attacker: &Attacker, to: &Target) -> String {
     let received = || {
         let counters = attacker.control(to).links();
         let member = counters.peer(attacker.stolen().config.id);
@@ -289,11 +289,11 @@ async fn heard(attacker: &Attacker, to: &Target) -> String {
     let deadline = Instant::now() + PATIENCE;
     while received() == before {
         if Instant::now() > deadline {
-            return "members are not heard".to_owned();
+            return "members do not get through".to_owned();
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    "members are heard".to_owned()
+    "members get through".to_owned()
 }
 
 /// The frame with more bytes at its end.

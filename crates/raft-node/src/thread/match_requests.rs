@@ -233,6 +233,10 @@ impl MatchRequests {
                 {
                     Respond::Member(respond).send(MatchReply::Refused(Refusal::NotAMember));
                 }
+                Ok(MatchRequest::Record { member, .. }) if member != id => {
+                    let reason = format!("{id} cannot change the contact of {member}");
+                    Respond::Member(respond).send(MatchReply::Refused(Refusal::Impossible(reason)));
+                }
                 Ok(MatchRequest::ObservedAddress) => {
                     let address = driver.links().observed_address(id);
                     Respond::Member(respond).send(MatchReply::ObservedAddress(address));

@@ -1,0 +1,351 @@
+//! Attacks on a match that players join: false invites, and a player who changes what is others'.
+//!
+//! Three players; the key of one is then the attacker's. Each attack is refused with its reason,
+//! and an order is committed after each.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use raftian_node::address::Address;
+use raftian_node::admission::proof;
+use raftian_node::cluster::{Identity, NodeConfig};
+use raftian_node::contact::Contact;
+use raftian_node::match_record::MatchRecord;
+use raftian_node::match_request::{
+    JoinRequest, JoinerRequest, MatchReply, MatchRequest, Part, Refusal,
+};
+use raftian_node::player::{Invitation, LocalMember, MatchFolders, Player, found, join};
+use raftian_node::ticket::Ticket;
+use raftian_node::{NodeHandle, Replica, fresh_incarnation, wire};
+use raftian_raft::{Bytes, ClientId, Command, NodeId};
+
+use super::attacker::{
+    Link, client, dial, endpoint, join_protocol, member_protocol, verdict, within,
+};
+
+const WAIT: Duration = Duration::from_secs(60);
+
+/// Rules of the match: any text that all programs share.
+const RULES: &str = "test/1";
+
+/// Guesses of a secret.
+const GUESSES: usize = 100;
+
+/// A player with a node.
+struct Member {
+    node: NodeHandle,
+    member: LocalMember,
+}
+
+struct Match {
+    members: Vec<Member>,
+    ticket: Ticket,
+    orders: u64,
+    _directory: tempfile::TempDir,
+}
+
+impl Match {
+    /// A match of three, all of whom vote.
+    fn start() -> Match {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let founder = player(directory.path(), "Ada");
+        let launch = found(&founder, Some("hostile"), false).expect("it can be founded");
+        let (node, member) = launch.start(|_| {}).expect("the node starts");
+        let mut ticket = None;
+        eventually("the founder has a ticket", || {
+            ticket = member.ticket();
+            ticket.is_some()
+        });
+        let ticket = ticket.expect("it was just there");
+        let mut members = vec![Member { node, member }];
+        for name in ["Bo", "Cy"] {
+            let player = player(directory.path(), name);
+            let invitation = Invitation::Ticket(ticket.clone());
+            let launch = join(&player, &invitation, Part::Player).expect("it is admitted");
+            let (node, member) = launch.start(|_| {}).expect("the node starts");
+            members.push(Member { node, member });
+        }
+        eventually("all three vote", || {
+            members.iter().all(|one| {
+                let membership = one.node.view().status.membership;
+                membership.voters().count() == 3 && !membership.is_joint()
+            })
+        });
+        Match {
+            members,
+            ticket,
+            orders: 0,
+            _directory: directory,
+        }
+    }
+
+    fn config(&self, place: usize) -> &NodeConfig {
+        self.members[place].member.config()
+    }
+
+    /// The request of a player with the ticket; `Ada` answers it, or passes it on.
+    async fn ask_to_join(&self, change: impl FnOnce(&mut JoinRequest, &[u8; 32])) -> MatchReply {
+        let identity = Identity::generate().expect("an identity");
+        self.ask_to_join_as(&identity, change).await
+    }
+
+    async fn ask_to_join_as(
+        &self,
+        identity: &Identity,
+        change: impl FnOnce(&mut JoinRequest, &[u8; 32]),
+    ) -> MatchReply {
+        let endpoint = endpoint();
+        let config = client(Some(identity), vec![join_protocol()]);
+        let to = self.config(0).listen;
+        let connecting = endpoint.connect_with(config, to, Identity::SERVER_NAME);
+        let connection = within(connecting.expect("an attempt")).await;
+        let connection = connection.expect("anyone may ask to join");
+        let mut binding = [0; 32];
+        connection
+            .export_keying_material(&mut binding, b"raftian join", b"")
+            .expect("a secret of the session");
+        let key = self.ticket.secret.key();
+        let mut request = JoinRequest {
+            match_id: self.ticket.match_id,
+            invite: self.ticket.invite,
+            proof: proof(&key, &binding, self.ticket.match_id, self.ticket.invite),
+            rules: RULES.to_owned(),
+            name: "Di".to_owned(),
+            addresses: vec![Address::from(SocketAddr::from(([127, 0, 0, 1], 9)))],
+            incarnation: fresh_incarnation(),
+            part: Part::Player,
+            clock: 0,
+        };
+        change(&mut request, &binding);
+        let link = Link {
+            connection,
+            endpoint,
+        };
+        ask(&link, &JoinerRequest::Join(request)).await
+    }
+
+    /// A request to the leader with the key of the last player.
+    async fn ask_as_member(&self, request: &MatchRequest) -> MatchReply {
+        let identity = &self.config(2).identity;
+        loop {
+            let leader = self.leader();
+            let config = client(Some(identity), vec![member_protocol()]);
+            let link = dial(config, self.config(leader).listen).await;
+            match ask(&link.expect("a member is let in"), request).await {
+                MatchReply::NotLeader => continue,
+                reply => return reply,
+            }
+        }
+    }
+
+    /// Place of the leader, which is none of the attacker's.
+    fn leader(&self) -> usize {
+        let mut place = None;
+        eventually("a leader", || {
+            let views = self.members[..2].iter().map(|one| one.node.view().status);
+            place = views
+                .enumerate()
+                .find(|(_, status)| status.leader == Some(status.id))
+                .map(|(place, _)| place);
+            place.is_some()
+        });
+        place.expect("it was just there")
+    }
+
+    /// Gives an order, and waits until it is committed.
+    fn commits(&mut self) {
+        self.orders += 1;
+        let order = Command {
+            client: ClientId(7),
+            sequence: self.orders,
+            bytes: Bytes::from(b"order".as_slice()),
+        };
+        let commit = self.members[0].node.view().status.commit;
+        eventually("an order is committed", || {
+            let node = &mut self.members[0].node;
+            // The same order again is the same one.
+            let _busy = node.propose(order.clone()).is_err();
+            let mut committed = Vec::new();
+            node.take_committed(1_000, &mut committed);
+            node.view().status.commit > commit
+        });
+    }
+}
+
+fn player(directory: &Path, name: &str) -> Player {
+    Player {
+        name: Some(name.to_owned()),
+        listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+        addresses: Vec::new(),
+        rules: RULES.to_owned(),
+        folders: MatchFolders::inside(&directory.join(name)),
+        directory: Some(directory.join(name).join("member")),
+    }
+}
+
+async fn ask<T: serde::Serialize>(link: &Link, request: &T) -> MatchReply {
+    let body = wire::encode_value(request).expect("a request");
+    let (mut send, mut receive) = within(link.connection.open_bi()).await.expect("a stream");
+    within(send.write_all(&body)).await.expect("room");
+    send.finish().expect("the stream is open");
+    let answer = within(receive.read_to_end(wire::MAX_FRAME)).await;
+    wire::decode_value(&answer.expect("an answer")).expect("a reply")
+}
+
+fn eventually(what: &str, mut probe: impl FnMut() -> bool) {
+    let deadline = Instant::now() + WAIT;
+    while !probe() {
+        assert!(Instant::now() < deadline, "not within {WAIT:?}: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn refusal(reply: MatchReply) -> Refusal {
+    match reply {
+        MatchReply::Refused(refusal) => refusal,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+#[test]
+fn players_without_a_right_are_refused() {
+    let mut game = Match::start();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let invite = game.ticket.invite;
+
+    for guess in 0..GUESSES {
+        let reply = runtime.block_on(game.ask_to_join(|request, _| {
+            request.proof[guess % 32] ^= 1 + (guess / 32) as u8;
+        }));
+        assert_eq!(refusal(reply), Refusal::WrongSecret(invite));
+    }
+    game.commits();
+
+    // The proof of another session, as a false member would replay it.
+    let mut earlier = [0; 32];
+    let reply = runtime.block_on(game.ask_to_join(|request, _| {
+        earlier = request.proof;
+        request.name = String::new();
+    }));
+    assert!(matches!(refusal(reply), Refusal::InvalidName { .. }));
+    let reply = runtime.block_on(game.ask_to_join(|request, _| request.proof = earlier));
+    assert_eq!(refusal(reply), Refusal::WrongSecret(invite));
+
+    let reply = runtime.block_on(game.ask_to_join(|request, _| request.invite = 77));
+    assert_eq!(refusal(reply), Refusal::NoInvite(77));
+    let reply = runtime.block_on(game.ask_to_join(|request, _| request.match_id.0[0] ^= 1));
+    assert_eq!(refusal(reply), Refusal::OtherMatch);
+    let reply = runtime.block_on(game.ask_to_join(|request, _| {
+        request.rules = "test/2".to_owned();
+    }));
+    assert!(matches!(refusal(reply), Refusal::OtherRules { .. }));
+    let reply = runtime.block_on(game.ask_to_join(|request, _| request.name = "Bo".to_owned()));
+    assert_eq!(refusal(reply), Refusal::NameTaken("Bo".to_owned()));
+    for name in ["a\u{0}b", "a\nb", &"long".repeat(100)] {
+        let reply = runtime.block_on(game.ask_to_join(|request, _| {
+            request.name = name.to_owned();
+        }));
+        assert!(
+            matches!(refusal(reply), Refusal::InvalidName { .. }),
+            "{name:?}"
+        );
+    }
+    game.commits();
+    let members = game.members[0]
+        .node
+        .view()
+        .status
+        .membership
+        .members()
+        .count();
+    assert_eq!(members, 3, "nobody was admitted");
+
+    // More addresses than a contact has room for: the first ones are recorded.
+    let address = Address::from(SocketAddr::from(([127, 0, 0, 1], 9)));
+    let reply = runtime.block_on(game.ask_to_join(|request, _| {
+        request.addresses = vec![address.clone(); 1_000];
+        request.part = Part::Spectator;
+    }));
+    let MatchReply::Admitted(admitted) = reply else {
+        panic!("not admitted: {reply:?}");
+    };
+    let contact = Contact::of(&admitted.membership, admitted.id).expect("a contact");
+    assert!(contact.addresses.len() <= 8, "{contact:?}");
+    let control = game.members[0].node.control();
+    let member = admitted.id;
+    let removed = control.request(MatchRequest::Remove { member });
+    let reply = runtime.block_on(within(removed)).expect("a reply");
+    assert_eq!(reply, MatchReply::Done);
+
+    // The attacker has the key of the third player.
+    game.members[2].node.control().kill();
+    let victim = game.config(0);
+    let membership = game.members[0].node.view().status.membership;
+    let mut contact = Contact::of(&membership, NodeId(1)).expect("a contact");
+    assert_eq!(contact.fingerprint, victim.identity.fingerprint());
+    contact.name = "Mallory".to_owned();
+    contact.addresses = vec![address.clone()];
+    let reply = runtime.block_on(game.ask_as_member(&MatchRequest::Record {
+        member: NodeId(1),
+        contact: contact.clone(),
+    }));
+    let others = refusal(reply);
+    assert!(
+        others.to_string().contains("cannot change the contact"),
+        "{others}"
+    );
+    // Nor a key of its own in place of the recorded one, nor a name that is taken.
+    let third = game.members[2].member.config().id;
+    let mut own = Contact::of(&membership, third).expect("a contact");
+    let mut other_key = own.clone();
+    other_key.fingerprint = Identity::generate().expect("an identity").fingerprint();
+    let reply = runtime.block_on(game.ask_as_member(&MatchRequest::Record {
+        member: third,
+        contact: other_key,
+    }));
+    assert!(matches!(refusal(reply), Refusal::Impossible(_)));
+    own.name = "Ada".to_owned();
+    let reply = runtime.block_on(game.ask_as_member(&MatchRequest::Record {
+        member: third,
+        contact: own,
+    }));
+    assert_eq!(refusal(reply), Refusal::NameTaken("Ada".to_owned()));
+    let reply = runtime.block_on(game.ask_as_member(&MatchRequest::Remove { member: NodeId(99) }));
+    assert!(
+        matches!(reply, MatchReply::Done | MatchReply::Refused(_)),
+        "{reply:?}"
+    );
+    game.commits();
+
+    // A removed player has no more rights than a stranger.
+    let control = game.members[0].node.control();
+    let removed = control.request(MatchRequest::Remove { member: third });
+    let reply = runtime.block_on(within(removed)).expect("a reply");
+    assert_eq!(reply, MatchReply::Done);
+    let identity = &game.config(2).identity;
+    eventually("its connections are closed", || {
+        let config = client(Some(identity), vec![member_protocol()]);
+        let dialled = runtime.block_on(dial(config, game.config(0).listen));
+        verdict(dialled) == "closed after the handshake"
+    });
+    let reply = runtime.block_on(game.ask_to_join_as(identity, |request, _| {
+        request.proof = [0; 32];
+    }));
+    assert_eq!(refusal(reply), Refusal::WrongSecret(invite));
+
+    // A revoked invite, with its secret.
+    let control = game.members[0].node.control();
+    let revoked = control.request(MatchRequest::Revoke { number: invite });
+    let reply = runtime.block_on(within(revoked)).expect("a reply");
+    assert_eq!(reply, MatchReply::Done);
+    let reply = runtime.block_on(game.ask_to_join(|_, _| {}));
+    assert_eq!(refusal(reply), Refusal::NoInvite(invite));
+    game.commits();
+    let record = MatchRecord::of(&game.members[0].node.view().status.membership);
+    let record = record.expect("it has a record");
+    assert!(record.invites.iter().all(|one| one.number != invite));
+}
