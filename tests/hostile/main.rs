@@ -18,6 +18,7 @@ mod streams;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use arena::Arena;
@@ -32,6 +33,9 @@ const LATENCY: Duration = Duration::from_millis(2_000);
 
 /// Fewest orders committed during a case.
 const COMMITS: usize = 10;
+
+/// Held by a test while it runs: memory is that of the whole process.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// The running attack, which returns what it has observed.
 type Attack<'a> = Pin<Box<dyn Future<Output = String> + 'a>>;
@@ -62,6 +66,7 @@ impl Case {
 
 #[test]
 fn hostile_peers_stop_no_member() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut arena = Arena::start();
     let attacker = arena.attacker();
     let runtime = tokio::runtime::Builder::new_current_thread()

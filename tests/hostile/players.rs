@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use raftian_node::address::Address;
@@ -210,6 +211,7 @@ fn refusal(reply: MatchReply) -> Refusal {
 
 #[test]
 fn players_without_a_right_are_refused() {
+    let _alone = super::ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut game = Match::start();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
