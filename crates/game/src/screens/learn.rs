@@ -19,6 +19,7 @@ use raftian_realm::table::{Archetype, Level};
 use super::Screen;
 use super::practice::{self, Opponents};
 use crate::embedded::Embedded;
+use crate::ui::scale::LeastRoom;
 
 pub(crate) use self::guide::ROOM;
 pub(crate) use self::page::ShowLessons;
@@ -152,9 +153,11 @@ struct Queued(Option<Lesson>);
 
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Queued>()
+        .init_resource::<LeastRoom>()
         .add_plugins((progress::plugin, page::plugin, guide::plugin))
         .add_systems(OnEnter(Screen::Menu), end_lesson)
         .add_systems(OnExit(Screen::Menu), drop_queued)
+        .add_systems(Update, make_room)
         .add_systems(
             Update,
             begin_queued.run_if(in_state(Screen::Menu).and_then(is_free)),
@@ -183,6 +186,16 @@ fn begin_queued(world: &mut World) {
 }
 
 /// A lesson that could not begin before another match did must not follow that one.
+/// The guide is beside the map, so that a lesson needs more room.
+fn make_room(run: Option<Res<LessonRun>>, mut room: ResMut<LeastRoom>) {
+    /// The guide, a map, and the panel of the city.
+    const LESSON: LeastRoom = LeastRoom(Vec2::new(960.0, 560.0));
+    room.set_if_neq(match run {
+        Some(_) => LESSON,
+        None => LeastRoom::default(),
+    });
+}
+
 fn drop_queued(mut queued: ResMut<Queued>) {
     queued.0 = None;
 }

@@ -495,14 +495,12 @@ fn march_text(perspective: &Perspective, game: &Crowns, own: u8, number: usize) 
 }
 
 pub(super) fn fill_bars(perspective: Res<Perspective>, mut bars: Query<(&CityBar, &mut Node)>) {
-    let Some((_, game, city)) = perspective.city() else {
-        return;
-    };
+    let city = perspective.city();
     for (bar, mut node) in &mut bars {
-        let filled = match bar {
+        let filled = city.map_or(0.0, |(_, game, city)| match bar {
             CityBar::Keep => city.keep() as f32 / game.rules().start.keep.max(1) as f32,
             CityBar::Site => site_progress(game, city),
-        };
+        });
         let width = percent((filled * 1_000.0).round() / 10.0);
         if node.width != width {
             node.width = width;
