@@ -292,3 +292,39 @@ fn tables_fit_and_reports_are_complete() {
         );
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn chaos_accounts_for_every_order() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("chaos.json");
+    let path = file.to_str().expect("a temporary path is text");
+    let seed = "7";
+    let played = lab(&[
+        "chaos",
+        "--minutes",
+        "0.1",
+        "--machines",
+        "3",
+        "--seed",
+        seed,
+        "--json",
+        path,
+    ]);
+    assert!(played.status.success(), "seed {seed}: {played:?}");
+    let text = std::fs::read_to_string(file).expect("the file is written");
+    let document: Value = serde_json::from_str(&text).expect("it is JSON");
+    assert_eq!(
+        (&document["lost"], &document["doubled"]),
+        (&0.into(), &0.into())
+    );
+    assert_eq!(document["equal_states"], true);
+    assert_eq!(document["faults"].as_array().map(Vec::len), Some(5));
+    assert!(document["acknowledged"].as_u64() > Some(6), "{document}");
+}
+
+#[test]
+fn chaos_of_no_length_is_a_usage_error() {
+    let refused = lab(&["chaos", "--minutes", "0"]);
+    assert_eq!(refused.status.code(), Some(2), "{}", error(&refused));
+}

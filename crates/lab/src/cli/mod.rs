@@ -1,5 +1,6 @@
 //! Subcommands and exit codes of `cargo lab`.
 
+pub mod chaos;
 pub mod churn;
 pub mod elections;
 pub mod failover;
@@ -36,6 +37,8 @@ pub enum Command {
     /// One machine of `failover --real-processes`, started by the experiment.
     #[command(hide = true)]
     FailoverNode(failover::NodeArguments),
+    /// Plays a long match of real processes under random faults, and accounts for every order.
+    Chaos(chaos::Arguments),
     /// Partitions the network of many matches in various shapes, and measures which side makes
     /// progress and when all machines have converged.
     Partition(partition::Arguments),
@@ -63,6 +66,7 @@ impl Command {
             Command::Latency(arguments) => latency::run(arguments),
             Command::Failover(arguments) => failover::run(arguments),
             Command::FailoverNode(arguments) => failover::run_node(arguments),
+            Command::Chaos(arguments) => chaos::run(arguments),
             Command::Partition(arguments) => partition::run(arguments),
             Command::Churn(arguments) => churn::run(arguments),
             Command::Scenario(arguments) => scenario::run(arguments),

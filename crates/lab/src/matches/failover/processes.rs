@@ -16,6 +16,7 @@
 //! is killed in between, that order counts as the first after the crash, and the stop is too short.
 //! Catching up includes the start of the process.
 
+pub mod chaos;
 mod event_log;
 mod node;
 mod protocol;
