@@ -84,6 +84,13 @@ impl Attacker {
         self.control(self.leader()).view().status.commit
     }
 
+    /// Number of messages that a member has received from the first stolen member.
+    pub(super) fn received(&self, to: &Target) -> u64 {
+        let counters = self.control(to).links();
+        let member = counters.peer(self.stolen().config.id);
+        member.map_or(0, |member| member.received())
+    }
+
     /// A member whose key was stolen.
     pub(super) fn stolen(&self) -> &Target {
         &self.stolen[0]
@@ -245,7 +252,7 @@ pub(super) async fn first_packets(count: usize) -> Vec<Vec<u8>> {
     packets
 }
 
-/// Sends datagrams from these addresses in turn, so many a second, for a time.
+/// Sends datagrams at a fixed rate for `length`, from the sockets in rotation.
 pub(super) async fn flood(
     packets: &[Vec<u8>],
     from: &[UdpSocket],

@@ -230,7 +230,16 @@ async fn lie(attacker: &Attacker, messages: fn(&Attacker, &Target) -> Vec<(Term,
             .into_iter()
             .map(|(term, body)| attacker.message(to, term, body))
             .collect();
+        // Each message reaches the member, or there would be nothing to ignore.
+        let expected = attacker.received(to) + messages.len() as u64;
         attacker.send(&link, &messages).await;
+        let deadline = Instant::now() + PATIENCE;
+        while attacker.received(to) < expected {
+            if Instant::now() > deadline {
+                return "not received".to_owned();
+            }
+            tokio::time::sleep(EFFECT / 80).await;
+        }
         tokio::time::sleep(EFFECT).await;
         let outcome = outcome(attacker, to);
         if outcome != "ignored" {

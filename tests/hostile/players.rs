@@ -47,7 +47,7 @@ struct Match {
 }
 
 impl Match {
-    /// A match of three, all of whom vote.
+    /// A match of three voters.
     fn start() -> Match {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let founder = player(directory.path(), "Ada");

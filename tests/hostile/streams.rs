@@ -229,7 +229,7 @@ pub(super) const CASES: &[Case] = &[
     ),
 ];
 
-/// Asks something on a stream for requests, and tells how that is answered.
+/// Sends a request on a stream of its own, and describes the answer.
 pub(super) async fn asked(link: &Link, request: &[u8]) -> String {
     let (mut send, mut receive) = within(link.connection.open_bi()).await.expect("a stream");
     let _stopped = send.write_all(request).await.is_err();
@@ -277,17 +277,12 @@ async fn sent(attacker: &Attacker, spoil: fn(Vec<u8>) -> Vec<u8>) -> String {
 }
 
 /// Whether a message of the same member gets through, on another connection.
-async fn reached(attacker: &Attacker, to: &Target) -> String {
-    let received = || {
-        let counters = attacker.control(to).links();
-        let member = counters.peer(attacker.stolen().config.id);
-        member.map_or(0, |member| member.received())
-    };
+pub(super) async fn reached(attacker: &Attacker, to: &Target) -> String {
     let link = attacker.as_member(to).await;
-    let before = received();
+    let before = attacker.received(to);
     attacker.send(&link, &[vote(attacker, to)]).await;
     let deadline = Instant::now() + PATIENCE;
-    while received() == before {
+    while attacker.received(to) == before {
         if Instant::now() > deadline {
             return "members do not get through".to_owned();
         }

@@ -1,5 +1,5 @@
-//! Buttons that must be held, for players who press by accident: leaving the match and giving up
-//! the city, if the settings say so.
+//! Buttons that must be held, for players who press by accident: with the setting
+//! `hold_to_confirm`, those to leave the match and to give up the city.
 
 use std::time::Duration;
 
