@@ -91,6 +91,14 @@ pub enum ProcessError {
     /// This process cannot write its reports to stdout.
     #[error("cannot write reports to stdout: {0}")]
     Report(#[source] io::Error),
+    /// A disk whose power can be cut cannot be made or used.
+    #[error("disks for power cuts, which need root on Linux: {what}: {reason}")]
+    Disk {
+        /// Command or file.
+        what: String,
+        /// Reason.
+        reason: String,
+    },
     /// A process exited by itself.
     #[error("machine {machine} exited unexpectedly; its error output is above")]
     Exited {

@@ -319,7 +319,7 @@ fn chaos_accounts_for_every_order() {
         (&0.into(), &0.into())
     );
     assert_eq!(document["equal_states"], true);
-    assert_eq!(document["faults"].as_array().map(Vec::len), Some(5));
+    assert_eq!(document["faults"].as_array().map(Vec::len), Some(10));
     assert!(document["acknowledged"].as_u64() > Some(6), "{document}");
 }
 

@@ -21,6 +21,10 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 5)]
     #[arg(value_parser = clap::value_parser!(u64).range(3..=7))]
     machines: u64,
+    /// Puts each machine's files on a disk image of its own, and cuts the power of all machines at
+    /// once now and then. Needs root on Linux.
+    #[arg(long)]
+    power_cuts: bool,
     /// File that receives the outcome as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -35,7 +39,13 @@ pub fn run(arguments: &Arguments) -> Exit {
     let length = Duration::from_secs_f64(arguments.minutes * 60.0);
     let conditions = Conditions::default().of_processes();
     let machines = arguments.machines as usize;
-    let report = match chaos::play(&conditions, machines, length, arguments.seed) {
+    let report = match chaos::play(
+        &conditions,
+        machines,
+        length,
+        arguments.seed,
+        arguments.power_cuts,
+    ) {
         Ok(report) => report,
         Err(error) => {
             errln!("{error}");

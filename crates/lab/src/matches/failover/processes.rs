@@ -199,9 +199,21 @@ impl<'a> Game<'a> {
         rng: &mut ChaCha8Rng,
         directory: &Path,
     ) -> Result<Self, ProcessError> {
+        Self::start_on(conditions, size, rng, directory, |_| Ok(()))
+    }
+
+    /// Starts a match after `prepare` has seen the node files.
+    fn start_on(
+        conditions: &'a Conditions,
+        size: usize,
+        rng: &mut ChaCha8Rng,
+        directory: &Path,
+        prepare: impl FnOnce(&[PathBuf]) -> Result<(), ProcessError>,
+    ) -> Result<Self, ProcessError> {
         let clock = Clock::start();
         let (sender, received) = channel();
         let files = child_process::node_files(directory, size, Timing::default(), rng)?;
+        prepare(&files)?;
         let mut ledger = Ledger::default();
         let mut player = |place| {
             let clicks = Clicks::new(clock.now(), conditions.rate, rng.random());

@@ -1,14 +1,18 @@
 //! A long match of real processes under random faults, and an account of every order.
 
+mod disks;
+
 use std::fmt;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use raftian_node::cluster::NodeFile;
 use raftian_raft::Moment;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
+use self::disks::Disks;
 use super::event_log::Timeline;
 use super::protocol::ChildEvent;
 use super::{Game, LATE, account};
@@ -21,6 +25,15 @@ const CALM: std::ops::Range<u64> = 500..2_000;
 
 /// Length of a fault in milliseconds.
 const FAULT: std::ops::Range<u64> = 100..2_000;
+
+/// Time after which a machine with a new disk counts as a voter again.
+const ADMISSION: Duration = Duration::from_secs(5);
+
+/// Time limit for a process to stand still.
+const STILL: Duration = Duration::from_secs(10);
+
+/// Time in which a machine that is starved runs once.
+const SLICE: Duration = Duration::from_millis(100);
 
 /// Time after a fault in which an election is a consequence of it.
 const CONSEQUENCE: Duration = Duration::from_secs(2);
@@ -41,16 +54,31 @@ pub enum Fault {
     Pause,
     /// The leader stands still, and goes on.
     PauseLeader,
+    /// A machine gets 5 % of a processor, in slices.
+    Starve,
+    /// The leader gets 5 % of a processor, in slices.
+    StarveLeader,
+    /// Every machine is killed and restarted, one after the other.
+    RollingRestart,
+    /// A machine is killed, and restarted without its store and mark.
+    Wipe,
+    /// The power of all machines fails: what was not synced is lost.
+    PowerCut,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Fault; 5] = [
+    pub const ALL: [Fault; 10] = [
         Fault::Kill,
         Fault::KillLeader,
         Fault::KillAll,
         Fault::Pause,
         Fault::PauseLeader,
+        Fault::Starve,
+        Fault::StarveLeader,
+        Fault::RollingRestart,
+        Fault::Wipe,
+        Fault::PowerCut,
     ];
 }
 
@@ -62,6 +90,11 @@ impl fmt::Display for Fault {
             Fault::KillAll => "kill of all",
             Fault::Pause => "pause",
             Fault::PauseLeader => "pause of the leader",
+            Fault::Starve => "5 % of a processor",
+            Fault::StarveLeader => "the same, the leader",
+            Fault::RollingRestart => "restart of each",
+            Fault::Wipe => "loss of a disk",
+            Fault::PowerCut => "power cut of all",
         })
     }
 }
@@ -210,13 +243,20 @@ pub fn play(
     size: usize,
     length: Duration,
     seed: u64,
+    power_cuts: bool,
 ) -> Result<Report, ProcessError> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let directory = tempfile::tempdir().map_err(|source| ProcessError::TemporaryDirectory {
         users: "processes",
         source,
     })?;
-    let mut game = Game::start(conditions, size, &mut rng, directory.path())?;
+    let mut disks = None;
+    let mut game = Game::start_on(conditions, size, &mut rng, directory.path(), |files| {
+        if power_cuts {
+            disks = Some(Disks::create(directory.path(), files)?);
+        }
+        Ok(())
+    })?;
     if !game.wait_for(LATE, |game| game.leader().is_some())? {
         return Err(ProcessError::NoLeader {
             processes: size as u64,
@@ -228,8 +268,17 @@ pub fn play(
     let mut injected = Vec::new();
     while game.clock.now() < end {
         game.run_for(Duration::from_millis(rng.random_range(CALM)))?;
-        let fault = Fault::ALL[rng.random_range(0..Fault::ALL.len())];
-        injected.push(game.inject(fault, &mut rng)?);
+        let drawn = Fault::ALL[rng.random_range(0..Fault::ALL.len())];
+        let fault = match drawn {
+            Fault::PowerCut if disks.is_none() => Fault::KillAll,
+            // A second disk is lost only when the leader has had time to admit the first one again:
+            // two new disks of three machines are a lost majority.
+            Fault::Wipe if game.leader().is_none() || !is_admitted(&injected, game.clock.now()) => {
+                Fault::Kill
+            }
+            _ => drawn,
+        };
+        injected.push(game.inject(fault, &mut rng, disks.as_mut())?);
     }
     game.run_for(CONSEQUENCE)?;
     let over = game.clock.now();
@@ -269,6 +318,13 @@ pub fn play(
     })
 }
 
+/// Whether the last lost disk, if there is one, had [`ADMISSION`] time to be admitted.
+fn is_admitted(injected: &[Injected], now: Moment) -> bool {
+    let mut faults = injected.iter().rev();
+    let last = faults.find(|one| one.fault == Fault::Wipe);
+    last.is_none_or(|last| now.since(last.ended) >= ADMISSION)
+}
+
 /// For each kind of fault the times until an order was committed.
 fn stops(ledger: &Ledger, injected: &[Injected]) -> Vec<(Fault, Vec<Duration>)> {
     let mut commits: Vec<_> = ledger
@@ -279,7 +335,7 @@ fn stops(ledger: &Ledger, injected: &[Injected]) -> Vec<(Fault, Vec<Duration>)> 
     let stop = |one: &Injected| {
         // Without a machine there is nothing to wait for.
         let from = match one.fault {
-            Fault::KillAll => one.ended,
+            Fault::KillAll | Fault::PowerCut => one.ended,
             _ => one.began,
         };
         let place = commits.partition_point(|at| *at <= from);
@@ -296,11 +352,16 @@ fn stops(ledger: &Ledger, injected: &[Injected]) -> Vec<(Fault, Vec<Duration>)> 
 
 impl Game<'_> {
     /// Injects a fault, and ends it after some time.
-    fn inject(&mut self, fault: Fault, rng: &mut ChaCha8Rng) -> Result<Injected, ProcessError> {
+    fn inject(
+        &mut self,
+        fault: Fault,
+        rng: &mut ChaCha8Rng,
+        disks: Option<&mut Disks>,
+    ) -> Result<Injected, ProcessError> {
         let size = self.files.len();
         let place = match fault {
-            Fault::KillLeader | Fault::PauseLeader => self.leader(),
-            Fault::Kill | Fault::KillAll | Fault::Pause => None,
+            Fault::KillLeader | Fault::PauseLeader | Fault::StarveLeader => self.leader(),
+            _ => None,
         };
         let place = place.unwrap_or_else(|| rng.random_range(0..size));
         let length = Duration::from_millis(rng.random_range(FAULT));
@@ -310,6 +371,60 @@ impl Game<'_> {
                 self.kill(place)?;
                 self.run_for(length)?;
                 self.restart(place, rng)?
+            }
+            Fault::Starve | Fault::StarveLeader => {
+                let end = began.after(length);
+                while self.clock.now() < end {
+                    self.signal(place, "-STOP")?;
+                    self.run_for(SLICE * 19 / 20)?;
+                    self.signal(place, "-CONT")?;
+                    self.run_for(SLICE / 20)?;
+                }
+                self.clock.now()
+            }
+            Fault::RollingRestart => {
+                for place in 0..size {
+                    self.kill(place)?;
+                    self.restart(place, rng)?;
+                    // The next one would be one too many, if none of them led.
+                    self.wait_for(LATE, |game| game.leader().is_some())?;
+                }
+                self.clock.now()
+            }
+            Fault::Wipe => {
+                self.kill(place)?;
+                self.wipe(place)?;
+                self.run_for(length)?;
+                self.restart(place, rng)?
+            }
+            Fault::PowerCut => {
+                for place in 0..size {
+                    self.signal(place, "-STOP")?;
+                }
+                // A write that is under way in the system ends first.
+                let deadline = Instant::now() + STILL;
+                while !self.processes.0.iter().all(|one| stands_still(one.id())) {
+                    if Instant::now() > deadline {
+                        return Err(ProcessError::Disk {
+                            what: "a power cut".to_owned(),
+                            reason: format!("the processes do not stop within {STILL:?}"),
+                        });
+                    }
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                let disks = disks.ok_or_else(|| ProcessError::Disk {
+                    what: "a power cut".to_owned(),
+                    reason: "there are no disks".to_owned(),
+                })?;
+                disks.copy()?;
+                for place in 0..size {
+                    self.kill(place)?;
+                }
+                disks.replace()?;
+                for place in 0..size {
+                    self.restart(place, rng)?;
+                }
+                self.clock.now()
             }
             Fault::KillAll => {
                 for place in 0..size {
@@ -335,16 +450,28 @@ impl Game<'_> {
         })
     }
 
+    /// Removes store and mark of a machine that does not run.
+    fn wipe(&self, place: usize) -> Result<(), ProcessError> {
+        let config = NodeFile::read(&self.files[place])?;
+        let removed =
+            std::fs::remove_dir_all(&config.data).and_then(|()| std::fs::remove_file(&config.mark));
+        removed.map_err(|source| ProcessError::DataDirectory {
+            path: config.data,
+            source,
+        })
+    }
+
     fn signal(&self, place: usize, signal: &str) -> Result<(), ProcessError> {
         let process = self.processes.0[place].id().to_string();
-        Command::new("kill")
-            .args([signal, &process])
-            .status()
-            .map(|_| ())
-            .map_err(|source| ProcessError::Kill {
-                process: super::machine(place),
-                source,
-            })
+        let sent = Command::new("kill").args([signal, &process]).status();
+        let sent = sent.and_then(|status| match status.success() {
+            true => Ok(()),
+            false => Err(std::io::Error::other(format!("kill {signal}: {status}"))),
+        });
+        sent.map_err(|source| ProcessError::Kill {
+            process: super::machine(place),
+            source,
+        })
     }
 
     /// Leaderships that began neither during a fault nor shortly after one.
@@ -358,6 +485,21 @@ impl Game<'_> {
         });
         led.count() as u64
     }
+}
+
+/// Whether every thread of a process has stopped, according to Linux.
+fn stands_still(process: u32) -> bool {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task"));
+    tasks.is_ok_and(|mut tasks| {
+        tasks.all(|task| {
+            let stat = task.and_then(|task| std::fs::read_to_string(task.path().join("stat")));
+            // The state follows the name, which is in parentheses.
+            stat.is_ok_and(|stat| {
+                stat.rsplit_once(") ")
+                    .is_some_and(|(_, rest)| rest.starts_with('T'))
+            })
+        })
+    })
 }
 
 #[cfg(test)]
