@@ -2,6 +2,7 @@
 //! ticket, and played on after its founder was killed. Keys give all orders; the command line,
 //! which reaches matches begun in a window, shows what they did.
 
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
 
@@ -15,17 +16,43 @@ use crate::{press, window_of};
 struct Window {
     child: Child,
     id: String,
+    /// Home of its user, and the directory of its match where it was named.
+    home: PathBuf,
+    data: Option<PathBuf>,
 }
 
 impl Window {
-    fn open(mut program: Command) -> Window {
+    fn open(mut program: Command, home: &Path, data: Option<PathBuf>) -> Window {
         let child = program.spawn().expect("the program can be started");
         let id = window_of(&child);
-        Window { child, id }
+        let home = home.to_owned();
+        Window {
+            child,
+            id,
+            home,
+            data,
+        }
     }
 
+    /// Presses keys in a match, each once the window has handled the one before it, however slowly
+    /// it is drawn. Otherwise a key could act on what the one before it is about to close.
     fn press(&self, keys: &[&str]) {
-        press(&self.id, keys);
+        for key in keys {
+            press(&self.id, &[key]);
+            // A frame that began before the key may give the first answer, a later one the second.
+            self.status();
+            self.status();
+        }
+    }
+
+    /// Status of the window's own member.
+    fn status(&self) -> Value {
+        let mut status = program(&self.home, &["status", "--json"]);
+        if let Some(data) = &self.data {
+            status.arg("--data").arg(data);
+        }
+        let answer = status.output().expect("the program can be started");
+        serde_json::from_slice(&answer.stdout).unwrap_or_default()
     }
 
     /// Presses keys again and again until something has happened.
@@ -74,11 +101,11 @@ fn match_of_two_windows_goes_on_without_its_founder_and_is_played_again() {
     // Its own home: the founder's match is the one that was started last there.
     let founder_home = machines.data("founder");
     std::fs::create_dir(&founder_home).expect("a directory");
-    let mut ada = Window::open(program(&founder_home, &[]));
+    let mut ada = Window::open(program(&founder_home, &[]), &founder_home, None);
     // Keys before the first frame are lost. At the last entry of the menu further ones do nothing,
     // and the fifth one above it founds a match.
-    ada.press(&["Down"; 30]);
-    ada.press(&["Up", "Up", "Up", "Up", "Up", "Return"]);
+    press(&ada.id, &["Down"; 30]);
+    press(&ada.id, &["Up", "Up", "Up", "Up", "Up", "Return"]);
     let ask = |arguments: &[&str]| program(&founder_home, arguments).output();
     let mut ticket = String::new();
     eventually("the command line finds the match of the window", || {
@@ -88,11 +115,11 @@ fn match_of_two_windows_goes_on_without_its_founder_and_is_played_again() {
     });
     let ticket = ticket.lines().last().unwrap_or_default().to_owned();
     let third = machines.join("Cy", &ticket);
+    let mut join = program(machines.home(), &["join", &ticket, "--data"]);
     let directory = machines.data("Bo");
-    let directory = directory.to_str().expect("a temporary path is text");
-    let mut join = program(machines.home(), &["join", &ticket, "--data", directory]);
+    join.arg(&directory);
     join.args(["--name", "Bo", "--listen", "127.0.0.1:0"]);
-    let bo = Window::open(join);
+    let bo = Window::open(join, machines.home(), Some(directory));
     eventually("all three vote", || {
         let members = third.members();
         members.len() == 3 && members.iter().all(|(_, kind)| kind == "voter")
@@ -125,7 +152,8 @@ fn match_of_two_windows_goes_on_without_its_founder_and_is_played_again() {
     // No other player is present for a rematch, so the lobby opens, and a bot takes the free seat.
     // Its button is the fifth, after the one that starts the match.
     bo.press_until("the lobby opens", &["Return"], || {
-        table(&third)["game"].is_null()
+        let table = &bo.status()["table"];
+        table.is_object() && table["game"].is_null()
     });
     bo.press(&["Tab", "Tab", "Tab", "Tab"]);
     bo.press_until("a bot sits", &["Return"], || {
