@@ -101,6 +101,8 @@ pub(crate) struct Network {
 pub(crate) struct Accessibility {
     /// Size of the interface in percent, within [`SCALES`].
     pub(crate) scale: i64,
+    /// Whether the colours of the interface differ more.
+    pub(crate) high_contrast: bool,
     /// Whether decorative animations are off.
     pub(crate) reduced_motion: bool,
     /// Whether a match is left, and a city given up, by holding the button.
@@ -164,6 +166,7 @@ impl Default for Accessibility {
     fn default() -> Self {
         Accessibility {
             scale: 100,
+            high_contrast: false,
             reduced_motion: false,
             hold_to_confirm: false,
         }

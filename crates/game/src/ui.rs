@@ -3,6 +3,7 @@
 //! Everything is drawn with the engine's own interface: its widgets, focus and accessibility tree.
 //! Classic mode and the debug overlay have their own looks.
 
+pub(crate) mod contrast;
 mod cover;
 pub(crate) mod focus;
 #[cfg(any(test, feature = "gamepad"))]
@@ -20,6 +21,7 @@ pub(crate) struct ReducedMotion(pub(crate) bool);
 /// Styles widgets, moves the focus, and scales the interface to the window.
 pub(crate) fn plugin(app: &mut App) {
     app.init_resource::<ReducedMotion>().add_plugins((
+        contrast::plugin,
         cover::plugin,
         scale::plugin,
         focus::plugin,

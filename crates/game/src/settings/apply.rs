@@ -9,11 +9,13 @@ use crate::audio::AudioSettings;
 use crate::frame_cap::FrameCap;
 use crate::language::{self, ShownLanguage};
 use crate::ui::ReducedMotion;
+use crate::ui::contrast::HighContrast;
 use crate::ui::scale::OwnScale;
 
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<OwnScale>()
         .init_resource::<ReducedMotion>()
+        .init_resource::<HighContrast>()
         .init_resource::<AudioSettings>()
         .add_plugins(language::plugin)
         .add_systems(
@@ -23,6 +25,7 @@ pub(super) fn plugin(app: &mut App) {
                 scale_interface,
                 bind_keys,
                 calm_motion,
+                raise_contrast,
                 set_volumes,
                 set_language,
             )
@@ -84,6 +87,10 @@ fn bind_keys(settings: Res<Settings>, mut bindings: ResMut<Bindings>) {
 
 fn calm_motion(settings: Res<Settings>, mut motion: ResMut<ReducedMotion>) {
     motion.set_if_neq(ReducedMotion(settings.accessibility.reduced_motion));
+}
+
+fn raise_contrast(settings: Res<Settings>, mut contrast: ResMut<HighContrast>) {
+    contrast.set_if_neq(HighContrast(settings.accessibility.high_contrast));
 }
 
 fn set_volumes(settings: Res<Settings>, mut audio: ResMut<AudioSettings>) {
@@ -208,5 +215,15 @@ mod tests {
             settings.accessibility.reduced_motion = true;
         });
         assert!(app.world().resource::<ReducedMotion>().0);
+    }
+
+    #[test]
+    fn high_contrast_reaches_the_interface() {
+        let mut app = app();
+        assert!(!app.world().resource::<HighContrast>().0);
+        change(&mut app, |settings| {
+            settings.accessibility.high_contrast = true;
+        });
+        assert!(app.world().resource::<HighContrast>().0);
     }
 }

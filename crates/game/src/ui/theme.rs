@@ -32,6 +32,23 @@ pub(crate) mod colour {
     /// The frame around the focused control.
     pub(crate) const FOCUS: Color = Color::srgb(1.0, 0.882, 0.518);
 
+    /// Colours that high contrast has instead of those above: text 7:1 and edges 3:1 on every
+    /// ground. Gold, gains and the focus have it anyway.
+    pub(crate) mod high {
+        use super::Color;
+
+        pub(crate) const GROUND: Color = Color::srgb(0.0, 0.0, 0.0);
+        pub(crate) const PANEL: Color = Color::srgb(0.02, 0.02, 0.02);
+        pub(crate) const EDGE: Color = Color::srgb(0.75, 0.79, 0.82);
+        pub(crate) const CONTROL: Color = Color::srgb(0.0, 0.05, 0.12);
+        pub(crate) const CONTROL_HOVERED: Color = Color::srgb(0.0, 0.13, 0.28);
+        pub(crate) const CONTROL_PRESSED: Color = Color::srgb(0.0, 0.15, 0.33);
+        pub(crate) const TEXT: Color = Color::srgb(1.0, 1.0, 1.0);
+        pub(crate) const QUIET: Color = Color::srgb(0.88, 0.92, 0.95);
+        pub(crate) const DISABLED: Color = Color::srgb(0.64, 0.67, 0.7);
+        pub(crate) const BAD: Color = Color::srgb(1.0, 0.62, 0.57);
+    }
+
     /// Colours of the seats, which stay apart for all kinds of colour blindness (Okabe and Ito
     /// 2008). A shape always comes with them.
     pub(crate) const SEATS: [Color; 8] = [
@@ -121,6 +138,36 @@ mod tests {
         for ground in [colour::PANEL, colour::CONTROL] {
             assert!(contrast(ground, colour::FOCUS) >= 3.0);
             assert!(contrast(ground, colour::DISABLED) >= 2.5);
+        }
+    }
+
+    #[test]
+    fn high_contrast_has_the_enhanced_ratio() {
+        use colour::high;
+
+        let grounds = [
+            high::GROUND,
+            high::PANEL,
+            high::CONTROL,
+            high::CONTROL_HOVERED,
+            high::CONTROL_PRESSED,
+        ];
+        let texts = [
+            high::TEXT,
+            high::QUIET,
+            high::BAD,
+            colour::GOLD,
+            colour::GOOD,
+        ];
+        for ground in grounds {
+            for text in texts {
+                let contrast = contrast(ground, text);
+                assert!(contrast >= 7.0, "{text:?} on {ground:?}: {contrast}");
+            }
+            for shape in [high::EDGE, high::DISABLED, colour::FOCUS] {
+                let contrast = contrast(ground, shape);
+                assert!(contrast >= 3.0, "{shape:?} on {ground:?}: {contrast}");
+            }
         }
     }
 }

@@ -41,6 +41,7 @@ pub(super) enum Row {
     AutoFill,
     Announce,
     Scale,
+    HighContrast,
     ReducedMotion,
     HoldToConfirm,
 }
@@ -104,7 +105,12 @@ impl Group {
             }
             Group::Game => vec![Row::ConfirmLeaving, Row::AutoFill],
             Group::Network => vec![Row::Announce],
-            Group::Accessibility => vec![Row::Scale, Row::ReducedMotion, Row::HoldToConfirm],
+            Group::Accessibility => vec![
+                Row::Scale,
+                Row::HighContrast,
+                Row::ReducedMotion,
+                Row::HoldToConfirm,
+            ],
         }
     }
 }
@@ -128,6 +134,7 @@ impl Row {
             Row::AutoFill => text!("A new march takes all but the spears"),
             Row::Announce => text!("Announce matches on this network"),
             Row::Scale => text!("Size of the interface"),
+            Row::HighContrast => text!("High contrast"),
             Row::ReducedMotion => text!("Reduced motion"),
             Row::HoldToConfirm => text!("Hold the button to leave or give up"),
         }
@@ -157,6 +164,7 @@ impl Row {
             Row::AutoFill => on_or_off(settings.game.auto_fill),
             Row::Announce => on_or_off(settings.network.announce),
             Row::Scale => format!("{} %", settings.accessibility.scale),
+            Row::HighContrast => on_or_off(settings.accessibility.high_contrast),
             Row::ReducedMotion => on_or_off(settings.accessibility.reduced_motion),
             Row::HoldToConfirm => on_or_off(settings.accessibility.hold_to_confirm),
         }
@@ -176,6 +184,7 @@ impl Row {
             | Row::ConfirmLeaving
             | Row::AutoFill
             | Row::Announce
+            | Row::HighContrast
             | Row::ReducedMotion
             | Row::HoldToConfirm => false,
         }
@@ -203,6 +212,7 @@ impl Row {
                 let scale = &mut settings.accessibility.scale;
                 *scale = scale_beside(*scale, step);
             }
+            Row::HighContrast => settings.accessibility.high_contrast ^= true,
             Row::ReducedMotion => settings.accessibility.reduced_motion ^= true,
             Row::HoldToConfirm => settings.accessibility.hold_to_confirm ^= true,
         }

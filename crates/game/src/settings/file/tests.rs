@@ -44,6 +44,7 @@ fn other_settings() -> Settings {
     settings.game.auto_fill = false;
     settings.network.announce = false;
     settings.accessibility.scale = 225;
+    settings.accessibility.high_contrast = true;
     settings.accessibility.reduced_motion = true;
     for lesson in Lesson::ALL {
         settings.lessons.finish(lesson);
