@@ -9,7 +9,7 @@ pub(crate) mod bindings;
 mod file;
 
 use bevy::prelude::*;
-use bevy_raft::{JoinMatch, StartMatch};
+use bevy_raft::{JoinMatch, Part, StartMatch};
 use raftian_node::cluster::check_player_name;
 use serde::{Deserialize, Serialize};
 
@@ -216,9 +216,10 @@ impl Settings {
     }
 
     /// Options with which this player joins by `invitation`.
-    pub(crate) fn join_match(&self, invitation: impl Into<String>) -> JoinMatch {
+    pub(crate) fn join_match(&self, invitation: impl Into<String>, part: Part) -> JoinMatch {
         JoinMatch {
             player: self.player(),
+            part,
             ..JoinMatch::from(invitation)
         }
     }
@@ -364,13 +365,15 @@ mod tests {
     fn matches_are_begun_under_the_name_of_the_profile() {
         let mut settings = Settings::default();
         assert_eq!(settings.start_match(), StartMatch::default());
-        assert_eq!(settings.join_match("code"), JoinMatch::from("code"));
+        let join = settings.join_match("code", Part::Player);
+        assert_eq!(join, JoinMatch::from("code"));
         settings.profile.player = "Ada".to_owned();
         settings.network.announce = false;
         let start = settings.start_match();
         assert_eq!(start.player.as_deref(), Some("Ada"));
         assert!(!start.announced);
-        let join = settings.join_match("code");
+        let join = settings.join_match("code", Part::Spectator);
+        assert_eq!(join.part, Part::Spectator);
         assert_eq!(join.player.as_deref(), Some("Ada"));
         assert_eq!(join.invitation, "code");
     }

@@ -6,7 +6,7 @@ use bevy::prelude::*;
 use bevy::text::EditableText;
 use bevy::ui_widgets::{Activate, ScrollArea};
 use bevy::window::{PrimaryWindow, WindowCloseRequested};
-use bevy_raft::{CurrentMatch, MatchExt, MatchState};
+use bevy_raft::{CurrentMatch, MatchExt, MatchState, Part};
 use raftian_realm::table::Level;
 
 use super::Screen;
@@ -43,6 +43,8 @@ pub(super) enum Entry {
     Join,
     /// Joins by what is in the field.
     JoinNow,
+    /// Joins as a spectator by what is in the field.
+    WatchNow,
     /// Opens the list of lessons.
     Learn,
     Classic,
@@ -339,7 +341,7 @@ fn spawn_entries(
 /// The field for the code of a match, with its button.
 fn spawn_field(line: &mut ChildSpawnerCommands, font: &Typeface) {
     let code = EditableText {
-        visible_width: Some(22.0),
+        visible_width: Some(19.0),
         max_characters: Some(MAX_INVITATION),
         ..default()
     };
@@ -348,6 +350,7 @@ fn spawn_field(line: &mut ChildSpawnerCommands, font: &Typeface) {
         text_field(font, code, wording!("Code or ticket of a match")),
     ));
     line.spawn((Entry::JoinNow, button(font, wording!("Join"))));
+    line.spawn((Entry::WatchNow, button(font, wording!("Watch"))));
 }
 
 /// A button whose caption is the present choice.
@@ -480,7 +483,7 @@ fn close_field(
     }
 }
 
-/// Enter in the field joins.
+/// Enter in the field joins as a player.
 fn submit_field(
     keys: Res<ButtonInput<KeyCode>>,
     focus: Res<InputFocus>,
@@ -495,15 +498,15 @@ fn submit_field(
     for (entity, text) in &field {
         if focus.get() == Some(entity) {
             failure.0 = None;
-            join(&mut commands, &settings, text);
+            join(&mut commands, &settings, text, Part::Player);
         }
     }
 }
 
-fn join(commands: &mut Commands, settings: &Settings, field: &EditableText) {
+fn join(commands: &mut Commands, settings: &Settings, field: &EditableText, part: Part) {
     let invitation = field.value().to_string().trim().to_owned();
     if !invitation.is_empty() {
-        commands.join_match(settings.join_match(invitation));
+        commands.join_match(settings.join_match(invitation, part));
     }
 }
 
@@ -551,7 +554,12 @@ fn activate(
         }
         Entry::JoinNow => {
             for (_, field) in &fields {
-                join(&mut commands, &settings, field);
+                join(&mut commands, &settings, field, Part::Player);
+            }
+        }
+        Entry::WatchNow => {
+            for (_, field) in &fields {
+                join(&mut commands, &settings, field, Part::Spectator);
             }
         }
         Entry::Learn => commands.trigger(ShowLessons),

@@ -173,7 +173,7 @@ fn refusal_text(refusal: &Refusal, reason: &str) -> String {
             )
         }
         Refusal::Full(players) => text!(
-            "The match is full: it has {players} players. Watch it with `raftian join --spectate`.",
+            "The match is full: it has {players} players. You can still watch it.",
             players
         ),
         Refusal::NameTaken(name) => text!(
