@@ -10,6 +10,7 @@ use crate::screens::Screen;
 use crate::settings::Settings;
 use crate::settings::bindings::{Bindings, KeyAction, KeyWords};
 use crate::status_document::OwnMember;
+use crate::table::ReplicatedTable;
 use crate::ui::focus::FocusedFirst;
 use crate::ui::theme::{colour, size, space};
 use crate::ui::widgets::{
@@ -24,6 +25,10 @@ pub(super) struct IsPaused(pub(super) bool);
 /// Whether the player was asked if the city is really given up.
 #[derive(Resource, Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct IsGivingUp(pub(super) bool);
+
+/// The sentence about the match, which may end while the menu is open.
+#[derive(Component)]
+struct Hint;
 
 /// The caption of the button that gives up the city.
 #[derive(Component)]
@@ -94,7 +99,9 @@ pub(super) fn plugin(app: &mut App) {
         .add_systems(OnEnter(Screen::Match), resume)
         .add_systems(
             Update,
-            (show, write_caption).chain().in_set(CrownsSystems::Draw),
+            (show, write_caption, write_hint)
+                .chain()
+                .in_set(CrownsSystems::Draw),
         );
 }
 
@@ -168,7 +175,7 @@ fn show(
                 }))
                 .with_children(|panel| {
                     panel.spawn(text(&font, title, size::HUGE, colour::GOLD));
-                    panel.spawn(text(&font, hint, size::BODY, colour::TEXT));
+                    panel.spawn((Hint, text(&font, hint, size::BODY, colour::TEXT)));
                     if is_held {
                         let hold =
                             wording!("Keep a button pressed for a second to leave or to give up.");
@@ -228,5 +235,18 @@ fn write_caption(giving_up: Res<IsGivingUp>, mut captions: Query<&mut Text, With
     };
     for mut caption in &mut captions {
         write(&mut caption, words.clone());
+    }
+}
+
+fn write_hint(
+    table: Res<ReplicatedTable>,
+    leaving: Res<IsLeaving>,
+    mut hints: Query<&mut Text, With<Hint>>,
+) {
+    let is_over = table.0.game().is_some_and(|game| game.end().is_some());
+    for mut hint in &mut hints {
+        if is_over && !leaving.0 {
+            write(&mut hint, text!("The match is over."));
+        }
     }
 }

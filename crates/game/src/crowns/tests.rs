@@ -247,6 +247,21 @@ fn menu_over_a_match_is_translated() {
 }
 
 #[test]
+fn open_menu_knows_that_the_match_has_ended() {
+    let _spoken = Spoken::new(Language::Bracketed);
+    let mut app = app();
+    let mut table = begun(1);
+    show(&mut app, &table);
+    app.insert_resource(IsPaused(true));
+    assert_shown(&texts(&mut app), &["⟦The match goes on meanwhile"]);
+    command_at(&mut table, 1, 1_000, Command::Order(Order::Concede));
+    show(&mut app, &table);
+    let shown = texts(&mut app);
+    assert_shown(&shown, &["⟦The match is over.⟧"]);
+    assert!(!shown.contains("goes on"), "{shown}");
+}
+
+#[test]
 fn summary_is_translated_and_follows_the_language() {
     let _spoken = Spoken::new(Language::Bracketed);
     let mut app = app();
