@@ -6,10 +6,12 @@
 //! then differ, so they have different ids and never mix.
 
 use raftian_raft::{
-    Entry, Founding, HardState, Index, LogStart, Membership, Payload, Term, Write, WriteNumber,
+    Change, Entry, Founding, HardState, Index, LogStart, Membership, Payload, Restored, Term,
+    Write, WriteNumber,
 };
 
 use crate::cluster::NodeConfig;
+use crate::match_record::MatchRecord;
 use crate::store::{Creation, RedbStore, Store, StoreError};
 
 /// Why no match could be made from a copy.
@@ -60,6 +62,7 @@ pub fn recover(
     let (index, stamp) = last.map_or((covered.position.index, covered.stamp), |last| {
         (last.index, last.stamp)
     });
+    let membership = with_next_member(membership, &copy);
     let founding = match copy.founding {
         Founding::Agreed(founding) => Founding::Agreed(founding),
         Founding::Pending(_) => Founding::Agreed(membership.clone()),
@@ -69,7 +72,7 @@ pub fn recover(
         term,
         index: index.next(),
         stamp,
-        payload: Payload::Membership(membership.clone()),
+        payload: Payload::Membership(membership),
     });
     let (mut store, _) = RedbStore::open(&new.store(), &new.mark, new.id, &new.cluster, creation)?;
     store.submit(Write {
@@ -86,12 +89,88 @@ pub fn recover(
     Ok(index)
 }
 
+/// The membership with which the new match begins: ids of the earlier one are not used again.
+fn with_next_member(membership: &Membership, copy: &Restored) -> Membership {
+    let mut in_log = copy.entries.iter().rev();
+    let in_log = in_log.find_map(|entry| match &entry.payload {
+        Payload::Membership(membership) => Some(membership),
+        _ => None,
+    });
+    let in_snapshot = copy.snapshot.as_ref().map(|snapshot| &snapshot.membership);
+    let founding = match &copy.founding {
+        Founding::Agreed(founding) => Some(founding),
+        Founding::Pending(_) => None,
+    };
+    let newest = in_log.or(in_snapshot).or(founding);
+    let earlier = newest.and_then(MatchRecord::of);
+    let next = earlier.map(|earlier| earlier.next_member);
+    let record = MatchRecord::of(membership)
+        .zip(next)
+        .map(|(record, next)| MatchRecord {
+            next_member: record.next_member.max(next),
+            ..record
+        });
+    let annex = record.and_then(|record| record.encode().ok());
+    let Some(annex) = annex else {
+        return membership.clone();
+    };
+    let change = Change::Record {
+        contacts: Vec::new(),
+        annex: Some(annex),
+    };
+    // A record within its bounds may be changed in every membership.
+    membership
+        .after(&change)
+        .unwrap_or_else(|_| membership.clone())
+}
+
 #[cfg(test)]
 mod tests {
     use raftian_raft::{Change, Incarnation, NodeId, Standing};
 
     use super::*;
     use crate::cluster::embedded;
+
+    /// A membership of the first member alone, with a record.
+    fn recorded(next_member: u64) -> Membership {
+        let record = MatchRecord {
+            id: crate::ticket::MatchId([1; 16]),
+            name: "test".to_owned(),
+            rules: String::new(),
+            next_member,
+            next_invite: 1,
+            code: None,
+            invites: Vec::new(),
+            spectators: Vec::new(),
+            ballots: Vec::new(),
+        };
+        let annex = Change::Record {
+            contacts: Vec::new(),
+            annex: Some(record.encode().unwrap()),
+        };
+        Membership::new([NodeId(1)]).unwrap().after(&annex).unwrap()
+    }
+
+    #[test]
+    fn ids_of_the_earlier_match_are_not_used_again() {
+        let next = |copy: &Restored| {
+            let membership = with_next_member(&recorded(2), copy);
+            MatchRecord::of(&membership).unwrap().next_member
+        };
+        let mut copy = Restored {
+            founding: Founding::Agreed(recorded(3)),
+            ..Restored::default()
+        };
+        assert_eq!(next(&copy), 3);
+        copy.entries.push(Entry {
+            term: Term(1),
+            index: Index(1),
+            stamp: raftian_raft::Stamp(0),
+            payload: Payload::Membership(recorded(9)),
+        });
+        assert_eq!(next(&copy), 9);
+        assert_eq!(next(&Restored::default()), 2);
+    }
 
     /// A program that applies the copied entries again must begin as the earlier match did.
     #[test]
