@@ -17,12 +17,17 @@ use raftian_node::match_request::{
     JoinRequest, JoinerRequest, MatchReply, MatchRequest, Part, Refusal,
 };
 use raftian_node::player::{Invitation, LocalMember, MatchFolders, Player, found, join};
-use raftian_node::ticket::Ticket;
+use raftian_node::quota::{BURST, RATE};
+use raftian_node::signing::{CommandSigner, content};
+use raftian_node::ticket::{MatchId, Ticket};
 use raftian_node::{NodeHandle, Replica, fresh_incarnation, wire};
-use raftian_raft::{Bytes, ClientId, Command, NodeId};
+use raftian_raft::{
+    Body, Bytes, ClientId, Command, Incarnation, Membership, Message, NodeId, Payload, Standing,
+};
+use tokio::runtime::Runtime;
 
 use super::attacker::{
-    Link, client, dial, endpoint, join_protocol, member_protocol, verdict, within,
+    EFFECT, Link, client, dial, endpoint, join_protocol, member_protocol, verdict, within,
 };
 
 const WAIT: Duration = Duration::from_secs(60);
@@ -107,12 +112,15 @@ impl Match {
             .export_keying_material(&mut binding, b"raftian join", b"")
             .expect("a secret of the session");
         let key = self.ticket.secret.key();
+        let signer = CommandSigner::new(identity);
         let mut request = JoinRequest {
             match_id: self.ticket.match_id,
             invite: self.ticket.invite,
             proof: proof(&key, &binding, self.ticket.match_id, self.ticket.invite),
             rules: RULES.to_owned(),
             name: "Di".to_owned(),
+            key: signer.key(),
+            key_proof: signer.prove(&binding),
             addresses: vec![Address::from(SocketAddr::from(([127, 0, 0, 1], 9)))],
             incarnation: fresh_incarnation(),
             part: Part::Player,
@@ -138,6 +146,131 @@ impl Match {
                 reply => return reply,
             }
         }
+    }
+
+    /// Forwards orders to the leader with the key of the last player, `third`: false ones, and then
+    /// a true one, which alone is appended.
+    async fn forward_false_orders(&self, third: NodeId) {
+        let leader = &self.members[self.leader()].node;
+        let status = leader.view().status;
+        let to = self.config(self.leader());
+        let identity = &self.config(2).identity;
+        let match_id = self.ticket.match_id;
+        let signed = sign(identity, (match_id, third), order(1, "gold for Mallory"));
+        let altered = [&signed.bytes[..], b"!"].concat();
+        let of_another = leader
+            .view()
+            .tail
+            .into_iter()
+            .find_map(|entry| match entry.payload {
+                Payload::Command { command, member } if member != third => Some(command),
+                _ => None,
+            });
+        let outsider = Identity::generate().expect("an identity");
+        let forged = vec![
+            order(1, "not signed"),
+            order(1, "SGN1"),
+            Command {
+                bytes: altered.into(),
+                ..signed.clone()
+            },
+            Command {
+                sequence: 2,
+                ..signed.clone()
+            },
+            Command {
+                client: ClientId(7),
+                ..signed.clone()
+            },
+            of_another.expect("an order of another player"),
+            sign(&outsider, (match_id, third), order(1, "of an outsider")),
+            sign(
+                identity,
+                (MatchId([0; 16]), third),
+                order(1, "of another match"),
+            ),
+        ];
+        let config = client(Some(identity), vec![member_protocol()]);
+        let link = dial(config, to.listen).await.expect("a member is let in");
+        let mut stream = within(link.connection.open_uni()).await.expect("a stream");
+        for commands in [forged, vec![signed]] {
+            let message = Message {
+                term: status.term,
+                sender: incarnation(&status.membership, third),
+                receiver: incarnation(&status.membership, to.id),
+                body: Body::Forward { commands },
+            };
+            let frame = wire::encode_message(&message).expect("a frame");
+            within(stream.write_all(&frame)).await.expect("room");
+        }
+        // The connection needs this task to go on.
+        within(async {
+            while orders_of(leader, third).is_empty() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+        assert_eq!(orders_of(leader, third), [b"gold for Mallory"]);
+    }
+
+    /// Forwards orders of the last player, `third`, as fast as the leader takes them: no more than
+    /// its quota reach the log.
+    async fn flood_with_orders(&self, third: NodeId) {
+        const FLOOD: u64 = 20_000;
+        let leader = &self.members[self.leader()].node;
+        let status = leader.view().status;
+        let to = self.config(self.leader());
+        let identity = &self.config(2).identity;
+        let orders = (2..=FLOOD)
+            .map(|sequence| order(sequence, "flood"))
+            .collect();
+        let signed = CommandSigner::new(identity).sign(self.ticket.match_id, third, orders);
+        let config = client(Some(identity), vec![member_protocol()]);
+        let link = dial(config, to.listen).await.expect("a member is let in");
+        let mut stream = within(link.connection.open_uni()).await.expect("a stream");
+        let control = leader.control();
+        let received = || {
+            control
+                .links()
+                .peer(third)
+                .map_or(0, |peer| peer.received())
+        };
+        let before = received();
+        let begun = Instant::now();
+        let messages = signed.chunks(500);
+        let count = messages.len() as u64;
+        for commands in messages {
+            let message = Message {
+                term: status.term,
+                sender: incarnation(&status.membership, third),
+                receiver: incarnation(&status.membership, to.id),
+                body: Body::Forward {
+                    commands: commands.to_vec(),
+                },
+            };
+            let frame = wire::encode_message(&message).expect("a frame");
+            within(stream.write_all(&frame)).await.expect("room");
+        }
+        within(async {
+            while received() < before + count {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+        let appended = || leader.view().status.last.index.0 - status.last.index.0;
+        within(async {
+            while appended() < BURST / 2 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+        tokio::time::sleep(EFFECT).await;
+        let appended = appended();
+        let most = BURST + RATE * (begun.elapsed().as_secs() + 1);
+        assert!(
+            appended <= most,
+            "{appended} orders were appended, more than {most}"
+        );
     }
 
     /// Place of the leader, which is none of the attacker's.
@@ -189,6 +322,36 @@ async fn ask<T: serde::Serialize>(link: &Link, request: &T) -> MatchReply {
     let body = wire::encode_value(request).expect("a request");
     let (mut send, mut receive) = within(link.connection.open_bi()).await.expect("a stream");
     within(send.write_all(&body)).await.expect("room");
+fn order(sequence: u64, text: &str) -> Command {
+    Command {
+        client: ClientId(9),
+        sequence,
+        bytes: Bytes::from(text.as_bytes()),
+    }
+}
+
+fn sign(identity: &Identity, (match_id, member): (MatchId, NodeId), order: Command) -> Command {
+    let signer = CommandSigner::new(identity);
+    signer.sign(match_id, member, vec![order]).remove(0)
+}
+
+fn incarnation(membership: &Membership, id: NodeId) -> Incarnation {
+    membership.member(id).expect("a member").incarnation
+}
+
+/// The last orders in the log of a node that are in the name of a member, without signatures.
+fn orders_of(node: &NodeHandle, member: NodeId) -> Vec<Vec<u8>> {
+    let tail = node.view().tail.into_iter();
+    let orders = tail.filter_map(|entry| match entry.payload {
+        Payload::Command {
+            command,
+            member: by,
+        } => (by == member).then(|| content(&command.bytes).to_vec()),
+        _ => None,
+    });
+    orders.collect()
+}
+
     send.finish().expect("the stream is open");
     let answer = within(receive.read_to_end(wire::MAX_FRAME)).await;
     wire::decode_value(&answer.expect("an answer")).expect("a reply")
@@ -262,6 +425,10 @@ fn players_without_a_right_are_refused() {
         .view()
         .status
         .membership
+    // The public key of another player, without its private one.
+    let of_ada = CommandSigner::new(&game.config(0).identity).key();
+    let reply = runtime.block_on(game.ask_to_join(|request, _| request.key = of_ada));
+    assert!(matches!(refusal(reply), Refusal::Impossible(_)));
         .members()
         .count();
     assert_eq!(members, 3, "nobody was admitted");

@@ -7,13 +7,17 @@ use bevy_ecs::prelude::*;
 use bevy_ecs::schedule::{ScheduleLabel, SingleThreadedExecutor};
 use raftian_node::driver as node;
 use raftian_node::panic_message;
-use raftian_raft::{Command, Entry, Index, Membership, NodeId, Payload, Stamp, Term, Verdict};
+use raftian_node::signing::{SignatureError, Verifier};
+use raftian_raft::{
+    Bytes, Command, Entry, Index, Membership, NodeId, Payload, Stamp, Term, Verdict,
+};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 
 use crate::command::{
-    Announcement, AnyCommand, CommandRegistry, EntryInfo, ProposalId, ReplicatedCommand,
+    Announcement, AnyCommand, CommandRegistry, EntryInfo, FalseCommand, ProposalId,
+    ReplicatedCommand,
 };
 use crate::node::{AppliedLog, RaftNode};
 use crate::propose::{Outbox, Outcome, ProposalOutcome};
@@ -50,6 +54,14 @@ enum Current {
 
 /// Index, term and game clock of an entry.
 type EntryHeader = (Index, Term, Stamp);
+
+/// Verifier of signed commands.
+#[derive(Resource, Default)]
+pub(crate) struct CommandVerifier {
+    verifier: Verifier,
+    /// A false command was logged.
+    has_logged: bool,
+}
 
 impl CommittedEntry {
     /// The command, if it is a `C`.
@@ -233,7 +245,12 @@ fn apply_membership(
     entry: &Entry,
     membership: &Membership,
 ) -> Result<(), String> {
-    let change = world.resource_mut::<AppliedLog>().roster.update(membership);
+    let mut log = world.resource_mut::<AppliedLog>();
+    let AppliedLog {
+        roster, sessions, ..
+    } = &mut *log;
+    let change = roster.update(membership);
+    sessions.retain(|key| roster.knows(key));
     if change.is_empty() {
         return Ok(());
     }
@@ -286,24 +303,38 @@ fn apply_command(
         sequence,
         bytes,
     } = command;
-    let info = EntryInfo {
+    let mut info = EntryInfo {
         index: entry.index,
         term: entry.term,
         stamp: entry.stamp,
         member,
+        key: None,
         client: *client,
         sequence: *sequence,
     };
-    let verdict = world
-        .resource_mut::<AppliedLog>()
-        .sessions
-        .admit(*client, *sequence);
+    let verified = world.resource_scope(|world, mut verifier: Mut<CommandVerifier>| {
+        let log = world.resource::<AppliedLog>();
+        log.roster.verify(&mut verifier.verifier, member, command)
+    });
+    let (bytes, key) = match verified {
+        Ok(verified) => verified,
+        Err(error) => {
+            refuse(world, info, error, bytes);
+            return Ok(());
+        }
+    };
+    info.key = key;
+    let mut log = world.resource_mut::<AppliedLog>();
+    let verdict = log.sessions.admit(key, *client, *sequence);
     let view = world.resource::<RaftStatus>().view.as_ref();
     let node = view.map(|view| (view.status.id, view.now));
+    let roster = &world.resource::<AppliedLog>().roster;
+    let is_own = node.is_none_or(|(own, _)| roster.is_same_player(member, own));
     // Settled even for a repeat: the first copy may have arrived inside a snapshot.
-    let proposal = world
-        .resource_mut::<Outbox>()
-        .committed(*client, *sequence, node);
+    let mut outbox = world.resource_mut::<Outbox>();
+    let proposal = is_own
+        .then(|| outbox.committed(*client, *sequence, node))
+        .flatten();
     if verdict == Verdict::Repeat {
         // Ours and still pending: the command is part of a restored snapshot, or was applied by the
         // app from which this one took over its state.
@@ -363,6 +394,30 @@ fn apply_command(
     settle(world, proposal, info)
 }
 
+/// Reports a command that its member did not sign. It has no effect and uses no sequence number, so
+/// the member's own command is still applied.
+fn refuse(world: &mut World, info: EntryInfo, error: SignatureError, bytes: &Bytes) {
+    if let Some((_, replayed)) = announcement_of(world, info.index) {
+        let mut verifier = world.resource_mut::<CommandVerifier>();
+        // A leader that appends one may append thousands.
+        if !std::mem::replace(&mut verifier.has_logged, true) {
+            tracing::error!(
+                index = info.index.0,
+                term = info.term.0,
+                member = %info.member,
+                %error,
+                "a leader appended a false command, which is skipped, as are all others"
+            );
+        }
+        world.trigger(FalseCommand {
+            entry: info,
+            error,
+            bytes: bytes.clone(),
+            replayed,
+        });
+    }
+}
+
 /// Reports that this app's proposal is committed.
 fn settle(world: &mut World, proposal: Option<ProposalId>, info: EntryInfo) -> Result<(), String> {
     if let Some(id) = proposal {
@@ -411,3 +466,6 @@ pub(crate) fn build(world: &mut World, schedule: &mut Schedule) -> Result<(), St
         )),
     }
 }
+
+#[cfg(test)]
+mod tests;

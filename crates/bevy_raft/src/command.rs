@@ -6,6 +6,7 @@ use std::fmt::Debug;
 
 use bevy_app::App;
 use bevy_ecs::prelude::*;
+use raftian_node::signing::{self, CommandKey, SignatureError};
 use raftian_node::wire::{self, WireError};
 use raftian_raft::{Bytes, ClientId, Index, NodeId, Stamp, Term};
 use serde::Serialize;
@@ -34,9 +35,14 @@ pub struct EntryInfo {
     pub term: Term,
     /// Game clock at which its leader appended it.
     pub stamp: Stamp,
-    /// Member that proposed it. The leader knows it from the connection, so no other member can
-    /// forge it; a dishonest leader can.
+    /// Member that proposed it. In a match that players join, it has signed the command. In a
+    /// cluster that was created from files, the leader knows it from the connection, and a
+    /// dishonest leader can forge it.
     pub member: NodeId,
+    /// Key that signed it; `None` in a cluster that was created from files. Rights of a player
+    /// belong to the key: a leader that lies may record another one for a member, but cannot sign
+    /// with this one.
+    pub key: Option<CommandKey>,
     /// Client that proposed it: one run of a program.
     pub client: ClientId,
     /// Sequence number of the command within its client.
@@ -61,6 +67,21 @@ pub struct Committed<C: ReplicatedCommand> {
     pub catching_up: bool,
     /// The command was committed before this app took part, or before its node started: there is
     /// no news in it for a player.
+    pub replayed: bool,
+}
+
+/// A committed entry holds a command that its member did not sign: it is skipped on every machine.
+/// Only a leader can append such an entry, and a leader of this build does not. Triggered once for
+/// each.
+#[derive(Event, Clone, PartialEq, Eq, Debug)]
+pub struct FalseCommand {
+    /// Log position, and the member in whose name the command was appended.
+    pub entry: EntryInfo,
+    /// Reason.
+    pub error: SignatureError,
+    /// The command as in the log.
+    pub bytes: Bytes,
+    /// The entry was committed before this app took part, or before its node started.
     pub replayed: bool,
 }
 
@@ -135,6 +156,11 @@ impl CommandRegistry {
                 }
             },
         };
+        assert!(
+            tag(C::NAME).to_le_bytes() != signing::MARK,
+            "the tag of {:?} is that of a signature: rename the command",
+            C::NAME
+        );
         // Also catches a command that is registered twice.
         if let Some(other) = self.codecs.insert(tag(C::NAME), codec) {
             panic!(
@@ -145,13 +171,15 @@ impl CommandRegistry {
         }
     }
 
-    /// Returns the command in its debug form, or why it cannot be read.
+    /// Returns the command in its debug form, or why it cannot be read. A signature is not
+    /// verified.
     pub fn describe(&self, bytes: &[u8]) -> String {
         let unknown = || "(a command this program does not know)".to_owned();
-        self.find(bytes).map_or_else(unknown, |(codec, rest)| {
-            (codec.describe)(rest)
-                .unwrap_or_else(|| format!("({} with damaged content)", codec.name))
-        })
+        self.find(signing::content(bytes))
+            .map_or_else(unknown, |(codec, rest)| {
+                (codec.describe)(rest)
+                    .unwrap_or_else(|| format!("({} with damaged content)", codec.name))
+            })
     }
 
     pub(crate) fn encode<C: ReplicatedCommand>(&self, command: &C) -> Result<Bytes, WireError> {

@@ -58,9 +58,11 @@
 //! [`Committed<C>`] and, on the machine that proposed it, [`ProposalOutcome`]. An unanswered
 //! command is resubmitted under the same name and applied once. A proposal stays pending until its
 //! outcome is certain; only a node that stops for good, and a match that is left, leave it
-//! [`Unknown`](Outcome::Unknown). [`EntryInfo::member`] is the member that a command came from; the
-//! leader knows it from the connection. [`Committed::replayed`] marks commands of the past, which
-//! need no sound.
+//! [`Unknown`](Outcome::Unknown). In a match that players join, commands are signed:
+//! [`EntryInfo::member`] is the member that a command came from, and [`EntryInfo::key`] its key, to
+//! which a game binds the rights of the player. [`FalseCommand`] reports entries without a valid
+//! signature, which are skipped. [`Committed::replayed`] marks commands of the past, which need no
+//! sound.
 //!
 //! # Players
 //! [`AppliedLog::roster`] has the names and keys of the players as of the last applied entry,
@@ -73,14 +75,14 @@
 //! ```
 //! # use std::collections::BTreeMap;
 //! # use bevy_ecs::prelude::*;
-//! # use bevy_raft::{AppliedLog, CommittedEntry, Fingerprint, Part, ReplicatedCommand};
+//! # use bevy_raft::{AppliedLog, CommandKey, CommittedEntry, Part, ReplicatedCommand};
 //! # use serde::{Deserialize, Serialize};
 //! # #[derive(Clone, Debug, Serialize, Deserialize)]
 //! # struct TakeSeat(u8);
 //! # impl ReplicatedCommand for TakeSeat { const NAME: &'static str = "example.seat/1"; }
 //! /// Replicated state: who plays each seat.
 //! #[derive(Resource, Default)]
-//! struct Seats(BTreeMap<u8, Fingerprint>);
+//! struct Seats(BTreeMap<u8, CommandKey>);
 //!
 //! fn take_seat(entry: Res<CommittedEntry>, log: Res<AppliedLog>, mut seats: ResMut<Seats>) {
 //!     let (Some(TakeSeat(seat)), Some(info)) = (entry.command(), entry.info()) else {
@@ -88,7 +90,7 @@
 //!     };
 //!     // Spectators may propose as well.
 //!     let player = log.roster.get(info.member).filter(|who| who.part == Part::Player);
-//!     if let Some(key) = player.and_then(|who| who.fingerprint) {
+//!     if let Some(key) = player.and(info.key) {
 //!         seats.0.entry(*seat).or_insert(key);
 //!     }
 //! }
@@ -168,6 +170,7 @@ mod requests;
 mod reset;
 mod retry;
 mod roster;
+mod sessions;
 mod state;
 mod status;
 pub mod test_app;
@@ -175,7 +178,8 @@ mod ticks;
 
 pub use apply::{APPLY_BUDGET, ApplyCommitted, CATCHING_UP, CommittedEntry};
 pub use command::{
-    AddReplicatedCommand, CommandRegistry, Committed, EntryInfo, ProposalId, ReplicatedCommand,
+    AddReplicatedCommand, CommandRegistry, Committed, EntryInfo, FalseCommand, ProposalId,
+    ReplicatedCommand,
 };
 pub use matches::{
     CurrentMatch, FailureKind, JoinMatch, MatchExt, MatchFailed, MatchState, StartMatch,
@@ -185,12 +189,14 @@ pub use members::{MemberInfo, Members};
 pub use node::{AppliedLog, RaftClock, RaftNode};
 pub use plugin::{RaftPlugin, RaftSystems};
 pub use propose::{
-    MAX_PENDING, Outbox, Outcome, PendingProposal, ProposalOutcome, ProposeExt, Rejection,
+    MAX_COMMAND, MAX_PENDING, Outbox, Outcome, PendingProposal, ProposalOutcome, ProposeExt,
+    Rejection,
 };
 pub use reads::{MAX_READS, ReadError, ReadExt, ReadOutcome, ReadRequest};
 pub use requests::{ChangeDone, ChangeError, ChangeExt, ChangeId, ChangeOutcome, MatchChange};
 pub use retry::{MAX_REFUSED_RETRY, MAX_RETRY, MIN_RETRY, REFUSED_RETRY};
 pub use roster::{MAX_FORMER, Participant, Roster, RosterChange, RosterChanged};
+pub use sessions::{MAX_PLAYER_CLIENTS, PlayerSessions};
 pub use state::{AddReplicatedState, ReplicatedState, STATE_HASH_EVERY, StateRestored};
 pub use status::{RaftRole, RaftStatus, has_quorum, is_leader};
 pub use ticks::{Tick, TickDemand, Ticks};
@@ -200,6 +206,7 @@ pub use raftian_node::cluster::Fingerprint;
 pub use raftian_node::code::Code;
 pub use raftian_node::match_request::{Part, Refusal};
 pub use raftian_node::player::{Ended, MatchFolders};
+pub use raftian_node::signing::{CommandKey, SignatureError};
 pub use raftian_node::ticket::{MatchId, Ticket};
 pub use raftian_raft::{ClientId, Index, NodeId, Stamp, Standing, Term};
 /// The version of [`rand`] whose traits [`CommittedEntry::rng`] implements.

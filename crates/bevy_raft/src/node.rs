@@ -4,9 +4,10 @@ use std::sync::{Mutex, PoisonError};
 
 use bevy_ecs::prelude::*;
 use raftian_node::{Clock, Replica};
-use raftian_raft::{Index, Moment, Responses, Sessions};
+use raftian_raft::{Index, Moment, Responses};
 
 use crate::roster::Roster;
+use crate::sessions::PlayerSessions;
 
 /// The node attached to this app. [`MatchExt`](crate::MatchExt) attaches and detaches it. An app
 /// that does so itself removes or inserts this resource. A node that has delivered entries to one
@@ -71,7 +72,7 @@ pub struct AppliedLog {
     /// Last index applied.
     pub index: Index,
     /// The commands applied, by client.
-    pub sessions: Sessions,
+    pub sessions: PlayerSessions,
     /// The members as of that index.
     pub roster: Roster,
     /// Highest index ever applied. An entry that is reapplied after a repair is not announced

@@ -11,7 +11,7 @@ use raftian_node::Replica;
 use raftian_node::player::MatchFolders;
 use raftian_raft::ClientId;
 
-use crate::apply::{self, ApplyCommitted, CommittedEntry};
+use crate::apply::{self, ApplyCommitted, CommandVerifier, CommittedEntry};
 use crate::command::{AddReplicatedCommand, CommandRegistry};
 use crate::matches::{self, CurrentMatch, MatchState, OwnRules, Session};
 use crate::members::{MemberProgress, Members};
@@ -147,6 +147,7 @@ impl Plugin for RaftPlugin {
             .init_resource::<CommandRegistry>();
         app.init_resource::<StateRegistry>();
         app.init_resource::<CommittedEntry>()
+            .init_resource::<CommandVerifier>()
             .init_state::<RaftRole>()
             .init_state::<MatchState>();
 

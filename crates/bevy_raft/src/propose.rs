@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bevy_ecs::prelude::*;
 use raftian_node::SubmitError;
+use raftian_node::signing::MAX_OVERHEAD;
 use raftian_raft::{
     Bytes, ClientId, Command, Config, Moment, NodeId, RefusalReason, Refused, Sessions, Term,
 };
@@ -17,6 +18,10 @@ use crate::retry::{self, CommitLatency};
 /// Maximum number of pending proposals of one app. At the bound a proposal is rejected as busy; so
 /// is one that is further ahead of the oldest pending one than sessions can remember.
 pub const MAX_PENDING: usize = 512;
+
+/// Maximum size of an encoded command in bytes: with a signature it is within
+/// [`Config::MAX_COMMAND_BYTES`].
+pub const MAX_COMMAND: usize = Config::MAX_COMMAND_BYTES - MAX_OVERHEAD;
 
 /// Final outcome of a proposal. Triggered once for each.
 #[derive(Event, Clone, Debug)]
@@ -224,7 +229,7 @@ impl Outbox {
             return Err(Rejection::Busy);
         }
         // The default limit; a node with a lower one refuses the proposal when it is submitted.
-        if bytes.len() > Config::MAX_COMMAND_BYTES {
+        if bytes.len() > MAX_COMMAND {
             return Err(Rejection::TooLarge { bytes: bytes.len() });
         }
         self.last_sequence += 1;

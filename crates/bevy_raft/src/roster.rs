@@ -12,8 +12,10 @@ use raftian_node::cluster::Fingerprint;
 use raftian_node::contact::Contact;
 use raftian_node::match_record::MatchRecord;
 use raftian_node::match_request::Part;
+use raftian_node::signing::{CommandKey, SignatureError, Verifier};
+use raftian_node::ticket::MatchId;
 use raftian_node::wire;
-use raftian_raft::{Index, Membership, NodeId, Stamp, Standing, Term};
+use raftian_raft::{Command, Index, Membership, NodeId, Stamp, Standing, Term};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -33,6 +35,9 @@ pub struct Participant {
     pub fingerprint: Option<Fingerprint>,
     /// How it takes part.
     pub part: Part,
+    /// Public key that verifies its commands, and identifies the player: a member whose key changes
+    /// is another player. `None` in a cluster that was created from files.
+    pub key: Option<CommandKey>,
 }
 
 /// The participants of the match after the last applied entry: the same on every machine after the
@@ -44,6 +49,9 @@ pub struct Participant {
 pub struct Roster {
     present: BTreeMap<NodeId, Participant>,
     former: BTreeMap<NodeId, Participant>,
+    /// Id of the match, if its commands are signed. Taken from the founding membership: no later
+    /// entry changes it.
+    signed: Option<MatchId>,
 }
 
 /// Difference that a membership entry makes to the [`Roster`].
@@ -57,7 +65,7 @@ pub struct RosterChange {
     pub joined: Vec<NodeId>,
     /// Members that left or were removed; the roster keeps them as former ones.
     pub left: Vec<NodeId>,
-    /// Members with another name or part than before.
+    /// Members with another name, part or key than before.
     pub changed: Vec<NodeId>,
 }
 
@@ -85,6 +93,7 @@ impl Roster {
         Roster {
             present: participants(founding),
             former: BTreeMap::new(),
+            signed: MatchRecord::of(founding).map(|record| record.id),
         }
     }
 
@@ -92,6 +101,11 @@ impl Roster {
     pub fn hash(&self) -> u64 {
         let bytes = wire::encode_state(self).unwrap_or_default();
         first_bytes(&Sha256::digest(bytes))
+    }
+
+    /// Returns the id of the match, if its members sign their commands.
+    pub fn signed_match(&self) -> Option<MatchId> {
+        self.signed
     }
 
     /// Returns the participant `id`, present or former.
@@ -119,6 +133,39 @@ impl Roster {
         self.present()
             .find(|(_, member)| member.fingerprint == Some(fingerprint))
             .map(|(id, _)| id)
+    }
+
+    /// Returns the program's command inside a committed one, and the key that signed it.
+    ///
+    /// # Errors
+    /// If the match is one of signed commands, and `member` did not sign this one, or has left.
+    pub(crate) fn verify<'a>(
+        &self,
+        verifier: &mut Verifier,
+        member: NodeId,
+        command: &'a Command,
+    ) -> Result<(&'a [u8], Option<CommandKey>), SignatureError> {
+        let Some(match_id) = self.signed else {
+            return Ok((&command.bytes, None));
+        };
+        let key = self.present.get(&member).and_then(|member| member.key);
+        let content = verifier.verify((match_id, member), key, command)?;
+        Ok((content, key))
+    }
+
+    /// Whether `member` is the player behind `own`, also under an earlier id.
+    pub(crate) fn is_same_player(&self, member: NodeId, own: NodeId) -> bool {
+        member == own || self.signed.is_none() || self.key(member) == self.key(own)
+    }
+
+    fn key(&self, id: NodeId) -> Option<CommandKey> {
+        self.get(id)?.key
+    }
+
+    /// Whether a participant, present or former, has this key.
+    pub(crate) fn knows(&self, key: CommandKey) -> bool {
+        let mut all = self.present().chain(self.former());
+        all.any(|(_, member)| member.key == Some(key))
     }
 
     /// Replaces the members by those of `membership`.
@@ -170,6 +217,7 @@ fn participants(membership: &Membership) -> BTreeMap<NodeId, Participant> {
         let contact = Contact::of(membership, id);
         let participant = Participant {
             fingerprint: contact.as_ref().map(|contact| contact.fingerprint),
+            key: contact.as_ref().and_then(|contact| contact.key),
             name: contact.map(|contact| contact.name),
             part,
         };
@@ -189,6 +237,7 @@ mod tests {
             name: name.to_owned(),
             fingerprint: Fingerprint::of(name.as_bytes()),
             addresses: Vec::new(),
+            key: None,
         }
     }
 

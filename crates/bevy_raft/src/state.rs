@@ -7,20 +7,21 @@ use bevy_app::App;
 use bevy_ecs::prelude::*;
 use raftian_node::SubmitError;
 use raftian_node::wire::{self, WireError};
-use raftian_raft::{Bytes, ClientId, Index, Sessions, Snapshot, Stamp, StateHash, TakenSnapshot};
+use raftian_raft::{Bytes, Index, Snapshot, Stamp, StateHash, TakenSnapshot};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::node::{AppliedLog, RaftNode};
 use crate::roster::Roster;
+use crate::sessions::{PlayerSessions, SavedSessions};
 
 /// Interval in entries at which the hash of the state is reported to the node. A machine whose
 /// state diverged receives the leader's, so this bounds how long it may differ from the others.
 pub const STATE_HASH_EVERY: u64 = 256;
 
 /// Layout version of the plugin's snapshot data; its first byte.
-pub(crate) const LAYOUT: u8 = 2;
+pub(crate) const LAYOUT: u8 = 3;
 
 /// A resource changed only by committed commands: systems of
 /// [`ApplyCommitted`](crate::ApplyCommitted) write it, everything else reads. Equal on every
@@ -157,14 +158,14 @@ impl StateRegistry {
 /// Content of a snapshot.
 #[derive(Serialize, Deserialize)]
 struct Saved {
-    sessions: Vec<(ClientId, u64, Vec<u64>)>,
+    sessions: SavedSessions,
     roster: Roster,
     states: Vec<(String, Bytes)>,
 }
 
 /// Decoded content of a snapshot.
 struct Restored {
-    sessions: Sessions,
+    sessions: PlayerSessions,
     roster: Roster,
     states: Vec<(Codec, AnyState)>,
 }
@@ -208,11 +209,8 @@ fn save(world: &World) -> Result<Vec<u8>, StateError> {
         Some(Ok(bytes)) => Ok(((*name).to_owned(), Bytes::from(bytes))),
     };
     let log = world.resource::<AppliedLog>();
-    let sessions = log.sessions.iter();
     let saved = Saved {
-        sessions: sessions
-            .map(|(client, floor, ahead)| (client, floor, ahead.collect()))
-            .collect(),
+        sessions: log.sessions.save(),
         roster: log.roster.clone(),
         states: registry
             .codecs
@@ -255,7 +253,7 @@ fn read(registry: &StateRegistry, bytes: &[u8]) -> Result<Restored, StateError> 
         .map(state)
         .collect::<Result<_, _>>()?;
     Ok(Restored {
-        sessions: Sessions::restore(saved.sessions).map_err(StateError::Sessions)?,
+        sessions: PlayerSessions::restore(saved.sessions).map_err(StateError::Sessions)?,
         roster: saved.roster,
         states,
     })
@@ -347,14 +345,10 @@ fn hash(world: &World) -> Option<u64> {
     }
     let mut hasher = Sha256::new();
     let mut number = |number: u64| hasher.update(number.to_be_bytes());
-    for (client, floor, ahead) in world.resource::<AppliedLog>().sessions.iter() {
-        let ahead: Vec<u64> = ahead.collect();
-        // The length keeps the encoding unambiguous.
-        [client.0, floor, ahead.len() as u64]
-            .into_iter()
-            .chain(ahead)
-            .for_each(&mut number);
-    }
+    world
+        .resource::<AppliedLog>()
+        .sessions
+        .each_number(&mut number);
     for codec in registry.codecs.values() {
         number((codec.hash)(world)?);
     }

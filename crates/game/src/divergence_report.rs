@@ -4,9 +4,7 @@
 //! differed is a fault of this program or of the machine, and the state that would show it is
 //! replaced: a file keeps what is known about it.
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bevy::prelude::*;
 use bevy_raft::CommandRegistry;
@@ -15,21 +13,13 @@ use raftian_node::wire::WIRE_VERSION;
 use raftian_raft::{Decision, Entry, Moment, NodeId, Payload};
 use serde::Serialize;
 
-/// Name of the folder of the reports.
-pub const REPORTS: &str = "reports";
+use crate::report_files::ReportFolder;
 
 /// Schema of the file.
 const SCHEMA: &str = "raftian.divergence/1";
 
-/// Most reports in the folder. A machine with faulty memory diverges again and again.
-const MAX_REPORTS: usize = 16;
-
 /// Beginning of the name of a report's file.
-const PREFIX: &str = "divergence-";
-
-/// Folder of the reports; `None` if there is none, and repairs are only logged.
-#[derive(Resource, Clone, Debug, Default)]
-pub struct ReportFolder(pub Option<PathBuf>);
+const KIND: &str = "divergence";
 
 /// This machine's copy had diverged and was repaired.
 #[derive(Event, Clone, Debug)]
@@ -123,11 +113,7 @@ fn follow(
         return;
     }
     let report = report(restored, &status, &registry);
-    let file = folder.0.as_deref().and_then(|folder| {
-        let written = write(folder, &report);
-        let failed = |error: &io::Error| error!(%error, "the divergence is not reported in a file");
-        written.inspect_err(failed).ok()
-    });
+    let file = folder.write(KIND, &report.name(), &report);
     let index = restored.before.0;
     match &file {
         Some(file) => error!(index, report = %file.display(), "this copy had diverged"),
@@ -178,23 +164,12 @@ fn logged(entry: &Entry, registry: &CommandRegistry) -> LoggedEntry {
     }
 }
 
-/// Writes a report, and returns its file.
-fn write(folder: &Path, report: &DivergenceReport) -> io::Result<PathBuf> {
-    fs::create_dir_all(folder)?;
-    let names = fs::read_dir(folder)?.flatten().map(|file| file.file_name());
-    let reports = names.filter(|name| name.to_string_lossy().starts_with(PREFIX));
-    if reports.count() >= MAX_REPORTS {
-        let full = format!(
-            "{} holds {MAX_REPORTS} reports; send or remove them",
-            folder.display()
-        );
-        return Err(io::Error::other(full));
+impl DivergenceReport {
+    /// Name by which its file differs from those of others.
+    fn name(&self) -> String {
+        let hash = self.replaced.hash.as_deref().unwrap_or("unknown");
+        format!("{}-{hash}", self.replaced.index)
     }
-    let hash = report.replaced.hash.as_deref().unwrap_or("unknown");
-    let name = format!("{PREFIX}{}-{hash}.json", report.replaced.index);
-    let file = folder.join(name);
-    fs::write(&file, serde_json::to_vec_pretty(report)?)?;
-    Ok(file)
 }
 
 #[cfg(test)]
@@ -220,9 +195,12 @@ mod tests {
 
     #[test]
     fn report_names_the_entry_both_hashes_and_the_versions() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = write(folder.path(), &of(300)).unwrap();
-        let report: serde_json::Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+        let home = tempfile::tempdir().unwrap();
+        let folder = ReportFolder(Some(home.path().to_owned()));
+        let report = of(300);
+        let file = folder.write(KIND, &report.name(), &report).unwrap();
+        let bytes = std::fs::read(file).unwrap();
+        let report: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
         assert_eq!(report["schema"], SCHEMA);
         assert_eq!(report["replaced"]["index"], 300);
         assert_eq!(report["replaced"]["hash"], "0000000000000bad");
@@ -230,12 +208,5 @@ mod tests {
         assert_eq!(report["received"]["hash"], "000000000000900d");
         assert_eq!(report["program"], env!("CARGO_PKG_VERSION"));
         assert_eq!(report["wire"], WIRE_VERSION);
-    }
-
-    #[test]
-    fn number_of_reports_is_bounded() {
-        let folder = tempfile::tempdir().unwrap();
-        let written = (300..340).filter(|before| write(folder.path(), &of(*before)).is_ok());
-        assert_eq!(written.count(), MAX_REPORTS);
     }
 }

@@ -12,8 +12,10 @@ use bevy_raft::prelude::*;
 use raftian_node::{NodeHandle, Stopped};
 
 use crate::admin::{self, AdminService};
-use crate::divergence_report::{self, REPORTS, ReportFolder};
+use crate::divergence_report;
+use crate::evidence;
 use crate::replication;
+use crate::report_files::{REPORTS, ReportFolder};
 use crate::seat::Seat;
 use crate::status_document::OwnMember;
 use crate::wake::Wake;
@@ -58,7 +60,7 @@ pub fn run(
     node.control().set_waker(Arc::new(move || waker.raise()));
     let control = node.control();
     let mut app = app(Seat::fresh(node));
-    app.add_plugins((admin::plugin, divergence_report::plugin))
+    app.add_plugins((admin::plugin, divergence_report::plugin, evidence::plugin))
         .insert_resource(reports);
     if let Some(service) = service {
         app.insert_resource(service);

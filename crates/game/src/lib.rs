@@ -6,7 +6,8 @@
 //! Crowns, from the widgets of `ui`; `screens` leads from one to the other, `audio` lets
 //! cues and music sound, and `overlay` shows consensus at work. None of them writes replicated
 //! state. `settings` keeps what the player has chosen, and `language` has the texts of the window.
-//! [`divergence_report`] writes a file when this machine's state differed from that of the others.
+//! [`divergence_report`] writes a file when this machine's state differed from that of the others,
+//! and [`evidence`] does so when a leader let a false order through.
 //! [`headless`] runs a member without a window, [`embedded`] a whole match in one process, and
 //! [`cli`] is the command line.
 
@@ -25,6 +26,7 @@ mod crowns;
 pub mod display;
 pub mod divergence_report;
 pub mod embedded;
+pub mod evidence;
 pub mod feed;
 pub mod frame_cap;
 pub mod headless;
@@ -40,6 +42,7 @@ mod refusal_words;
 #[cfg(feature = "client")]
 mod remote;
 pub mod replication;
+pub mod report_files;
 pub mod report_words;
 #[cfg(feature = "client")]
 pub mod screens;

@@ -22,7 +22,7 @@ pub const CITIES: u8 = 5;
 /// Names of everything that is replicated, and the hash of the numbers of Crowns: programs with
 /// other ones cannot play the same match.
 pub const RULES: &str = "bevy_raft.tick/1 bevy_raft.ticks/1 raftian.command/3 raftian.order/1 \
-                         raftian.realm/1 raftian.table/3 snapshots:2 tick-on-demand:250ms \
+                         raftian.realm/1 raftian.table/3 snapshots:3 tick-on-demand:250ms \
                          crowns:034d95e0ea0ba561";
 
 /// Shortest time between two ticks of a match of Crowns.
@@ -132,21 +132,15 @@ fn hash_state(
 
 /// Returns one machine's state at the last applied index: everything that applying the log changes.
 /// The hash is the first eight bytes of a SHA-256 over the hashes of realm, table and roster and
-/// every session (client, floor, count and sequences above it), all as big-endian 64-bit numbers.
+/// every session (key, client, floor, count and sequences above it), all as big-endian 64-bit
+/// numbers.
 pub fn applied_state(log: &AppliedLog, realm: &Realm, table: &ReplicatedTable) -> AppliedState {
     let mut hasher = Sha256::new();
     hasher.update(realm.state_hash().to_be_bytes());
     hasher.update(table.hash().to_be_bytes());
     hasher.update(log.roster.hash().to_be_bytes());
-    for (client, floor, ahead) in log.sessions.iter() {
-        let ahead: Vec<u64> = ahead.collect();
-        for number in [client.0, floor, ahead.len() as u64]
-            .into_iter()
-            .chain(ahead)
-        {
-            hasher.update(number.to_be_bytes());
-        }
-    }
+    log.sessions
+        .each_number(|number| hasher.update(number.to_be_bytes()));
     let digest = hasher.finalize();
     let hash = u64::from_be_bytes(
         digest[..8]
@@ -303,7 +297,7 @@ mod tests {
         let before = applied_state(&log, &realm, &ReplicatedTable::default()).hash;
         realm.apply(&Order::Attack { city: CityId(1) });
         let hit = applied_state(&log, &realm, &ReplicatedTable::default()).hash;
-        log.sessions.admit(raftian_raft::ClientId(1), 1);
+        log.sessions.admit(None, raftian_raft::ClientId(1), 1);
         let remembered = applied_state(&log, &realm, &ReplicatedTable::default()).hash;
         assert!(before != hit && hit != remembered);
     }

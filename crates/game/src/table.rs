@@ -140,10 +140,10 @@ fn apply_command(
     last.0 = stamp;
     if let Some(change) = entry.roster_change() {
         for id in change.joined.iter().chain(&change.left) {
-            let is_present = log.roster.is_present(*id);
-            table
-                .0
-                .set_present(player_of(&log, *id), is_present, stamp.0);
+            let player = player_of(&log, *id);
+            let mut present = log.roster.present();
+            let is_present = present.any(|(other, _)| player_of(&log, other) == player);
+            table.0.set_present(player, is_present, stamp.0);
         }
         return;
     }
@@ -164,13 +164,13 @@ fn apply_command(
     }
 }
 
-/// Identity of the player behind a member: that of the player's key, or the member's number in a
-/// cluster that was created from files.
+/// Identity of the player behind a member: the beginning of the key that signs the player's orders,
+/// or the member's number in a cluster that was created from files.
 pub fn player_of(log: &AppliedLog, member: NodeId) -> PlayerId {
-    let fingerprint = log.roster.get(member).and_then(|one| one.fingerprint);
+    let key = log.roster.get(member).and_then(|one| one.key);
     let mut id = [0; 16];
-    match fingerprint {
-        Some(fingerprint) => id.copy_from_slice(&fingerprint.bytes()[..16]),
+    match key {
+        Some(key) => id.copy_from_slice(&key.0[..16]),
         None => id[8..].copy_from_slice(&member.0.to_be_bytes()),
     }
     PlayerId(id)

@@ -21,9 +21,11 @@ use wgpu_types::DeviceType;
 
 use crate::admin::{self, AdminService};
 use crate::cli::StoppedMatch;
-use crate::divergence_report::{self, REPORTS, ReportFolder};
+use crate::divergence_report;
 use crate::embedded::{self, Embedded};
+use crate::evidence;
 use crate::language::Language;
+use crate::report_files::{REPORTS, ReportFolder};
 use crate::screens::menu::Unfinished;
 use crate::screens::practice::MatchFiles;
 use crate::screens::with_others::{self, StopRequested};
@@ -284,6 +286,7 @@ fn base(
             ui::plugin,
             crowns::plugin,
             divergence_report::plugin,
+            evidence::plugin,
         ));
     let cap = options.frame_cap.filter(|cap| *cap > 0);
     frame_cap::plugin(&mut app, cap.unwrap_or(0));

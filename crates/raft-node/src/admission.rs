@@ -72,6 +72,10 @@ pub fn check(
         check_proof(&record, request, binding)?;
     }
     if record.rules != request.rules {
+    if !request.key.is_proved(binding, &request.key_proof) {
+        let reason = "the request does not prove the key of this player's orders";
+        return Err(Refusal::Impossible(reason.to_owned()));
+    }
         return Err(Refusal::OtherRules {
             theirs: record.rules,
             own: request.rules.clone(),
@@ -111,8 +115,7 @@ pub enum Step {
     Transfer(Option<NodeId>),
 }
 
-/// Returns the next step of the leader `own`, whose newest membership is `membership` and whose
-/// clock shows `now` in seconds since 1970.
+/// Returns the next step of the leader `own`, whose newest membership is `membership`.
 pub fn next_step(
     own: NodeId,
     founding: &Membership,
@@ -159,6 +162,11 @@ fn admit(
     }
     let mut record = MatchRecord::of(membership).ok_or(Refusal::NotJoinable)?;
     let number = admission.invite;
+    let others = contacts(membership);
+    if contact.key.is_some() && others.iter().any(|(_, other)| other.key == contact.key) {
+        let reason = "a member has the key of this player's orders already";
+        return Err(Refusal::Impossible(reason.to_owned()));
+    }
     let place = record
         .invites
         .iter()
@@ -428,7 +436,7 @@ fn revoke(membership: &Membership, number: u32) -> Result<Step, Refusal> {
     }
 }
 
-fn record_annex(record: &MatchRecord) -> Result<Step, Refusal> {
+pub(crate) fn record_annex(record: &MatchRecord) -> Result<Step, Refusal> {
     Ok(Step::Change(Change::Record {
         contacts: Vec::new(),
         annex: Some(record.encode().map_err(impossible)?),

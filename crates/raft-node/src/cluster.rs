@@ -128,6 +128,7 @@ impl Member {
         Contact {
             name: self.name.clone(),
             fingerprint: self.fingerprint,
+            key: None,
             addresses: vec![self.address.clone()],
         }
     }

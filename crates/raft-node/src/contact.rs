@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
 use crate::cluster::{Fingerprint, MAX_NAME};
+use crate::signing::CommandKey;
 use crate::wire::{self, WireError};
 
 /// Maximum number of addresses of one member.
@@ -25,6 +26,9 @@ pub struct Contact {
     /// Addresses at which it may be reached, the best first, at most [`MAX_ADDRESSES`], of which
     /// [`MAX_HOSTS`] are host names.
     pub addresses: Vec<Address>,
+    /// Key with which its commands are verified; `None` for a member of a cluster that was created
+    /// from files.
+    pub key: Option<CommandKey>,
 }
 
 impl Contact {
@@ -152,6 +156,7 @@ mod tests {
         Contact {
             name: name.to_owned(),
             fingerprint: Fingerprint::of(name.as_bytes()),
+            key: Some(CommandKey([0xff; 32])),
             addresses: (1..).take(addresses).map(address).collect(),
         }
     }

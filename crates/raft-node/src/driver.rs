@@ -5,11 +5,12 @@ use std::collections::VecDeque;
 
 use raftian_raft::{
     Actions, Change, Command, Config, ConfigError, Decision, Entry, Event, Index, Input,
-    Membership, Moment, Node, NodeId, ReadId, Responses, Restored, Snapshot, StateHash,
-    TakenSnapshot, Work, WriteNumber,
+    Membership, Moment, Node, NodeId, ReadId, RefusalReason, Refused, Responses, Restored,
+    Snapshot, StateHash, TakenSnapshot, Work, WriteNumber,
 };
 
 use crate::links::Links;
+use crate::signing::{CommandSigner, Signatures};
 use crate::store::{Store, StoreError};
 use crate::trace::{Trace, TraceEvent};
 use crate::view::NodeView;
@@ -70,6 +71,7 @@ pub struct Driver<S, L> {
     trace: Trace,
     /// Membership that the links follow, and whether it was committed.
     followed: (Membership, bool),
+    signatures: Option<Signatures>,
 }
 
 /// One recorded step of a [`Driver`]'s node. With the configuration and the restored state of its
@@ -97,6 +99,7 @@ impl<S: Store, L: Links> Driver<S, L> {
         let node = Node::new(config, restored, now)?;
         let mut driver = Driver {
             followed: (node.membership().clone(), false),
+            signatures: None,
             node,
             store,
             links,
@@ -121,6 +124,9 @@ impl<S: Store, L: Links> Driver<S, L> {
         let is_committed = self.node.commit() >= self.node.membership_index();
         if self.followed.0 != *membership || self.followed.1 != is_committed {
             self.followed = (membership.clone(), is_committed);
+            if let Some(signatures) = &mut self.signatures {
+                signatures.follow(membership);
+            }
             self.links.follow(membership, is_committed);
         }
     }
@@ -144,7 +150,10 @@ impl<S: Store, L: Links> Driver<S, L> {
         for _ in 0..ROUNDS {
             messages.extend(std::iter::from_fn(|| self.links.receive()).take(INBOX_BATCH));
             self.now = self.now.max(clock());
-            for (from, message) in messages.drain(..) {
+            for (from, mut message) in messages.drain(..) {
+                if let Some(signatures) = &mut self.signatures {
+                    signatures.check(from, &mut message, self.now);
+                }
                 self.trace.emit(TraceEvent::Received(from, &message));
                 self.step(Input::Receive { from, message });
             }
@@ -189,6 +198,15 @@ impl<S: Store, L: Links> Driver<S, L> {
     /// Starts to record the steps of the node, without bound: for tests, not for a long match.
     pub fn record(&mut self) {
         self.recording.get_or_insert_default();
+    }
+
+    /// Signs this node's commands from now on, and drops forwarded ones that their member did not
+    /// sign, in a match that players join.
+    pub fn set_signer(&mut self, signer: CommandSigner) {
+        let founding = &self.node.config().membership;
+        let mut signatures = Signatures::new(signer, self.node.id(), founding);
+        signatures.follow(self.node.membership());
+        self.signatures = Some(signatures);
     }
 
     /// Sets the receiver of trace events, in place of the one before.
@@ -283,6 +301,19 @@ impl<S: Store, L: Links> Driver<S, L> {
     /// Proposes commands. Their outcome is in the log, or in [`Driver::take_responses`] after the
     /// next pump.
     pub fn propose(&mut self, commands: Vec<Command>) {
+        let signed = match &self.signatures {
+            Some(signatures) => signatures.sign(commands),
+            None => Ok(commands),
+        };
+        let commands = match signed {
+            Ok(commands) => commands,
+            Err(commands) => {
+                // They are proposed again, until the node has recorded its own key.
+                let refused = commands.iter();
+                let refused = refused.map(|one| Refused::new(one, RefusalReason::Busy));
+                return self.responses.refused.extend(refused);
+            }
+        };
         self.trace.emit(TraceEvent::Proposed(&commands));
         self.step(Input::Propose(commands));
     }

@@ -10,7 +10,9 @@ use raftian_raft::{Incarnation, Index, Membership, NodeId, Standing};
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
+use crate::cluster::Fingerprint;
 use crate::contact::Contact;
+use crate::signing::CommandKey;
 use crate::ticket::MatchId;
 
 /// Maximum length of [`JoinRequest::rules`] in bytes.
@@ -87,6 +89,24 @@ pub struct Admission {
 /// How a member takes part in a match.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub enum Part {
+impl Admission {
+    /// The player who made this request with the certificate of that hash.
+    pub(crate) fn of(request: JoinRequest, fingerprint: Fingerprint) -> Self {
+        Admission {
+            invite: request.invite,
+            contact: Contact {
+                name: request.name,
+                fingerprint,
+                addresses: request.addresses,
+                key: Some(request.key),
+            },
+            incarnation: request.incarnation,
+            part: request.part,
+            clock: request.clock,
+        }
+    }
+}
+
     /// It plays, and gets a vote once it keeps up.
     #[default]
     Player,
@@ -137,6 +157,10 @@ pub struct JoinRequest {
     /// Addresses of its port.
     pub addresses: Vec<Address>,
     /// Incarnation of its disk.
+    /// Key with which its commands are verified.
+    pub key: CommandKey,
+    /// Proof of that key for this connection; see [`CommandKey::is_proved`].
+    pub key_proof: Vec<u8>,
     pub incarnation: Incarnation,
     /// How it takes part.
     pub part: Part,

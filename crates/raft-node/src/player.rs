@@ -21,6 +21,7 @@ use crate::match_record::{FoundingError, MatchRecord};
 use crate::match_request::Refusal;
 use crate::quic::{AskError, QuicOptions};
 use crate::random_ids::fresh_incarnation;
+use crate::signing::CommandKey;
 use crate::store::Creation;
 use crate::thread::{NodeHandle, NodeOptions, StartError};
 use crate::ticket::TicketError;
@@ -219,6 +220,7 @@ pub fn found(
     let contact = Contact {
         name: name.clone(),
         fingerprint: identity.fingerprint(),
+        key: Some(CommandKey::of(&identity)),
         addresses: own_addresses(&player.addresses, listen),
     };
     let names = (match_name.as_str(), player.rules.as_str());

@@ -26,6 +26,7 @@ use crate::quic::{LinkError, QuicOptions, ServiceRequest};
 use crate::random_ids::fresh_incarnation;
 use crate::replica::{Replica, SubmitError};
 use crate::store::{Creation, StoreError};
+use crate::signing::{CommandKey, CommandSigner};
 use crate::trace::Trace;
 use crate::view::NodeView;
 
@@ -70,6 +71,8 @@ pub struct NodeOptions {
     /// The node's own contact, which it keeps up to date in the log.
     pub contact: Option<Contact>,
     /// Options of its links.
+    /// Signs the node's commands, in a match whose members sign.
+    pub signer: Option<CommandSigner>,
     pub links: QuicOptions,
 }
 
@@ -95,6 +98,7 @@ impl NodeOptions {
             name: config.name.clone(),
             fingerprint: config.identity.fingerprint(),
             addresses: config.reachable_at.clone(),
+            key: Some(CommandKey::of(&config.identity)),
         });
         NodeOptions {
             raft,
@@ -105,6 +109,7 @@ impl NodeOptions {
             founding,
             lists_founders: config.founding == Founders::Listed,
             contact,
+            signer: Some(CommandSigner::new(&config.identity)),
             links,
         }
     }
@@ -138,6 +143,16 @@ pub enum StartError {
         listed: String,
     },
     /// There is no store, and the configuration does not contain the contents of a new one.
+    /// The store belongs to a match whose members have no keys for their commands.
+    #[error(
+        "the store {} belongs to a match that an earlier build founded, which did not sign orders; \
+         continue it with that build",
+        file.display()
+    )]
+    EarlierBuild {
+        /// The store's file.
+        file: PathBuf,
+    },
     #[error(
         "there is no store {}: the match was left, or the file is lost. Join again with a ticket",
         file.display()

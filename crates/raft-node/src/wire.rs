@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 /// Version of the byte format. It leads every frame and is part of the QUIC protocol name, so
 /// builds with incompatible formats refuse each other.
-pub const WIRE_VERSION: u8 = 8;
+pub const WIRE_VERSION: u8 = 10;
 
 /// Largest frame and largest value, in bytes: 1 MiB. A batch of entries between nodes is far below
 /// it, and a small machine can reserve this much for each open stream. Anything larger is an error

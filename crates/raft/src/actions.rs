@@ -258,7 +258,8 @@ pub struct Refused {
 }
 
 impl Refused {
-    pub(crate) fn new(command: &Command, reason: RefusalReason) -> Self {
+    /// Refusal of a command.
+    pub fn new(command: &Command, reason: RefusalReason) -> Self {
         Refused {
             client: command.client,
             sequence: command.sequence,

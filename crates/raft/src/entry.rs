@@ -36,7 +36,8 @@ pub enum Payload {
         /// The command.
         command: Command,
         /// Member that submitted it to the leader. The leader knows it from the connection, so no
-        /// other member can submit a command in that one's name; a dishonest leader can.
+        /// other member can submit a command in that one's name; a dishonest leader can, unless the
+        /// program has commands signed.
         member: NodeId,
     },
     /// The members from here on. A node uses the newest membership in its log, committed or not

@@ -14,12 +14,14 @@ use crate::types::ClientId;
 /// [`Sessions::MAX_AHEAD`]. A client loses no command if it never proposes that far beyond its
 /// oldest unanswered one.
 ///
-/// There are at most [`Sessions::MAX_CLIENTS`] sessions. Beyond them the least recently used one is
+/// The number of sessions is bounded, by default to [`Sessions::MAX_CLIENTS`].
+/// Beyond them the least recently used one is
 /// evicted, by every node at the same entry. An evicted client may continue where it was; but a
 /// late copy of a command it had proposed before would be applied again. So a client must stop
 /// retrying before `MAX_CLIENTS` newer clients have appeared.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Sessions {
+    bound: usize,
     clients: BTreeMap<ClientId, Session>,
     /// Clients by last use, the least recently used first.
     order: BTreeMap<u64, ClientId>,
@@ -46,7 +48,23 @@ pub enum Verdict {
     Repeat,
 }
 
+impl Default for Sessions {
+    fn default() -> Self {
+        Sessions::bounded(Self::MAX_CLIENTS)
+    }
+}
+
 impl Sessions {
+    /// Creates an empty record of at most `bound` clients.
+    pub fn bounded(bound: usize) -> Self {
+        Sessions {
+            bound,
+            clients: BTreeMap::new(),
+            order: BTreeMap::new(),
+            uses: 0,
+        }
+    }
+
     /// Maximum distance of a proposal from the oldest unanswered command of its client.
     pub const MAX_AHEAD: u64 = 1024;
 
@@ -85,7 +103,7 @@ impl Sessions {
             },
         );
         self.order.insert(self.uses, client);
-        if self.clients.len() > Self::MAX_CLIENTS
+        if self.clients.len() > self.bound
             && let Some((_, forgotten)) = self.order.pop_first()
         {
             self.clients.remove(&forgotten);
@@ -110,7 +128,18 @@ impl Sessions {
     pub fn restore(
         sessions: impl IntoIterator<Item = (ClientId, u64, Vec<u64>)>,
     ) -> Result<Self, &'static str> {
-        let mut restored = Sessions::default();
+        Self::restore_bounded(Self::MAX_CLIENTS, sessions)
+    }
+
+    /// Restores sessions of at most `bound` clients.
+    ///
+    /// # Errors
+    /// Those of [`Sessions::restore`].
+    pub fn restore_bounded(
+        bound: usize,
+        sessions: impl IntoIterator<Item = (ClientId, u64, Vec<u64>)>,
+    ) -> Result<Self, &'static str> {
+        let mut restored = Sessions::bounded(bound);
         for (client, floor, ahead) in sessions {
             let ascending = ahead.is_sorted_by(|one, next| one < next);
             // A sequence right above the floor would have raised it.
@@ -131,8 +160,8 @@ impl Sessions {
             if restored.clients.contains_key(&client) {
                 return Err("a client has two sessions");
             }
-            if restored.clients.len() >= Self::MAX_CLIENTS {
-                return Err("there are more than MAX_CLIENTS sessions");
+            if restored.clients.len() >= bound {
+                return Err("there are more sessions than the bound");
             }
             restored.remember(
                 client,

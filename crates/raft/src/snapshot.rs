@@ -69,7 +69,7 @@ pub struct SnapshotName {
     pub position: LogPosition,
     /// Its size in bytes.
     pub size: u64,
-    /// Fingerprint of its bytes: detects a mix-up, not a forgery, which the transport rules out.
+    /// Checksum of its bytes. It detects a mix-up of snapshots, not a leader that forges one.
     pub hash: u64,
 }
 

@@ -93,7 +93,7 @@ pub struct Report {
 }
 
 /// Marks that a run of many storms must have counted; one at zero has not been tested.
-pub const RARE: [Mark; 88] = [
+pub const RARE: [Mark; 89] = [
     Mark::BalancedVotes,
     Mark::CorrectedFileOfFounder,
     Mark::MovedAddress,
@@ -106,6 +106,7 @@ pub const RARE: [Mark; 88] = [
     Mark::RevokedInvite,
     Mark::ReturnedToMatch,
     Mark::WasRefusedByMatch,
+    Mark::VotedOnMember,
     Mark::AdoptedFoundingAsFounder,
     Mark::AdoptedFoundingAsOutsider,
     Mark::AdoptedFoundingWithNewDisk,

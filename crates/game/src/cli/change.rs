@@ -122,13 +122,12 @@ pub(super) fn demote(args: &NamedArgs) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-fn set_standing(args: &NamedArgs, standing: Standing) -> Result<Exit, Failure> {
+fn set_standing(args: &NamedArgs, standing: Standing) -> Result<MatchReply, Failure> {
     let member = find(&args.member, &args.name)?;
     request(
         &args.member,
         &MatchRequest::SetStanding { member, standing },
-    )?;
-    Ok(Exit::Success)
+    )
 }
 
 pub(super) fn transfer(args: &TransferArgs) -> Result<Exit, Failure> {

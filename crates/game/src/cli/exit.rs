@@ -116,6 +116,7 @@ impl From<StartError> for Failure {
             )
             | StartError::Config(_)
             | StartError::Founders { .. }
+            | StartError::EarlierBuild { .. }
             | StartError::Frame(..) => Exit::Configuration,
             StartError::Links(_) => Exit::Network,
             _ => Exit::Unexpected,

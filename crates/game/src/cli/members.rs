@@ -134,6 +134,17 @@ impl MemberDocument {
             watches: member.watches,
             leads: status.leader == Some(member.id),
             fingerprint: member.fingerprint.clone(),
+/// Names of members, for those who have none the ids.
+fn names(status: &StatusDocument, ids: &[u64]) -> Vec<String> {
+    let name = |id: &u64| {
+        let members = status.membership.members.iter();
+        let name = members.filter(|member| member.id == *id);
+        let name = name.filter_map(|member| member.name.clone()).next();
+        name.unwrap_or_else(|| format!("n{id}"))
+    };
+    ids.iter().map(name).collect()
+}
+
             incarnation: member.incarnation,
             addresses: member.addresses.iter().map(ToString::to_string).collect(),
             connected: status.id == member.id || peer.is_some_and(|peer| peer.connected),

@@ -8,6 +8,7 @@ use raftian_node::contact::{Contact, own_addresses};
 use raftian_node::fresh_incarnation;
 use raftian_node::player::{MatchFolders, NewMatch};
 use raftian_node::recover::{RecoverError, recover};
+use raftian_node::signing::CommandKey;
 use raftian_node::store::Creation;
 use raftian_raft::NodeId;
 
@@ -61,6 +62,7 @@ pub(super) fn run(args: &RecoverArgs) -> Result<Exit, Failure> {
     let contact = Contact {
         name: old.name.clone(),
         fingerprint: old_config.identity.fingerprint(),
+        key: Some(CommandKey::of(&old_config.identity)),
         addresses: own_addresses(&old.addresses, old.listen),
     };
     let membership = drawn.membership((&old.match_name, RULES), (id, incarnation), &contact)?;

@@ -16,6 +16,7 @@ use crate::cluster_view::{ClusterView, MemberView};
 use crate::divergence_report::CopyRepaired;
 use crate::screens::Screen;
 use crate::table::{ReplicatedTable, player_of};
+use crate::evidence::FalseOrder;
 
 /// Time without a connection after which a member is mentioned.
 const MENTIONED_AFTER: Duration = Duration::from_secs(3);
@@ -55,6 +56,7 @@ fn follow(
     cluster: Res<ClusterView>,
     status: Res<RaftStatus>,
     perspective: Res<Perspective>,
+        .add_observer(note_false_order)
     table: Res<ReplicatedTable>,
     log: Res<AppliedLog>,
     time: Res<Time<Real>>,
@@ -202,6 +204,38 @@ mod tests {
         let removed = note(&mut presence, &[(1, true)], 10);
         assert_eq!(removed, ["m2 is no longer in the match."]);
     }
+/// Mentions that a leader let a false order through.
+fn note_false_order(
+    found: On<FalseOrder>,
+    cluster: Res<ClusterView>,
+    perspective: Res<Perspective>,
+    mut feed: ResMut<Feed>,
+) {
+    if found.replayed {
+        return;
+    }
+    let at = perspective.game.as_ref().map_or(0, |game| game.elapsed());
+    let name = cluster.name(found.member);
+    let index = found.index;
+    let mut words = text!(
+        "An order in the name of {name} (#{index}) was false and has no effect.",
+        name,
+        index
+    );
+    if let Some(leader) = found.leader {
+        words += " ";
+        words += &text!(
+            "{leader} led and let it through.",
+            leader = cluster.name(leader)
+        );
+    }
+    if let Some(report) = &found.report {
+        words += " ";
+        words += &text!("Report: {file}", file = report.display());
+    }
+    feed.add(at, words, Tone::Consensus);
+}
+
 
     /// Two players and a bot; the second player's member is away, and later removed.
     #[test]

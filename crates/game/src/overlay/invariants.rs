@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use raftian_node::NodeView;
+use raftian_node::match_record::MatchRecord;
 use raftian_raft::{ClientId, Entry, Index, NodeId, Payload, RoleKind, Term};
 
 use super::derived::short_hash;
 use crate::cluster_view::ClusterView;
+use crate::evidence::FalseOrder;
 
 /// Maximum number each of terms, entries and states that are remembered. The oldest is dropped, and
 /// later observations of it are not checked.
@@ -55,7 +57,9 @@ fn differ(one: Identity, other: Identity) -> bool {
 /// Observations of the cluster that later ones must not contradict.
 #[derive(Clone, Debug)]
 pub(super) struct Invariants {
-    properties: [CheckedProperty; 4],
+    properties: [CheckedProperty; 5],
+    /// Whether orders are signed, so that the last property is checked.
+    is_signed: bool,
     leaders: BTreeMap<Term, NodeId>,
     commits: BTreeMap<NodeId, Index>,
     entries: BTreeMap<Index, (Identity, NodeId)>,
@@ -66,6 +70,7 @@ const ELECTION: usize = 0;
 const COMMIT: usize = 1;
 const LOGS: usize = 2;
 const STATES: usize = 3;
+const ORDERS: usize = 4;
 
 impl Default for Invariants {
     fn default() -> Self {
@@ -86,7 +91,12 @@ impl Default for Invariants {
                     "Raft 5.3 and 5.4, log matching and leader completeness",
                 ),
                 checked("states agree", "Raft 5.4.3, state machine safety"),
+                checked(
+                    "orders are signed",
+                    "beyond Raft, which trusts its members: no leader forges an order",
+                ),
             ],
+            is_signed: false,
             leaders: BTreeMap::new(),
             commits: BTreeMap::new(),
             entries: BTreeMap::new(),
@@ -96,9 +106,12 @@ impl Default for Invariants {
 }
 
 impl Invariants {
-    /// The properties, in a fixed order.
+    /// The properties that are checked, in a fixed order.
     pub(super) fn properties(&self) -> &[CheckedProperty] {
-        &self.properties
+        match self.is_signed {
+            true => &self.properties,
+            false => &self.properties[..ORDERS],
+        }
     }
 
     /// Checks a view received at `at`. A member in `restarted` has restarted and may have a lower
@@ -110,6 +123,7 @@ impl Invariants {
         }
         for member in &view.members {
             if let Some(node) = &member.node {
+                self.is_signed |= MatchRecord::of(&node.founding).is_some();
                 self.check_leader(view, node, at);
                 self.check_commit(view, node, at);
                 self.check_log(view, node, at);
@@ -132,6 +146,12 @@ impl Invariants {
                 }
             }
         }
+    }
+
+    /// Notes a false order that was found at `at`.
+    pub(super) fn find_false_order(&mut self, found: &FalseOrder, at: Duration) {
+        let FalseOrder { index, member, .. } = found;
+        self.breaks(ORDERS, at, format!("#{index} is not an order of {member}"));
     }
 
     fn check_leader(&mut self, view: &ClusterView, node: &NodeView, at: Duration) {
@@ -372,5 +392,22 @@ mod tests {
             invariants.observe(&cluster(vec![leading(1, term)]), &[], Duration::ZERO);
         }
         assert_eq!(invariants.leaders.len(), REMEMBERED);
+    }
+
+    #[test]
+    fn signatures_are_a_property_of_matches_that_have_them() {
+        let mut invariants = Invariants::default();
+        assert_eq!(invariants.properties().len(), ORDERS);
+        invariants.is_signed = true;
+        let found = FalseOrder {
+            index: 7,
+            member: NodeId(2),
+            leader: None,
+            report: None,
+            replayed: false,
+        };
+        invariants.find_false_order(&found, Duration::ZERO);
+        let broken = invariants.properties()[ORDERS].broken.as_ref();
+        assert_eq!(broken.unwrap().what, "#7 is not an order of n2");
     }
 }

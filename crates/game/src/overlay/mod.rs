@@ -46,6 +46,7 @@ use raftian_raft::NodeId;
 use std::time::Duration;
 
 use crate::cluster_view::{ClusterView, Fault};
+use crate::evidence::FalseOrder;
 
 /// Interval at which the cluster is checked while the overlay is hidden: short enough to catch
 /// every violation that lasts.
@@ -107,6 +108,7 @@ pub fn plugin(app: &mut App) {
         .init_resource::<Selected>()
         .init_resource::<StripPlace>()
         .init_resource::<History>()
+        .add_observer(note_false_order)
         .add_systems(
             Update,
             (
@@ -135,6 +137,10 @@ fn switch_mode(keys: Res<ButtonInput<KeyCode>>, mut mode: ResMut<OverlayMode>) {
             mode.next()
         };
     }
+}
+
+fn note_false_order(found: On<FalseOrder>, time: Res<Time<Real>>, mut history: ResMut<History>) {
+    history.invariants.find_false_order(&found, time.elapsed());
 }
 
 fn check_cluster(view: Res<ClusterView>, time: Res<Time<Real>>, mut history: ResMut<History>) {

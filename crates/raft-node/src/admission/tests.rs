@@ -1,11 +1,14 @@
 mod voters;
 
 use std::net::SocketAddr;
+use std::collections::BTreeSet;
 
+use std::sync::OnceLock;
 use raftian_raft::Incarnation;
 
 use super::*;
-use crate::cluster::Fingerprint;
+use crate::cluster::{Fingerprint, Identity};
+use crate::signing::CommandSigner;
 use crate::ticket::Secret;
 
 const SECRET: Secret = Secret([7; 16]);
@@ -19,6 +22,7 @@ fn contact(name: &str) -> Contact {
         fingerprint: Fingerprint::of(name.as_bytes()),
         addresses: vec![SocketAddr::from(([10, 0, 0, 1], 7777)).into()],
     }
+        key: None,
 }
 
 /// A match of one founder with an invite of these properties.
@@ -53,7 +57,7 @@ fn admission(name: &str) -> Admission {
     }
 }
 
-/// The leader's next step in `membership`.
+/// The leader's next step in `membership`. What is asked about a member, that member asks itself.
 fn step(membership: &Membership, request: &MatchRequest) -> Step {
     next_step(ADA, &founded(None, None), membership, request, NOW)
 }
@@ -108,6 +112,12 @@ fn proof_is_valid_for_one_secret_session_match_and_invite() {
         Err(Refusal::WrongSecret(1)),
         "on another connection"
     );
+/// The signer of the player who joins.
+fn signer() -> &'static CommandSigner {
+    static SIGNER: OnceLock<CommandSigner> = OnceLock::new();
+    SIGNER.get_or_init(|| CommandSigner::new(&Identity::generate().unwrap()))
+}
+
     let others = [
         proof(&Secret([8; 16]).key(), &[3; 32], MATCH, 1),
         proof(&SECRET.key(), &[3; 32], MatchId([2; 16]), 1),
@@ -115,6 +125,8 @@ fn proof_is_valid_for_one_secret_session_match_and_invite() {
     ];
     for proof in others {
         let request = JoinRequest {
+        key: signer().key(),
+        key_proof: signer().prove(&[3; 32]),
             proof,
             ..join_request()
         };

@@ -18,6 +18,7 @@ use crate::match_record::MatchRecord;
 use crate::match_request::{Admitted, JoinRequest, JoinerRequest, MatchReply, Part, Refusal};
 use crate::quic::{AskError, ask, ask_at};
 use crate::random_ids::fresh_incarnation;
+use crate::signing::CommandSigner;
 use crate::store::Creation;
 use crate::ticket::{MatchId, Ticket, TicketError, TicketMember};
 use crate::wire::{self, WIRE_VERSION};
@@ -104,6 +105,7 @@ pub fn join(player: &Player, invitation: &Invitation, part: Part) -> Result<Laun
         named.clone_from(&file.addresses);
     }
     let identity = identity_in(&directory)?;
+    let signer = CommandSigner::new(&identity);
     let incarnation = fresh_incarnation();
     let request = |binding: [u8; 32]| JoinRequest {
         match_id: ticket.match_id,
@@ -116,6 +118,8 @@ pub fn join(player: &Player, invitation: &Invitation, part: Part) -> Result<Laun
         ),
         rules: player.rules.clone(),
         name: name.clone(),
+        key: signer.key(),
+        key_proof: signer.prove(&binding),
         addresses: own_addresses(&named, listen),
         incarnation,
         part,

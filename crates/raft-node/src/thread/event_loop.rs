@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,9 @@ use super::{
     ProgramRequest, READ_QUEUE, Shared, StartError, lock,
 };
 use crate::clock::Clock;
+use crate::contact::Contact;
 use crate::driver::Driver;
+use crate::match_record::MatchRecord;
 use crate::panic_message;
 use crate::quic::{LinkCounters, QuicLinks, ServiceRequest};
 use crate::random_ids::fresh_incarnation;
@@ -142,16 +145,17 @@ pub(crate) fn open(
     )?;
     record_founding(&options, &mut store, &mut restored)?;
     check_founders(&options, &restored)?;
+    check_keys(&options.store, &restored.founding)?;
     let notify = Arc::clone(wake);
     let store = WriterThread::start(id, store, Arc::new(move || notify.notify_one()))?;
     // Last of all: from here on peers reach this node.
     let (links, requests) = QuicLinks::start(options.links, Arc::clone(wake))?;
     let clock = Clock::start();
-    Ok((
-        Driver::new(options.raft, restored, store, links, clock.now())?,
-        clock,
-        requests,
-    ))
+    let mut driver = Driver::new(options.raft, restored, store, links, clock.now())?;
+    if let Some(signer) = options.signer {
+        driver.set_signer(signer);
+    }
+    Ok((driver, clock, requests))
 }
 
 /// Records the founding of a match that players join in a store that does not have it yet.
@@ -189,6 +193,22 @@ fn check_founders(options: &NodeOptions, restored: &Restored) -> Result<(), Star
         founded: names(&recorded),
         listed: names(&listed),
     })
+}
+
+/// Refuses a match that players join if a founder has no key for its commands.
+fn check_keys(store: &Path, founding: &Founding) -> Result<(), StartError> {
+    let Founding::Agreed(founding) = founding else {
+        return Ok(());
+    };
+    let keys = founding.members();
+    let mut keys = keys.map(|(id, _)| Contact::of(founding, id).and_then(|contact| contact.key));
+    // A record that this build cannot read is one of an earlier build, too.
+    let is_match = !founding.annex().is_empty();
+    if is_match && (MatchRecord::of(founding).is_none() || keys.any(|key| key.is_none())) {
+        let file = store.to_owned();
+        return Err(StartError::EarlierBuild { file });
+    }
+    Ok(())
 }
 
 fn names(members: &[NodeId]) -> String {

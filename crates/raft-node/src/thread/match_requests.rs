@@ -63,19 +63,27 @@ enum Respond {
     /// The program.
     Program(oneshot::Sender<MatchReply>),
     /// Another member, which passed the request on: it tries the next leader itself.
-    Member(oneshot::Sender<Vec<u8>>),
+    Member(NodeId, oneshot::Sender<Vec<u8>>),
     /// A player who asks to join.
     Joiner(oneshot::Sender<Vec<u8>>),
     /// The node itself, which looks at the membership.
     Nobody,
 }
 
+    /// The other member that asks.
+    fn member(&self) -> Option<NodeId> {
+        match self {
+            Respond::Member(id, _) => Some(*id),
+            Respond::Program(_) | Respond::Joiner(_) | Respond::Nobody => None,
+        }
+    }
+
 impl Respond {
     fn send(self, reply: MatchReply) {
         // The asking side may be gone.
         let _gone = match self {
             Respond::Program(respond) => respond.send(reply).is_err(),
-            Respond::Member(respond) | Respond::Joiner(respond) => {
+            Respond::Member(_, respond) | Respond::Joiner(respond) => {
                 match wire::encode_value(&reply) {
                     Ok(bytes) => respond.send(bytes).is_err(),
                     Err(error) => {
@@ -149,7 +157,7 @@ impl MatchRequests {
         let wait = match respond {
             // The program answers an operator's tool in time.
             Respond::Program(_) => PROGRAM_WAIT,
-            Respond::Member(_) | Respond::Joiner(_) | Respond::Nobody => WAIT,
+            Respond::Member(..) | Respond::Joiner(_) | Respond::Nobody => WAIT,
         };
         self.waiting.push(Waiting {
             request,
@@ -231,18 +239,19 @@ impl MatchRequests {
                     if request != MatchRequest::Contacts
                         && !driver.node().membership().contains(id) =>
                 {
-                    Respond::Member(respond).send(MatchReply::Refused(Refusal::NotAMember));
+                    Respond::Member(id, respond).send(MatchReply::Refused(Refusal::NotAMember));
                 }
                 Ok(MatchRequest::Record { member, .. }) if member != id => {
                     let reason = format!("{id} cannot change the contact of {member}");
-                    Respond::Member(respond).send(MatchReply::Refused(Refusal::Impossible(reason)));
+                    Respond::Member(id, respond)
+                        .send(MatchReply::Refused(Refusal::Impossible(reason)));
                 }
                 Ok(MatchRequest::ObservedAddress) => {
                     let address = driver.links().observed_address(id);
-                    Respond::Member(respond).send(MatchReply::ObservedAddress(address));
+                    Respond::Member(id, respond).send(MatchReply::ObservedAddress(address));
                 }
-                Ok(request) => self.push(request, Respond::Member(respond)),
-                Err(error) => Respond::Member(respond).send(unreadable(&error)),
+                Ok(request) => self.push(request, Respond::Member(id, respond)),
+                Err(error) => Respond::Member(id, respond).send(unreadable(&error)),
             },
             RequestSource::Joiner {
                 fingerprint,
@@ -261,17 +270,7 @@ impl MatchRequests {
                     tracing::info!(%address, name = ?join.name, %refusal, "a player was not admitted");
                     return respond.send(MatchReply::Refused(refusal));
                 }
-                let admission = Admission {
-                    invite: join.invite,
-                    contact: Contact {
-                        name: join.name,
-                        fingerprint,
-                        addresses: join.addresses,
-                    },
-                    incarnation: join.incarnation,
-                    part: join.part,
-                    clock: join.clock,
-                };
+                let admission = Admission::of(join, fingerprint);
                 self.push(MatchRequest::Admit(admission), respond);
             }
         }
@@ -348,7 +347,7 @@ impl MatchRequests {
             let contacts = contact::contacts(driver.node().membership());
             return waiting.respond.send(MatchReply::Contacts(contacts));
         }
-        if let Respond::Member(_) = &waiting.respond {
+        if let Respond::Member(..) = &waiting.respond {
             return waiting.respond.send(MatchReply::NotLeader);
         }
         let Some(leader) = driver.node().leader() else {

@@ -139,6 +139,7 @@ mod tests {
             name: "Ada".to_owned(),
             fingerprint: Fingerprint::of(b"Ada"),
             addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
+            key: None,
         }
     }
 

@@ -141,11 +141,11 @@ fn golden() -> Vec<(Message, &'static str)> {
                     priority: 1,
                 },
             ),
-            "08000000 08 03 07 00 00 02 07 01",
+            "08000000 0a 03 07 00 00 02 07 01",
         ),
         (
             message(3, Body::PreVoteReply { granted: true }),
-            "06000000 08 03 07 00 01 01",
+            "06000000 0a 03 07 00 01 01",
         ),
         (
             message(
@@ -156,11 +156,11 @@ fn golden() -> Vec<(Message, &'static str)> {
                     priority: 0,
                 },
             ),
-            "0f000000 08 fb2c01 07 00 02 02 fc70110100 01 00",
+            "0f000000 0a fb2c01 07 00 02 02 fc70110100 01 00",
         ),
         (
             message(3, Body::VoteReply { granted: false }),
-            "06000000 08 03 07 00 03 00",
+            "06000000 0a 03 07 00 03 00",
         ),
         (
             message(
@@ -181,7 +181,7 @@ fn golden() -> Vec<(Message, &'static str)> {
                     entry(4, 14, 100, Payload::Withheld),
                 ]),
             ),
-            "4f000000 08 04 07 00 04 03 09 08 01 04 05 06 fbdc05 05 \
+            "4f000000 0a 04 07 00 04 03 09 08 01 04 05 06 fbdc05 05 \
              04 0a 63 00 \
              04 0b 64 01 01 02 02 aa bb 03 \
              04 0c 64 02 04 01 00 00 01 00 02 00 01 02 01 00 03 09 01 00 00 04 00 01 01 00 00 00 \
@@ -190,49 +190,49 @@ fn golden() -> Vec<(Message, &'static str)> {
         ),
         (
             message(4, reply(Some(probe(5, 6)), matched, Some(state))),
-            "10000000 08 04 07 00 05 01 04 05 06 00 0b 01 08 fbfe00",
+            "10000000 0a 04 07 00 05 01 04 05 06 00 0b 01 08 fbfe00",
         ),
         (
             message(4, reply(None, conflict, None)),
-            "0b000000 08 04 07 00 05 00 01 09 02 06 00",
+            "0b000000 0a 04 07 00 05 00 01 09 02 06 00",
         ),
         (
             message(4, reply(None, AppendResult::Full { up_to: Index(9) }, None)),
-            "09000000 08 04 07 00 05 00 02 09 00",
+            "09000000 0a 04 07 00 05 00 02 09 00",
         ),
         (
             message(4, reply(None, AppendResult::Stale, None)),
-            "08000000 08 04 07 00 05 00 03 00",
+            "08000000 0a 04 07 00 05 00 03 00",
         ),
         (
             message(4, Body::InstallSnapshot(chunk(Some(&[0xaa, 0xbb])).into())),
-            "23000000 08 04 07 00 06 03 09 fc70110100 fbfe00 63 01 01 00 01 00 00 00 00 fb2c01 01 02 aa bb 01 04 05 06",
+            "23000000 0a 04 07 00 06 03 09 fc70110100 fbfe00 63 01 01 00 01 00 00 00 00 fb2c01 01 02 aa bb 01 04 05 06",
         ),
         (
             message(4, Body::InstallSnapshot(chunk(None).into())),
-            "20000000 08 04 07 00 06 03 09 fc70110100 fbfe00 63 01 01 00 01 00 00 00 00 fb2c01 00 01 04 05 06",
+            "20000000 0a 04 07 00 06 03 09 fc70110100 fbfe00 63 01 01 00 01 00 00 00 00 fb2c01 00 01 04 05 06",
         ),
         (
             message(4, received(SnapshotResult::Received(300))),
-            "0f000000 08 04 07 00 07 01 04 05 06 03 09 00 fb2c01",
+            "0f000000 0a 04 07 00 07 01 04 05 06 03 09 00 fb2c01",
         ),
         (
             message(4, received(SnapshotResult::Installed)),
-            "0c000000 08 04 07 00 07 01 04 05 06 03 09 01",
+            "0c000000 0a 04 07 00 07 01 04 05 06 03 09 01",
         ),
         (
             message(4, Body::SnapshotReply(stale)),
-            "09000000 08 04 07 00 07 00 03 09 02",
+            "09000000 0a 04 07 00 07 00 03 09 02",
         ),
         (
             message(4, received(SnapshotResult::TooLarge { limit: 300 })),
-            "0f000000 08 04 07 00 07 01 04 05 06 03 09 03 fb2c01",
+            "0f000000 0a 04 07 00 07 01 04 05 06 03 09 03 fb2c01",
         ),
         (
             message(4, received(SnapshotResult::TooOld { base: Index(8) })),
-            "0d000000 08 04 07 00 07 01 04 05 06 03 09 04 08",
+            "0d000000 0a 04 07 00 07 01 04 05 06 03 09 04 08",
         ),
-        (message(4, Body::TimeoutNow), "05000000 08 04 07 00 08"),
+        (message(4, Body::TimeoutNow), "05000000 0a 04 07 00 08"),
         (
             message(
                 4,
@@ -240,11 +240,11 @@ fn golden() -> Vec<(Message, &'static str)> {
                     commands: vec![command(u64::MAX, 1, &[1, 2, 3])],
                 },
             ),
-            "14000000 08 04 07 00 09 01 fdffffffffffffffff 01 03 01 02 03",
+            "14000000 0a 04 07 00 09 01 fdffffffffffffffff 01 03 01 02 03",
         ),
         (
             message(4, Body::Read { token: 8 }),
-            "06000000 08 04 07 00 0a 08",
+            "06000000 0a 04 07 00 0a 08",
         ),
         (
             message(
@@ -254,7 +254,7 @@ fn golden() -> Vec<(Message, &'static str)> {
                     index: Some(Index(9)),
                 },
             ),
-            "08000000 08 04 07 00 0b 08 01 09",
+            "08000000 0a 04 07 00 0b 08 01 09",
         ),
         (
             Message {
@@ -267,7 +267,7 @@ fn golden() -> Vec<(Message, &'static str)> {
                     },
                 )
             },
-            "09000000 08 04 07 fb2c01 0b 08 00",
+            "09000000 0a 04 07 fb2c01 0b 08 00",
         ),
         (
             message(
@@ -276,7 +276,7 @@ fn golden() -> Vec<(Message, &'static str)> {
                     acknowledged: Index(9),
                 },
             ),
-            "06000000 08 04 07 00 0c 09",
+            "06000000 0a 04 07 00 0c 09",
         ),
         (
             message(
@@ -285,7 +285,7 @@ fn golden() -> Vec<(Message, &'static str)> {
                     incarnations: vec![(NodeId(1), Some(Incarnation(7))), (NodeId(2), None)],
                 },
             ),
-            "0b000000 08 00 07 00 0d 02 01 01 07 02 00",
+            "0b000000 0a 00 07 00 0d 02 01 01 07 02 00",
         ),
         (
             message(
@@ -294,7 +294,7 @@ fn golden() -> Vec<(Message, &'static str)> {
                     membership: Membership::new([NodeId(1)]).expect("a founder"),
                 },
             ),
-            "0d000000 08 00 07 00 0e 01 01 00 01 00 00 00 00",
+            "0d000000 0a 00 07 00 0e 01 01 00 01 00 00 00 00",
         ),
     ]
 }
@@ -367,10 +367,12 @@ fn trailing_bytes_are_an_error() {
 #[test]
 fn frame_of_another_version_is_refused_by_its_number() {
     let mut frame = encode_message(&golden()[0].0).expect("small");
-    frame[LENGTH_BYTES] = 9;
+    frame[LENGTH_BYTES] = WIRE_VERSION + 1;
     assert_eq!(
         decode_message(&frame[LENGTH_BYTES..]),
-        Err(WireError::ForeignVersion { found: 9 })
+        Err(WireError::ForeignVersion {
+            found: WIRE_VERSION + 1
+        })
     );
 }
 
@@ -526,13 +528,13 @@ fn state_may_exceed_a_frame_but_not_the_snapshot_limit() {
 #[test]
 fn false_length_is_an_error_not_an_allocation() {
     // AppendEntries that claims 2^64 - 1 entries, then nothing.
-    let frame = hex("08 04 00 00 04 03 09 08 00 00 fdffffffffffffffff");
+    let frame = hex("0a 04 00 00 04 03 09 08 00 00 fdffffffffffffffff");
     assert!(matches!(
         decode_message(&frame),
         Err(WireError::Malformed { .. })
     ));
     // Forward with one command of 2^32 - 1 bytes, then nothing.
-    let frame = hex("08 04 00 00 09 01 01 01 fcffffffff");
+    let frame = hex("0a 04 00 00 09 01 01 01 fcffffffff");
     assert!(matches!(
         decode_message(&frame),
         Err(WireError::Malformed { .. })

@@ -128,6 +128,7 @@ mod tests {
             name: format!("n{}", id.0),
             fingerprint: Fingerprint::of(&id.0.to_be_bytes()),
             addresses: vec![address.into()],
+            key: None,
         };
         let record = Change::Record {
             contacts: vec![(id, contact.encode().unwrap())],

@@ -99,6 +99,7 @@ mod tests {
             fingerprint: Fingerprint::of(key),
             addresses: Vec::new(),
         };
+            key: None,
         let add = Change::Add {
             id: NodeId(id),
             incarnation: Incarnation(0),

@@ -4,6 +4,7 @@
 //! A machine keeps its id when it is admitted again, unlike a live player, who gets another one. So
 //! some players have two machines with the same key, of which one may be a member at a time.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use raftian_node::address::Address;
@@ -42,7 +43,13 @@ impl Run {
         let is_new_disk = self.is_new_disk(&membership, &request);
         let step = admission::next_step(leader, &founding, &membership, &request, 0);
         let done = match step {
-            Step::Change(change) => self.begin(leader, machine, &membership, change)?,
+            Step::Change(change) => {
+                let is_record = matches!(change, Change::Record { .. });
+                if is_record && matches!(request, MatchRequest::Remove { .. }) {
+                    self.counters.count(Mark::VotedOnMember);
+                }
+                self.begin(leader, machine, &membership, change)?
+            }
             Step::Transfer(to) => {
                 let begun = self.cluster.transfer_leadership(leader, to);
                 format!("a transfer to {to:?}: {begun:?}")
@@ -280,3 +287,4 @@ impl Run {
 fn invites(annex: &Bytes) -> usize {
     raftian_node::wire::decode_value::<MatchRecord>(annex).map_or(0, |record| record.invites.len())
 }
+            key: None,

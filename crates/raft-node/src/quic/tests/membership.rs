@@ -182,5 +182,6 @@ fn contact_of(config: &NodeConfig) -> Contact {
         name: config.name.clone(),
         fingerprint: config.identity.fingerprint(),
         addresses: vec![config.listen.into()],
+        key: None,
     }
 }
