@@ -287,6 +287,21 @@ impl Match {
         place.expect("it was just there")
     }
 
+    /// Removes a member by the votes of the first two players.
+    fn vote_out(&self, runtime: &Runtime, member: NodeId) {
+        let mut replies = self.members[..2].iter().map(|voter| {
+            let control = voter.node.control();
+            let vote = control.request(MatchRequest::Remove { member });
+            runtime.block_on(within(vote)).expect("a reply")
+        });
+        let first = replies.next();
+        assert!(
+            matches!(first, Some(MatchReply::Voted { .. } | MatchReply::Done)),
+            "{first:?}"
+        );
+        assert_eq!(replies.next(), Some(MatchReply::Done));
+    }
+
     /// Gives an order, and waits until it is committed.
     fn commits(&mut self) {
         self.orders += 1;
@@ -307,21 +322,6 @@ impl Match {
     }
 }
 
-fn player(directory: &Path, name: &str) -> Player {
-    Player {
-        name: Some(name.to_owned()),
-        listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
-        addresses: Vec::new(),
-        rules: RULES.to_owned(),
-        folders: MatchFolders::inside(&directory.join(name)),
-        directory: Some(directory.join(name).join("member")),
-    }
-}
-
-async fn ask<T: serde::Serialize>(link: &Link, request: &T) -> MatchReply {
-    let body = wire::encode_value(request).expect("a request");
-    let (mut send, mut receive) = within(link.connection.open_bi()).await.expect("a stream");
-    within(send.write_all(&body)).await.expect("room");
 fn order(sequence: u64, text: &str) -> Command {
     Command {
         client: ClientId(9),
@@ -352,6 +352,21 @@ fn orders_of(node: &NodeHandle, member: NodeId) -> Vec<Vec<u8>> {
     orders.collect()
 }
 
+fn player(directory: &Path, name: &str) -> Player {
+    Player {
+        name: Some(name.to_owned()),
+        listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+        addresses: Vec::new(),
+        rules: RULES.to_owned(),
+        folders: MatchFolders::inside(&directory.join(name)),
+        directory: Some(directory.join(name).join("member")),
+    }
+}
+
+async fn ask<T: serde::Serialize>(link: &Link, request: &T) -> MatchReply {
+    let body = wire::encode_value(request).expect("a request");
+    let (mut send, mut receive) = within(link.connection.open_bi()).await.expect("a stream");
+    within(send.write_all(&body)).await.expect("room");
     send.finish().expect("the stream is open");
     let answer = within(receive.read_to_end(wire::MAX_FRAME)).await;
     wire::decode_value(&answer.expect("an answer")).expect("a reply")
@@ -410,6 +425,10 @@ fn players_without_a_right_are_refused() {
     assert!(matches!(refusal(reply), Refusal::OtherRules { .. }));
     let reply = runtime.block_on(game.ask_to_join(|request, _| request.name = "Bo".to_owned()));
     assert_eq!(refusal(reply), Refusal::NameTaken("Bo".to_owned()));
+    // The public key of another player, without its private one.
+    let of_ada = CommandSigner::new(&game.config(0).identity).key();
+    let reply = runtime.block_on(game.ask_to_join(|request, _| request.key = of_ada));
+    assert!(matches!(refusal(reply), Refusal::Impossible(_)));
     for name in ["a\u{0}b", "a\nb", &"long".repeat(100)] {
         let reply = runtime.block_on(game.ask_to_join(|request, _| {
             request.name = name.to_owned();
@@ -425,10 +444,6 @@ fn players_without_a_right_are_refused() {
         .view()
         .status
         .membership
-    // The public key of another player, without its private one.
-    let of_ada = CommandSigner::new(&game.config(0).identity).key();
-    let reply = runtime.block_on(game.ask_to_join(|request, _| request.key = of_ada));
-    assert!(matches!(refusal(reply), Refusal::Impossible(_)));
         .members()
         .count();
     assert_eq!(members, 3, "nobody was admitted");
@@ -444,11 +459,7 @@ fn players_without_a_right_are_refused() {
     };
     let contact = Contact::of(&admitted.membership, admitted.id).expect("a contact");
     assert!(contact.addresses.len() <= 8, "{contact:?}");
-    let control = game.members[0].node.control();
-    let member = admitted.id;
-    let removed = control.request(MatchRequest::Remove { member });
-    let reply = runtime.block_on(within(removed)).expect("a reply");
-    assert_eq!(reply, MatchReply::Done);
+    game.vote_out(&runtime, admitted.id);
 
     // The attacker has the key of the third player.
     game.members[2].node.control().kill();
@@ -488,13 +499,31 @@ fn players_without_a_right_are_refused() {
         matches!(reply, MatchReply::Done | MatchReply::Refused(_)),
         "{reply:?}"
     );
+    // It has one vote, and so removes nobody.
+    for request in [
+        MatchRequest::Remove { member: NodeId(1) },
+        MatchRequest::SetStanding {
+            member: NodeId(1),
+            standing: Standing::Learner,
+        },
+    ] {
+        for _ in 0..3 {
+            let reply = runtime.block_on(game.ask_as_member(&request));
+            let voted = MatchReply::Voted {
+                votes: 1,
+                needed: 2,
+            };
+            assert_eq!(reply, voted);
+        }
+    }
+    game.commits();
+    runtime.block_on(game.forward_false_orders(third));
+    game.commits();
+    runtime.block_on(game.flood_with_orders(third));
     game.commits();
 
     // A removed player has no more rights than a stranger.
-    let control = game.members[0].node.control();
-    let removed = control.request(MatchRequest::Remove { member: third });
-    let reply = runtime.block_on(within(removed)).expect("a reply");
-    assert_eq!(reply, MatchReply::Done);
+    game.vote_out(&runtime, third);
     let identity = &game.config(2).identity;
     eventually("its connections are closed", || {
         let config = client(Some(identity), vec![member_protocol()]);

@@ -26,11 +26,13 @@ pub enum MatchChange {
     },
     /// Revokes the invite with this number.
     Revoke(u32),
-    /// Removes a member.
+    /// Removes a member. For another one that is present it is a vote; see
+    /// [`raftian_node::ballot`].
     Remove(NodeId),
     /// Gives a member a vote once it keeps up.
     Promote(NodeId),
-    /// Takes a member's vote.
+    /// Takes a member's vote in elections. For another one that is present it is a vote, as for a
+    /// removal.
     Demote(NodeId),
     /// Transfers leadership to a member, or to the best follower.
     Transfer(Option<NodeId>),
@@ -60,6 +62,13 @@ pub enum ChangeDone {
         number: u32,
         /// Its ticket, to be sent to players.
         ticket: Box<Ticket>,
+    },
+    /// The change counts as a vote, and further players must agree.
+    Voted {
+        /// Number of votes.
+        votes: usize,
+        /// Number of votes that decide.
+        needed: usize,
     },
 }
 
@@ -205,6 +214,7 @@ pub(crate) fn report_changes(world: &mut World) {
             Some(MatchReply::Refused(refusal)) => Err(ChangeError::Refused(refusal)),
             Some(MatchReply::Invited(number)) => ticket(world, number, secret),
             Some(MatchReply::Done) => Ok(ChangeDone::Done),
+            Some(MatchReply::Voted { votes, needed }) => Ok(ChangeDone::Voted { votes, needed }),
             Some(_) | None => Err(ChangeError::NoAnswer),
         };
         world.trigger(ChangeOutcome { id, result });

@@ -8,6 +8,7 @@ use bevy::prelude::*;
 use bevy_raft::RaftStatus;
 use raftian_node::NodeControl;
 use raftian_node::address::Address;
+use raftian_node::ballot::Measure;
 use raftian_node::cluster::NodeConfig;
 use raftian_node::contact::{self, Contact};
 use raftian_node::match_record::MatchRecord;
@@ -180,6 +181,12 @@ pub struct StandingDocument {
     /// Whether it only watches. False for a member of a cluster from files.
     #[serde(default)]
     pub watches: bool,
+    /// Ids of the players who vote for its removal.
+    #[serde(default)]
+    pub votes_to_remove: Vec<u64>,
+    /// Ids of the players who vote for making it a spectator.
+    #[serde(default)]
+    pub votes_to_demote: Vec<u64>,
     /// Its earlier standing, while the voters are changing.
     pub before: Option<String>,
     /// Its incarnation.
@@ -325,11 +332,24 @@ pub fn of(
 
 fn membership(node: &Status, contacts: &BTreeMap<NodeId, Contact>) -> MembershipDocument {
     let word = |standing: Option<Standing>| standing_word(standing).to_owned();
-    let spectators = MatchRecord::of(&node.membership).map_or(Vec::new(), |r| r.spectators);
+    let record = MatchRecord::of(&node.membership);
+    let (spectators, ballots) =
+        record.map_or_else(default, |record| (record.spectators, record.ballots));
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.unwrap_or_default().as_secs();
+    let votes = |id, measure| {
+        let ballots = ballots.iter().filter(|ballot| {
+            ballot.member == id && ballot.measure == measure && ballot.is_open(now)
+        });
+        let votes = ballots.flat_map(|ballot| &ballot.votes);
+        votes.map(|id: &NodeId| id.0).collect()
+    };
     let member = |(id, member): (NodeId, &Member)| StandingDocument {
         id: id.0,
         standing: word(member.standing),
         watches: spectators.contains(&id),
+        votes_to_remove: votes(id, Measure::Remove),
+        votes_to_demote: votes(id, Measure::Demote),
         before: member.outgoing.map(|before| word(Some(before))),
         incarnation: member.incarnation.0,
         name: contacts.get(&id).map(|contact| contact.name.clone()),

@@ -22,6 +22,7 @@
 use raftian_raft::{Change, Member, Membership, MembershipError, NodeId, Standing};
 use ring::hmac;
 
+use crate::ballot::{Circumstances, Measure, vote};
 use crate::cluster::{Fingerprint, check_player_name};
 use crate::contact::{Contact, contacts};
 use crate::match_record::{Invite, MAX_INVITES, MAX_PLAYERS, MAX_SPECTATORS, MatchRecord};
@@ -71,11 +72,11 @@ pub fn check(
     if !is_member {
         check_proof(&record, request, binding)?;
     }
-    if record.rules != request.rules {
     if !request.key.is_proved(binding, &request.key_proof) {
         let reason = "the request does not prove the key of this player's orders";
         return Err(Refusal::Impossible(reason.to_owned()));
     }
+    if record.rules != request.rules {
         return Err(Refusal::OtherRules {
             theirs: record.rules,
             own: request.rules.clone(),
@@ -121,17 +122,18 @@ pub fn next_step(
     founding: &Membership,
     membership: &Membership,
     request: &MatchRequest,
-    now: u64,
+    circumstances: &Circumstances,
 ) -> Step {
+    let now = circumstances.now;
     let step = match request {
         MatchRequest::Admit(admission) => admit(founding, membership, admission, now),
         MatchRequest::Invite { key, uses, expires } => {
             invite(membership, (*key, *uses, *expires), now)
         }
         MatchRequest::Revoke { number } => revoke(membership, *number),
-        MatchRequest::Remove { member } => remove(own, membership, *member),
+        MatchRequest::Remove { member } => remove(own, membership, *member, circumstances),
         MatchRequest::SetStanding { member, standing } => {
-            set_standing(membership, *member, *standing)
+            set_standing(membership, *member, *standing, circumstances)
         }
         MatchRequest::Transfer { to, from } => transfer(own, membership, *to, *from),
         MatchRequest::Record { member, contact } => record_contact(membership, *member, contact),
@@ -160,13 +162,13 @@ fn admit(
             membership: membership.clone(),
         }))));
     }
-    let mut record = MatchRecord::of(membership).ok_or(Refusal::NotJoinable)?;
-    let number = admission.invite;
     let others = contacts(membership);
     if contact.key.is_some() && others.iter().any(|(_, other)| other.key == contact.key) {
         let reason = "a member has the key of this player's orders already";
         return Err(Refusal::Impossible(reason.to_owned()));
     }
+    let mut record = MatchRecord::of(membership).ok_or(Refusal::NotJoinable)?;
+    let number = admission.invite;
     let place = record
         .invites
         .iter()
@@ -443,12 +445,20 @@ pub(crate) fn record_annex(record: &MatchRecord) -> Result<Step, Refusal> {
     }))
 }
 
-fn remove(own: NodeId, membership: &Membership, member: NodeId) -> Result<Step, Refusal> {
+fn remove(
+    own: NodeId,
+    membership: &Membership,
+    member: NodeId,
+    circumstances: &Circumstances,
+) -> Result<Step, Refusal> {
     if !membership.contains(member) {
         return Ok(Step::Reply(MatchReply::Done));
     }
     if is_last_leader(membership, member) {
         return Err(Refusal::LastVoter);
+    }
+    if let Some(step) = vote(membership, member, Measure::Remove, circumstances)? {
+        return Ok(step);
     }
     if member == own {
         return Ok(Step::Transfer(None));
@@ -460,6 +470,7 @@ fn set_standing(
     membership: &Membership,
     member: NodeId,
     standing: Standing,
+    circumstances: &Circumstances,
 ) -> Result<Step, Refusal> {
     let present = membership
         .member(member)
@@ -481,13 +492,22 @@ fn set_standing(
         }
         // A learner that waits for a vote is no spectator yet.
         Standing::Learner => present.standing == Some(standing) && (watches || record.is_none()),
-        Standing::Voter | Standing::Witness => present.standing == Some(standing),
+        // A vote follows once a member keeps up, and a witness joins as one.
+        Standing::Voter | Standing::Witness => {
+            let reason = "a member is promoted or demoted, and nothing else";
+            return Err(Refusal::Impossible(reason.to_owned()));
+        }
     };
     if is_fulfilled {
         return Ok(Step::Reply(MatchReply::Done));
     }
     if is_last_leader(membership, member) {
         return Err(Refusal::LastVoter);
+    }
+    if standing == Standing::Learner
+        && let Some(step) = vote(membership, member, Measure::Demote, circumstances)?
+    {
+        return Ok(step);
     }
     let change = Change::Set(member, present.incarnation, standing);
     if present.standing != Some(standing) {

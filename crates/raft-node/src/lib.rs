@@ -24,6 +24,7 @@
 
 pub mod address;
 pub mod admission;
+pub mod ballot;
 mod clock;
 pub mod cluster;
 pub mod code;
@@ -38,12 +39,12 @@ pub mod memory_links;
 mod panics;
 pub mod player;
 pub mod quic;
-mod random_ids;
 pub mod quota;
+mod random_ids;
 pub mod recover;
 mod replica;
-pub mod store;
 pub mod signing;
+pub mod store;
 mod thread;
 pub mod ticket;
 pub mod trace;

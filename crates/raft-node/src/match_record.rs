@@ -4,6 +4,7 @@ use raftian_raft::{Bytes, Change, Incarnation, Membership, MembershipError, Node
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::ballot::Ballot;
 use crate::code::Hint;
 use crate::contact::Contact;
 use crate::ticket::{MatchId, Secret};
@@ -38,6 +39,8 @@ pub struct MatchRecord {
     pub invites: Vec<Invite>,
     /// Members that only watch, at most [`MAX_SPECTATORS`]; other learners wait for a vote.
     pub spectators: Vec<NodeId>,
+    /// Votes on measures against members, at most [`MAX_BALLOTS`](crate::ballot::MAX_BALLOTS).
+    pub ballots: Vec<Ballot>,
 }
 
 /// Why a record or contact cannot be that of a new match.
@@ -112,6 +115,7 @@ impl Secret {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ballot::{MAX_BALLOTS, Measure};
 
     #[test]
     fn largest_record_fits_the_annex() {
@@ -120,6 +124,12 @@ mod tests {
             key: [0xff; 32],
             uses_left: Some(u32::MAX),
             expires: Some(u64::MAX),
+        };
+        let ballot = Ballot {
+            member: NodeId(u64::MAX),
+            measure: Measure::Demote,
+            votes: vec![NodeId(u64::MAX); MAX_PLAYERS],
+            since: u64::MAX,
         };
         let record = MatchRecord {
             id: MatchId([0xff; 16]),
@@ -130,6 +140,7 @@ mod tests {
             code: Some((Hint([0xff; 4]), u32::MAX)),
             invites: vec![invite; MAX_INVITES],
             spectators: vec![NodeId(u64::MAX); MAX_SPECTATORS],
+            ballots: vec![ballot; MAX_BALLOTS],
         };
         assert!(record.encode().unwrap().len() <= Membership::MAX_ANNEX);
     }

@@ -37,12 +37,15 @@ pub enum MatchRequest {
         /// Its number.
         number: u32,
     },
-    /// Removes a member. A leader that is asked to remove itself transfers leadership first.
+    /// Removes a member, or is a vote for that if it is another one that is present; see
+    /// [`ballot`](crate::ballot). A leader that is asked to remove itself transfers leadership
+    /// first.
     Remove {
         /// The member.
         member: NodeId,
     },
-    /// Makes a member a candidate for a vote, or takes its vote away.
+    /// Makes a member a candidate for a vote, or takes its vote away, on which the players vote as
+    /// on a removal.
     SetStanding {
         /// The member.
         member: NodeId,
@@ -86,9 +89,6 @@ pub struct Admission {
     pub clock: u64,
 }
 
-/// How a member takes part in a match.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub enum Part {
 impl Admission {
     /// The player who made this request with the certificate of that hash.
     pub(crate) fn of(request: JoinRequest, fingerprint: Fingerprint) -> Self {
@@ -107,6 +107,9 @@ impl Admission {
     }
 }
 
+/// How a member takes part in a match.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum Part {
     /// It plays, and gets a vote once it keeps up.
     #[default]
     Player,
@@ -154,13 +157,13 @@ pub struct JoinRequest {
     pub rules: String,
     /// The player's name.
     pub name: String,
-    /// Addresses of its port.
-    pub addresses: Vec<Address>,
-    /// Incarnation of its disk.
     /// Key with which its commands are verified.
     pub key: CommandKey,
     /// Proof of that key for this connection; see [`CommandKey::is_proved`].
     pub key_proof: Vec<u8>,
+    /// Addresses of its port.
+    pub addresses: Vec<Address>,
+    /// Incarnation of its disk.
     pub incarnation: Incarnation,
     /// How it takes part.
     pub part: Part,
@@ -190,6 +193,13 @@ pub enum MatchReply {
     NotLeader,
     /// The request cannot be fulfilled.
     Refused(Refusal),
+    /// The request counts as a vote, and further players must agree.
+    Voted {
+        /// Number of votes.
+        votes: usize,
+        /// Number of votes that decide.
+        needed: usize,
+    },
 }
 
 /// Everything that a player needs to take part.

@@ -5,6 +5,7 @@ mod event_loop;
 mod mailbox;
 mod match_requests;
 mod own_contact;
+mod peers;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,8 +26,8 @@ use crate::driver::Committed;
 use crate::quic::{LinkError, QuicOptions, ServiceRequest};
 use crate::random_ids::fresh_incarnation;
 use crate::replica::{Replica, SubmitError};
-use crate::store::{Creation, StoreError};
 use crate::signing::{CommandKey, CommandSigner};
+use crate::store::{Creation, StoreError};
 use crate::trace::Trace;
 use crate::view::NodeView;
 
@@ -70,9 +71,9 @@ pub struct NodeOptions {
     pub lists_founders: bool,
     /// The node's own contact, which it keeps up to date in the log.
     pub contact: Option<Contact>,
-    /// Options of its links.
     /// Signs the node's commands, in a match whose members sign.
     pub signer: Option<CommandSigner>,
+    /// Options of its links.
     pub links: QuicOptions,
 }
 
@@ -97,8 +98,8 @@ impl NodeOptions {
         let contact = (!config.reachable_at.is_empty()).then(|| Contact {
             name: config.name.clone(),
             fingerprint: config.identity.fingerprint(),
-            addresses: config.reachable_at.clone(),
             key: Some(CommandKey::of(&config.identity)),
+            addresses: config.reachable_at.clone(),
         });
         NodeOptions {
             raft,
@@ -108,8 +109,8 @@ impl NodeOptions {
             creation,
             founding,
             lists_founders: config.founding == Founders::Listed,
-            contact,
             signer: Some(CommandSigner::new(&config.identity)),
+            contact,
             links,
         }
     }
@@ -142,7 +143,6 @@ pub enum StartError {
         /// The founders according to the configuration.
         listed: String,
     },
-    /// There is no store, and the configuration does not contain the contents of a new one.
     /// The store belongs to a match whose members have no keys for their commands.
     #[error(
         "the store {} belongs to a match that an earlier build founded, which did not sign orders; \
@@ -153,6 +153,7 @@ pub enum StartError {
         /// The store's file.
         file: PathBuf,
     },
+    /// There is no store, and the configuration does not contain the contents of a new one.
     #[error(
         "there is no store {}: the match was left, or the file is lost. Join again with a ticket",
         file.display()

@@ -173,6 +173,7 @@ marks! {
     TruncatedOneEntry = "truncated one entry",
     TruncatedSeveralEntries = "truncated several entries",
     Voted = "voted",
+    VotedOnMember = "voted on a measure against a member",
     WasAddressedUnderAnotherIncarnation = "was addressed under another incarnation",
     WasFoundLinearizableByWglSearch = "was found linearizable by the WGL search",
     WasLeftUndecidedByWglSearch = "was left undecided by the WGL search",

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use raftian_node::ballot::BALLOT_SECONDS;
 use raftian_node::cluster::MemberFile;
 use raftian_node::match_request::{MatchReply, MatchRequest};
 use raftian_node::quic::PEER_ANSWER_TIMEOUT;
@@ -105,9 +106,20 @@ pub(super) fn leave(args: &LeaveArgs) -> Result<Exit, Failure> {
 
 pub(super) fn remove(args: &NamedArgs) -> Result<Exit, Failure> {
     let member = find(&args.member, &args.name)?;
-    request(&args.member, &MatchRequest::Remove { member })?;
-    note(&format!("{} is removed", args.name));
+    let reply = request(&args.member, &MatchRequest::Remove { member })?;
+    note(&match reply {
+        MatchReply::Voted { votes, needed } => vote_text("remove", &args.name, votes, needed),
+        _ => format!("{} is removed", args.name),
+    });
     Ok(Exit::Success)
+}
+
+/// State of a vote, and what the other players have to do.
+fn vote_text(command: &str, name: &str, votes: usize, needed: usize) -> String {
+    format!(
+        "{votes} of {needed} votes to {command} {name}: further players have {BALLOT_SECONDS} s \
+         from the first vote to run `raftian {command} {name}` too"
+    )
 }
 
 pub(super) fn promote(args: &NamedArgs) -> Result<Exit, Failure> {
@@ -117,8 +129,11 @@ pub(super) fn promote(args: &NamedArgs) -> Result<Exit, Failure> {
 }
 
 pub(super) fn demote(args: &NamedArgs) -> Result<Exit, Failure> {
-    set_standing(args, Standing::Learner)?;
-    note(&format!("{} has no vote any longer", args.name));
+    let reply = set_standing(args, Standing::Learner)?;
+    note(&match reply {
+        MatchReply::Voted { votes, needed } => vote_text("demote", &args.name, votes, needed),
+        _ => format!("{} has no vote any longer", args.name),
+    });
     Ok(Exit::Success)
 }
 
@@ -148,7 +163,7 @@ pub(super) fn request(args: &RunningArgs, request: &MatchRequest) -> Result<Matc
     };
     match ask(&args.config()?, &question, TIMEOUT)? {
         AdminResponse::Match {
-            reply: reply @ (MatchReply::Done | MatchReply::Invited(_)),
+            reply: reply @ (MatchReply::Done | MatchReply::Invited(_) | MatchReply::Voted { .. }),
         } => Ok(reply),
         other => Err(unexpected(&other)),
     }

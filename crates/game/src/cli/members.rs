@@ -44,6 +44,10 @@ struct MemberDocument {
     kind: String,
     /// Whether it only watches.
     watches: bool,
+    /// Names of the players who vote for its removal.
+    votes_to_remove: Vec<String>,
+    /// Names of the players who vote for making it a spectator.
+    votes_to_demote: Vec<String>,
     /// Whether it is the leader known to the asked member.
     leads: bool,
     /// Hash of its certificate, if it is known.
@@ -103,10 +107,19 @@ impl MembersDocument {
             };
             let leads = if member.leads { ", leads" } else { "" };
             let watches = if member.watches { ", watches" } else { "" };
+            let votes = [
+                ("remove", &member.votes_to_remove),
+                ("demote", &member.votes_to_demote),
+            ];
+            let votes: String = votes
+                .iter()
+                .filter(|(_, names)| !names.is_empty())
+                .map(|(measure, names)| format!(", votes to {measure}: {}", names.join(", ")))
+                .collect();
             // Writing to a string cannot fail.
             let _ = writeln!(
                 text,
-                "{:<width$}  n{:<2} {:<8} {:<13}  {}{leads}{watches}",
+                "{:<width$}  n{:<2} {:<8} {:<13}  {}{leads}{watches}{votes}",
                 member.name,
                 member.id,
                 member.kind,
@@ -121,19 +134,6 @@ impl MembersDocument {
     }
 }
 
-impl MemberDocument {
-    fn of(status: &StatusDocument, member: &StandingDocument) -> Self {
-        let peer = status.peers.iter().find(|peer| peer.id == member.id);
-        MemberDocument {
-            id: member.id,
-            name: member
-                .name
-                .clone()
-                .unwrap_or_else(|| format!("n{}", member.id)),
-            kind: member.standing.clone(),
-            watches: member.watches,
-            leads: status.leader == Some(member.id),
-            fingerprint: member.fingerprint.clone(),
 /// Names of members, for those who have none the ids.
 fn names(status: &StatusDocument, ids: &[u64]) -> Vec<String> {
     let name = |id: &u64| {
@@ -145,6 +145,21 @@ fn names(status: &StatusDocument, ids: &[u64]) -> Vec<String> {
     ids.iter().map(name).collect()
 }
 
+impl MemberDocument {
+    fn of(status: &StatusDocument, member: &StandingDocument) -> Self {
+        let peer = status.peers.iter().find(|peer| peer.id == member.id);
+        MemberDocument {
+            id: member.id,
+            name: member
+                .name
+                .clone()
+                .unwrap_or_else(|| format!("n{}", member.id)),
+            kind: member.standing.clone(),
+            watches: member.watches,
+            votes_to_remove: names(status, &member.votes_to_remove),
+            votes_to_demote: names(status, &member.votes_to_demote),
+            leads: status.leader == Some(member.id),
+            fingerprint: member.fingerprint.clone(),
             incarnation: member.incarnation,
             addresses: member.addresses.iter().map(ToString::to_string).collect(),
             connected: status.id == member.id || peer.is_some_and(|peer| peer.connected),

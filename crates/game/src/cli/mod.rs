@@ -78,7 +78,7 @@ enum Command {
     Invite(invite::InviteArgs),
     /// Leave the match: the others play on. A member of a cluster from files only stops.
     Leave(change::LeaveArgs),
-    /// Remove a member from the match.
+    /// Remove a member from the match, or vote for it while the member is present.
     Remove(change::NamedArgs),
     /// Make a new match from this member's copy, after a majority of its match was lost.
     Recover(recover::RecoverArgs),

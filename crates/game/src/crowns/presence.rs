@@ -6,7 +6,9 @@ use std::time::Duration;
 use bevy::prelude::*;
 use bevy::time::Real;
 use bevy_raft::{AppliedLog, RaftStatus};
-use raftian_raft::NodeId;
+use raftian_node::ballot::Measure;
+use raftian_node::match_record::MatchRecord;
+use raftian_raft::{Index, Membership, NodeId};
 use raftian_realm::table::{PlayerId, Table};
 
 use super::CrownsSystems;
@@ -14,9 +16,9 @@ use super::feed::{Feed, Tone};
 use super::perspective::Perspective;
 use crate::cluster_view::{ClusterView, MemberView};
 use crate::divergence_report::CopyRepaired;
+use crate::evidence::FalseOrder;
 use crate::screens::Screen;
 use crate::table::{ReplicatedTable, player_of};
-use crate::evidence::FalseOrder;
 
 /// Time without a connection after which a member is mentioned.
 const MENTIONED_AFTER: Duration = Duration::from_secs(3);
@@ -31,6 +33,16 @@ struct Seen {
     is_mentioned: bool,
 }
 
+/// A vote against a member: the player who gave it, the member, and the measure.
+type Vote = (NodeId, NodeId, Measure);
+
+/// Votes against members, as they were seen last, and the entry of the membership with them.
+#[derive(Resource, Default)]
+struct SeenVotes {
+    votes: BTreeSet<Vote>,
+    membership: Option<Index>,
+}
+
 /// The members of the match, as they were seen last.
 #[derive(Resource, Default)]
 struct Presence(BTreeMap<NodeId, Seen>);
@@ -42,21 +54,65 @@ pub(super) struct AwaySeats(pub(super) BTreeSet<u8>);
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Presence>()
         .init_resource::<AwaySeats>()
+        .init_resource::<SeenVotes>()
         .add_observer(note_repair)
+        .add_observer(note_false_order)
         .add_systems(OnEnter(Screen::Match), forget)
-        .add_systems(Update, follow.in_set(CrownsSystems::Draw));
+        .add_systems(Update, (follow, note_votes).in_set(CrownsSystems::Draw));
 }
 
-fn forget(mut presence: ResMut<Presence>, mut away: ResMut<AwaySeats>) {
+fn forget(
+    mut presence: ResMut<Presence>,
+    mut away: ResMut<AwaySeats>,
+    mut votes: ResMut<SeenVotes>,
+) {
     presence.0.clear();
     away.0.clear();
+    *votes = SeenVotes::default();
+}
+
+/// Mentions players who vote against a member.
+fn note_votes(
+    status: Res<RaftStatus>,
+    cluster: Res<ClusterView>,
+    perspective: Res<Perspective>,
+    mut seen: ResMut<SeenVotes>,
+    mut feed: ResMut<Feed>,
+) {
+    let Some(view) = &status.view else { return };
+    let at = perspective.game.as_ref().map_or(0, |game| game.elapsed());
+    for (by, member, measure) in seen.note(&view.status.membership, view.status.membership_index) {
+        let [by, member] = [by, member].map(|id| cluster.name(id));
+        let words = match measure {
+            Measure::Remove => text!("{by} votes to remove {member} from the match.", by, member),
+            Measure::Demote => text!("{by} votes to make {member} a spectator.", by, member),
+        };
+        feed.add(at, words, Tone::Consensus);
+    }
+}
+
+impl SeenVotes {
+    /// Notes the votes in the newest membership, and returns those that are new.
+    fn note(&mut self, membership: &Membership, index: Index) -> Vec<Vote> {
+        if self.membership.replace(index) == Some(index) {
+            return Vec::new();
+        }
+        let ballots = MatchRecord::of(membership).map_or_else(Vec::new, |record| record.ballots);
+        let votes = ballots.iter().flat_map(|ballot| {
+            let votes = ballot.votes.iter();
+            votes.map(|by| (*by, ballot.member, ballot.measure))
+        });
+        let votes: BTreeSet<_> = votes.collect();
+        let new = votes.difference(&self.votes).copied().collect();
+        self.votes = votes;
+        new
+    }
 }
 
 fn follow(
     cluster: Res<ClusterView>,
     status: Res<RaftStatus>,
     perspective: Res<Perspective>,
-        .add_observer(note_false_order)
     table: Res<ReplicatedTable>,
     log: Res<AppliedLog>,
     time: Res<Time<Real>>,
@@ -148,8 +204,43 @@ fn note_repair(repaired: On<CopyRepaired>, perspective: Res<Perspective>, mut fe
     feed.add(at, words, Tone::Consensus);
 }
 
+/// Mentions that a leader let a false order through.
+fn note_false_order(
+    found: On<FalseOrder>,
+    cluster: Res<ClusterView>,
+    perspective: Res<Perspective>,
+    mut feed: ResMut<Feed>,
+) {
+    if found.replayed {
+        return;
+    }
+    let at = perspective.game.as_ref().map_or(0, |game| game.elapsed());
+    let name = cluster.name(found.member);
+    let index = found.index;
+    let mut words = text!(
+        "An order in the name of {name} (#{index}) was false and has no effect.",
+        name,
+        index
+    );
+    if let Some(leader) = found.leader {
+        words += " ";
+        words += &text!(
+            "{leader} led and let it through.",
+            leader = cluster.name(leader)
+        );
+    }
+    if let Some(report) = &found.report {
+        words += " ";
+        words += &text!("Report: {file}", file = report.display());
+    }
+    feed.add(at, words, Tone::Consensus);
+}
+
 #[cfg(test)]
 mod tests {
+    use raftian_node::ballot::Ballot;
+    use raftian_node::ticket::MatchId;
+    use raftian_raft::{Change, Incarnation, Standing};
     use raftian_realm::table::{Archetype, Command, Level, Origin, Setup};
 
     use super::*;
@@ -167,6 +258,40 @@ mod tests {
 
     fn note(presence: &mut Presence, up: &[(u64, bool)], seconds: u64) -> Vec<String> {
         presence.note(&members(up), Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn votes_are_mentioned_once() {
+        let record = |votes: &[u64]| MatchRecord {
+            id: MatchId([1; 16]),
+            name: String::new(),
+            rules: String::new(),
+            next_member: 4,
+            next_invite: 1,
+            code: None,
+            invites: Vec::new(),
+            spectators: Vec::new(),
+            ballots: vec![Ballot {
+                member: NodeId(3),
+                measure: Measure::Remove,
+                votes: votes.iter().copied().map(NodeId).collect(),
+                since: 0,
+            }],
+        };
+        let membership = |votes: &[u64]| {
+            let recorded = Change::Record {
+                contacts: Vec::new(),
+                annex: Some(record(votes).encode().expect("a record within its bounds")),
+            };
+            let alone = Membership::of([(NodeId(1), Incarnation(1), Standing::Voter)]);
+            alone.expect("a voter").after(&recorded).expect("a record")
+        };
+        let mut seen = SeenVotes::default();
+        let vote = |by| (NodeId(by), NodeId(3), Measure::Remove);
+        assert_eq!(seen.note(&membership(&[1]), Index(5)), [vote(1)]);
+        assert_eq!(seen.note(&membership(&[1]), Index(5)), []);
+        assert_eq!(seen.note(&membership(&[1, 2]), Index(6)), [vote(2)]);
+        assert_eq!(seen.note(&membership(&[]), Index(7)), []);
     }
 
     #[test]
@@ -204,38 +329,6 @@ mod tests {
         let removed = note(&mut presence, &[(1, true)], 10);
         assert_eq!(removed, ["m2 is no longer in the match."]);
     }
-/// Mentions that a leader let a false order through.
-fn note_false_order(
-    found: On<FalseOrder>,
-    cluster: Res<ClusterView>,
-    perspective: Res<Perspective>,
-    mut feed: ResMut<Feed>,
-) {
-    if found.replayed {
-        return;
-    }
-    let at = perspective.game.as_ref().map_or(0, |game| game.elapsed());
-    let name = cluster.name(found.member);
-    let index = found.index;
-    let mut words = text!(
-        "An order in the name of {name} (#{index}) was false and has no effect.",
-        name,
-        index
-    );
-    if let Some(leader) = found.leader {
-        words += " ";
-        words += &text!(
-            "{leader} led and let it through.",
-            leader = cluster.name(leader)
-        );
-    }
-    if let Some(report) = &found.report {
-        words += " ";
-        words += &text!("Report: {file}", file = report.display());
-    }
-    feed.add(at, words, Tone::Consensus);
-}
-
 
     /// Two players and a bot; the second player's member is away, and later removed.
     #[test]

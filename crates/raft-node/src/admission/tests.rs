@@ -1,9 +1,10 @@
+mod ballots;
 mod voters;
 
-use std::net::SocketAddr;
 use std::collections::BTreeSet;
-
+use std::net::SocketAddr;
 use std::sync::OnceLock;
+
 use raftian_raft::Incarnation;
 
 use super::*;
@@ -21,8 +22,8 @@ fn contact(name: &str) -> Contact {
         name: name.to_owned(),
         fingerprint: Fingerprint::of(name.as_bytes()),
         addresses: vec![SocketAddr::from(([10, 0, 0, 1], 7777)).into()],
-    }
         key: None,
+    }
 }
 
 /// A match of one founder with an invite of these properties.
@@ -41,6 +42,7 @@ fn founded(uses_left: Option<u32>, expires: Option<u64>) -> Membership {
             expires,
         }],
         spectators: Vec::new(),
+        ballots: Vec::new(),
     };
     record
         .founding(ADA, Incarnation(5), &contact("Ada"))
@@ -59,7 +61,35 @@ fn admission(name: &str) -> Admission {
 
 /// The leader's next step in `membership`. What is asked about a member, that member asks itself.
 fn step(membership: &Membership, request: &MatchRequest) -> Step {
-    next_step(ADA, &founded(None, None), membership, request, NOW)
+    let by = match request {
+        MatchRequest::Remove { member } | MatchRequest::SetStanding { member, .. } => *member,
+        _ => ADA,
+    };
+    step_by(by, membership, request)
+}
+
+/// The leader's next step about a request of a member, with all members present.
+fn step_by(by: NodeId, membership: &Membership, request: &MatchRequest) -> Step {
+    let present: BTreeSet<_> = membership.members().map(|(id, _)| id).collect();
+    step_in(membership, request, by, &present, NOW)
+}
+
+/// The leader's next step about a request of a member at a time.
+fn step_in(
+    membership: &Membership,
+    request: &MatchRequest,
+    by: NodeId,
+    present: &BTreeSet<NodeId>,
+    now: u64,
+) -> Step {
+    let circumstances = Circumstances { by, present, now };
+    next_step(
+        ADA,
+        &founded(None, None),
+        membership,
+        request,
+        &circumstances,
+    )
 }
 
 fn refusal(membership: &Membership, request: &MatchRequest) -> Refusal {
@@ -82,6 +112,12 @@ fn fulfil(membership: &Membership, request: &MatchRequest) -> (MatchReply, Membe
     panic!("{request:?} is not fulfilled by its own changes");
 }
 
+/// The signer of the player who joins.
+fn signer() -> &'static CommandSigner {
+    static SIGNER: OnceLock<CommandSigner> = OnceLock::new();
+    SIGNER.get_or_init(|| CommandSigner::new(&Identity::generate().unwrap()))
+}
+
 fn join_request() -> JoinRequest {
     JoinRequest {
         match_id: MATCH,
@@ -89,6 +125,8 @@ fn join_request() -> JoinRequest {
         proof: proof(&SECRET.key(), &[3; 32], MATCH, 1),
         rules: "rules/1".to_owned(),
         name: "Bo".to_owned(),
+        key: signer().key(),
+        key_proof: signer().prove(&[3; 32]),
         addresses: Vec::new(),
         incarnation: Incarnation(9),
         part: Part::Player,
@@ -112,12 +150,6 @@ fn proof_is_valid_for_one_secret_session_match_and_invite() {
         Err(Refusal::WrongSecret(1)),
         "on another connection"
     );
-/// The signer of the player who joins.
-fn signer() -> &'static CommandSigner {
-    static SIGNER: OnceLock<CommandSigner> = OnceLock::new();
-    SIGNER.get_or_init(|| CommandSigner::new(&Identity::generate().unwrap()))
-}
-
     let others = [
         proof(&Secret([8; 16]).key(), &[3; 32], MATCH, 1),
         proof(&SECRET.key(), &[3; 32], MatchId([2; 16]), 1),
@@ -125,8 +157,6 @@ fn signer() -> &'static CommandSigner {
     ];
     for proof in others {
         let request = JoinRequest {
-        key: signer().key(),
-        key_proof: signer().prove(&[3; 32]),
             proof,
             ..join_request()
         };
@@ -294,7 +324,12 @@ fn leader_that_is_to_be_removed_transfers_leadership_unless_it_is_the_last_voter
     let vote = Change::Set(bo, Incarnation(9), Standing::Voter);
     let two = joining.after(&vote).unwrap().left();
     assert_eq!(step(&two, &remove), Step::Transfer(None));
-    let by_bo = next_step(bo, &founded(None, None), &two, &remove, NOW);
+    let circumstances = Circumstances {
+        by: ADA,
+        present: &BTreeSet::from([ADA, bo]),
+        now: NOW,
+    };
+    let by_bo = next_step(bo, &founded(None, None), &two, &remove, &circumstances);
     assert_eq!(by_bo, Step::Change(Change::Remove(ADA)));
 }
 
@@ -406,4 +441,68 @@ fn member_cannot_take_the_name_of_another() {
         refusal(&membership, &request),
         Refusal::NameTaken("ADA".to_owned())
     );
+}
+
+#[test]
+fn key_of_another_player_cannot_be_used() {
+    let membership = founded(None, None);
+    let ask = |request: &JoinRequest| check(&membership, request, (outsider(), &[3; 32]));
+    let foreign = JoinRequest {
+        key: CommandSigner::new(&Identity::generate().unwrap()).key(),
+        ..join_request()
+    };
+    assert!(matches!(ask(&foreign), Err(Refusal::Impossible(_))));
+    let of_another_session = JoinRequest {
+        key_proof: signer().prove(&[4; 32]),
+        ..join_request()
+    };
+    assert!(matches!(
+        ask(&of_another_session),
+        Err(Refusal::Impossible(_))
+    ));
+}
+
+#[test]
+fn key_of_a_member_is_not_admitted_again_and_a_member_may_restore_its_own() {
+    let key = Some(signer().key());
+    let bo = Contact {
+        key,
+        ..contact("Bo")
+    };
+    let record = |contact: &Contact| MatchRequest::Record {
+        member: NodeId(1),
+        contact: contact.clone(),
+    };
+    let founder = Contact {
+        key,
+        ..contact("Ada")
+    };
+    let membership = founded(None, None);
+    let (reply, membership) = fulfil(&membership, &record(&founder));
+    assert_eq!(reply, MatchReply::Done);
+    // As a leader that lies would have recorded it.
+    let replaced = Contact {
+        key: Some(CommandSigner::new(&Identity::generate().unwrap()).key()),
+        ..founder.clone()
+    };
+    let (_, replaced) = fulfil(&membership, &record(&replaced));
+    let (reply, restored) = fulfil(&replaced, &record(&founder));
+    assert_eq!(reply, MatchReply::Done);
+    assert_eq!(Contact::of(&restored, NodeId(1)), Some(founder));
+    let admission = MatchRequest::Admit(Admission {
+        invite: 1,
+        contact: bo,
+        incarnation: Incarnation(9),
+        part: Part::Player,
+        clock: NOW,
+    });
+    let circumstances = Circumstances {
+        by: ADA,
+        present: &BTreeSet::from([ADA]),
+        now: NOW,
+    };
+    let step = next_step(ADA, &membership, &membership, &admission, &circumstances);
+    let Step::Reply(MatchReply::Refused(Refusal::Impossible(_))) = step else {
+        panic!("{step:?}");
+    };
 }

@@ -74,6 +74,7 @@ impl NewMatch {
             code: self.code.map(|code| (code.hint(), CODE_INVITE)),
             invites: invites.collect(),
             spectators: Vec::new(),
+            ballots: Vec::new(),
         };
         Ok(record.founding(id, incarnation, contact)?)
     }

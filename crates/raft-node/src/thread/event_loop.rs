@@ -547,3 +547,54 @@ impl EventLoop {
             .is_err();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use raftian_raft::{Change, Membership};
+
+    use super::*;
+    use crate::cluster::Fingerprint;
+    use crate::signing::CommandKey;
+    use crate::ticket::MatchId;
+
+    /// The founding of a match by one player with this key.
+    fn founding(key: Option<CommandKey>, is_joined: bool) -> Founding {
+        let contact = Contact {
+            name: "Ada".to_owned(),
+            fingerprint: Fingerprint::of(b"Ada"),
+            addresses: Vec::new(),
+            key,
+        };
+        let record = MatchRecord {
+            id: MatchId([1; 16]),
+            name: "test".to_owned(),
+            rules: String::new(),
+            next_member: 2,
+            next_invite: 1,
+            code: None,
+            invites: Vec::new(),
+            spectators: Vec::new(),
+            ballots: Vec::new(),
+        };
+        let recorded = Change::Record {
+            contacts: vec![(NodeId(1), contact.encode().unwrap())],
+            annex: is_joined.then(|| record.encode().unwrap()),
+        };
+        let alone = Membership::new([NodeId(1)]).unwrap();
+        Founding::Agreed(alone.after(&recorded).unwrap())
+    }
+
+    #[test]
+    fn match_without_keys_is_refused() {
+        let store = Path::new("raft.redb");
+        let key = Some(CommandKey([1; 32]));
+        let refused = check_keys(store, &founding(None, true));
+        assert!(matches!(refused, Err(StartError::EarlierBuild { .. })));
+        assert!(check_keys(store, &founding(key, true)).is_ok());
+        assert!(
+            check_keys(store, &founding(None, false)).is_ok(),
+            "from files"
+        );
+        assert!(check_keys(store, &Founding::default()).is_ok());
+    }
+}

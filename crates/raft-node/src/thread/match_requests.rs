@@ -5,15 +5,14 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use raftian_raft::{
-    Change, Index, Membership, MembershipError, Node, NodeId, PeerStatus, RoleKind, Standing,
-    Status,
-};
+use raftian_raft::{Change, Index, Membership, MembershipError, Node, NodeId, RoleKind, Standing};
 use tokio::sync::{mpsc, oneshot};
 
 use super::event_loop::NodeDriver;
 use super::own_contact::OwnContact;
+use super::peers::{connected_peers, peer, present, progress};
 use crate::admission::{self, Balance, Step};
+use crate::ballot::Circumstances;
 use crate::contact::{self, Contact};
 use crate::match_record::MatchRecord;
 use crate::match_request::{
@@ -70,6 +69,7 @@ enum Respond {
     Nobody,
 }
 
+impl Respond {
     /// The other member that asks.
     fn member(&self) -> Option<NodeId> {
         match self {
@@ -78,7 +78,6 @@ enum Respond {
         }
     }
 
-impl Respond {
     fn send(self, reply: MatchReply) {
         // The asking side may be gone.
         let _gone = match self {
@@ -291,7 +290,13 @@ impl MatchRequests {
         let is_settled = node.commit() >= node.membership_index() && !node.membership().is_joint();
         let founding = &node.config().membership;
         let membership = node.membership();
-        let step = admission::next_step(own, founding, membership, &waiting.request, wall_clock());
+        let circumstances = Circumstances {
+            by: waiting.respond.member().unwrap_or(own),
+            present: &present(node),
+            now: wall_clock(),
+        };
+        let request = &waiting.request;
+        let step = admission::next_step(own, founding, membership, request, &circumstances);
         match step {
             Step::Reply(reply @ MatchReply::Refused(_)) => {
                 waiting.respond.send(reply);
@@ -537,14 +542,6 @@ fn committable(
     Ok(possible.next())
 }
 
-fn connected_peers(driver: &NodeDriver) -> Vec<NodeId> {
-    let peers = driver.links().counters().peers().into_iter();
-    peers
-        .filter(|(_, counters)| counters.connected())
-        .map(|(id, _)| id)
-        .collect()
-}
-
 /// Describes the match, if it has a code that was not revoked; any other one is joined by tickets
 /// only.
 fn describe(membership: &Membership) -> MatchReply {
@@ -560,17 +557,6 @@ fn describe(membership: &Membership) -> MatchReply {
         }),
         None => MatchReply::Refused(Refusal::NoCode),
     }
-}
-
-/// Returns the last entries in the logs of the members, as this leader knows them.
-fn progress(node: &Node) -> Vec<(NodeId, Index)> {
-    let status = node.status();
-    let peers = status.peers.iter().map(|peer| (peer.id, peer.matched));
-    peers.chain([(status.id, status.last.index)]).collect()
-}
-
-fn peer(status: &Status, id: NodeId) -> Option<&PeerStatus> {
-    status.peers.iter().find(|peer| peer.id == id)
 }
 
 /// Disconnects from members that were known from elsewhere and are none, once this node follows a

@@ -89,6 +89,7 @@ mod tests {
                 expires: None,
             }],
             spectators: Vec::new(),
+            ballots: Vec::new(),
         }
     }
 
@@ -98,8 +99,8 @@ mod tests {
             name: format!("n{id}"),
             fingerprint: Fingerprint::of(key),
             addresses: Vec::new(),
-        };
             key: None,
+        };
         let add = Change::Add {
             id: NodeId(id),
             incarnation: Incarnation(0),

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 
 use raftian_node::address::Address;
 use raftian_node::admission::{self, Balance, Step};
+use raftian_node::ballot::Circumstances;
 use raftian_node::cluster::Fingerprint;
 use raftian_node::contact::Contact;
 use raftian_node::match_record::{Invite, MatchRecord};
@@ -41,7 +42,18 @@ impl Run {
             None => self.draw_request(&membership, &record)?,
         };
         let is_new_disk = self.is_new_disk(&membership, &request);
-        let step = admission::next_step(leader, &founding, &membership, &request, 0);
+        let present: BTreeSet<_> = membership.members().map(|(id, _)| id).collect();
+        // Half of the requests against a machine are its own; the others are votes.
+        let by = match self.chance(0.5) {
+            true => machine,
+            false => self.any(|_, _| true).unwrap_or(machine),
+        };
+        let circumstances = Circumstances {
+            by,
+            present: &present,
+            now: 0,
+        };
+        let step = admission::next_step(leader, &founding, &membership, &request, &circumstances);
         let done = match step {
             Step::Change(change) => {
                 let is_record = matches!(change, Change::Record { .. });
@@ -107,6 +119,7 @@ impl Run {
             code: None,
             invites: Vec::new(),
             spectators: Vec::new(),
+            ballots: Vec::new(),
         };
         // Machines that move have their addresses in the log, one for each player.
         let members = self.cluster.node(leader).membership().members();
@@ -280,6 +293,7 @@ impl Run {
             name: format!("player {}", player.0),
             fingerprint: Fingerprint::of(&player.0.to_be_bytes()),
             addresses: addresses.into_iter().collect(),
+            key: None,
         }
     }
 }
@@ -287,4 +301,3 @@ impl Run {
 fn invites(annex: &Bytes) -> usize {
     raftian_node::wire::decode_value::<MatchRecord>(annex).map_or(0, |record| record.invites.len())
 }
-            key: None,
