@@ -396,7 +396,9 @@ fn member_leaves_and_is_removed_by_command() {
     eventually("it only watches", || {
         ada.json(&["members"])["members"][2]["watches"] == true
     });
-    cy.succeed(&["promote", "n3"]);
+    let by_itself = cy.ask(&["promote", "n3"]);
+    assert_eq!(by_itself.status.code(), Some(2), "{by_itself:?}");
+    bo.succeed(&["promote", "n3"]);
     ada.sees(&["Ada", "Bo", "Cy"]);
     cy.succeed(&["leave"]);
     assert_eq!(cy.event("left")["event"], "left");

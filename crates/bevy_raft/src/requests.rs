@@ -29,7 +29,7 @@ pub enum MatchChange {
     /// Removes a member. For another one that is present it is a vote; see
     /// [`raftian_node::ballot`].
     Remove(NodeId),
-    /// Gives a member a vote once it keeps up.
+    /// Gives a member a vote once it keeps up. Only a player may make a spectator a player.
     Promote(NodeId),
     /// Takes a member's vote in elections. For another one that is present it is a vote, as for a
     /// removal.

@@ -304,7 +304,7 @@ fn members_invite_promote_transfer_and_remove() {
                 bo.is_some_and(|bo| bo.standing == Some(Standing::Learner))
             })
     });
-    b.world_mut().change_match(MatchChange::Promote(NodeId(2)));
+    a.world_mut().change_match(MatchChange::Promote(NodeId(2)));
     run_until(&mut [&mut a, &mut b], "Bo votes again", |apps| {
         let bo = apps[1].world().resource::<Members>().get(NodeId(2));
         bo.is_some_and(|bo| bo.standing == Some(Standing::Voter))

@@ -22,7 +22,7 @@
 use raftian_raft::{Change, Member, Membership, MembershipError, NodeId, Standing};
 use ring::hmac;
 
-use crate::ballot::{Circumstances, Measure, vote};
+use crate::ballot::{Ballot, Circumstances, Measure, vote};
 use crate::cluster::{Fingerprint, check_player_name};
 use crate::contact::{Contact, contacts};
 use crate::match_record::{Invite, MAX_INVITES, MAX_PLAYERS, MAX_SPECTATORS, MatchRecord};
@@ -504,11 +504,6 @@ fn set_standing(
     if is_last_leader(membership, member) {
         return Err(Refusal::LastVoter);
     }
-    if standing == Standing::Learner
-        && let Some(step) = vote(membership, member, Measure::Demote, circumstances)?
-    {
-        return Ok(step);
-    }
     let change = Change::Set(member, present.incarnation, standing);
     if present.standing != Some(standing) {
         membership.after(&change).map_err(impossible)?;
@@ -518,12 +513,24 @@ fn set_standing(
         if standing == Standing::Learner && !watches {
             check_room(membership, &record, Part::Spectator)?;
             record.spectators.retain(|id| membership.contains(*id));
+            if let Some(step) = vote(membership, member, Measure::Demote, circumstances)? {
+                return Ok(step);
+            }
             record.spectators.push(member);
             return record_annex(&record);
+            // Once it plays again, these votes do not count again.
+            let is_done = |ballot: &Ballot| ballot.is_about(member, Measure::Demote);
+            record.ballots.retain(|ballot| !is_done(ballot));
         }
         if standing == Standing::Joining && watches {
             check_room(membership, &record, Part::Player)?;
             record.spectators.retain(|id| *id != member);
+            let mut players = players(membership, &record);
+            if !players.any(|(id, _)| id == circumstances.by) {
+                let reason = "a player makes a spectator a player; ask one to promote this member";
+                return Err(Refusal::Impossible(reason.to_owned()));
+            }
+            drop(players);
             return record_annex(&record);
         }
     }

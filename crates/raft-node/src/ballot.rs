@@ -7,6 +7,10 @@
 //! since the match goes on without it anyway, and so is the other one of two. A leader that breaks
 //! the rules can still remove a member by itself. Would change if: votes were signed and checked by
 //! every member.
+//!
+//! Decision: those who play when a ballot begins decide it. Why: whoever invites machines of its own
+//! would otherwise win a ballot that is under way, or end one against itself. Would change if: votes
+//! belonged to people; here they belong to machines.
 
 use std::collections::BTreeSet;
 
@@ -14,11 +18,12 @@ use raftian_raft::{Membership, NodeId};
 use serde::{Deserialize, Serialize};
 
 use crate::admission::{Step, players, record_annex};
-use crate::match_record::MatchRecord;
+use crate::match_record::{MAX_PLAYERS, MAX_SPECTATORS, MatchRecord};
 use crate::match_request::{MatchReply, Refusal};
 
-/// Maximum number of ballots at a time. The oldest gives way.
-pub const MAX_BALLOTS: usize = 8;
+/// Maximum number of ballots at a time: one on each measure against each member, so that no ballot
+/// pushes out another one.
+pub const MAX_BALLOTS: usize = 2 * (MAX_PLAYERS + MAX_SPECTATORS + 1);
 
 /// Seconds from the first vote of a ballot until its votes no longer count.
 pub const BALLOT_SECONDS: u64 = 120;
@@ -39,7 +44,9 @@ pub struct Ballot {
     pub member: NodeId,
     /// The measure.
     pub measure: Measure,
-    /// Players who voted for it, at most [`MAX_PLAYERS`](crate::match_record::MAX_PLAYERS).
+    /// Players who may vote on it: those who played at the first vote, at most [`MAX_PLAYERS`].
+    pub voters: Vec<NodeId>,
+    /// Players among them who voted for it.
     pub votes: Vec<NodeId>,
     /// Time of the first vote on the leader's clock, in seconds since 1970.
     pub since: u64,
@@ -56,7 +63,7 @@ pub struct Circumstances<'a> {
     pub now: u64,
 }
 
-/// State of the votes on a measure after that of the player who asks.
+/// State of the votes on a measure.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Count {
     /// Enough players agree, or none needs to.
@@ -73,12 +80,13 @@ enum Count {
 }
 
 impl Ballot {
-    /// Whether the votes count at a time, in seconds since 1970.
+    /// Whether the votes count at a time, in seconds since 1970. The clocks of two leaders may
+    /// differ, so neither may lie far from the other.
     pub fn is_open(&self, now: u64) -> bool {
-        now < self.since.saturating_add(BALLOT_SECONDS)
+        now.abs_diff(self.since) < BALLOT_SECONDS
     }
 
-    fn is_about(&self, member: NodeId, measure: Measure) -> bool {
+    pub(crate) fn is_about(&self, member: NodeId, measure: Measure) -> bool {
         self.member == member && self.measure == measure
     }
 }
@@ -100,7 +108,8 @@ pub(crate) fn vote(
     }
 }
 
-/// Counts the vote of the member that asks for a measure against `member`.
+/// Records the vote of the member that asks for a measure against `member`, or counts the votes if
+/// it has one already.
 fn count(
     membership: &Membership,
     member: NodeId,
@@ -112,47 +121,52 @@ fn count(
     let Some(mut record) = MatchRecord::of(membership) else {
         return Ok(Count::Agreed);
     };
-    if by == member || !present.contains(&member) {
+    if by == member {
         return Ok(Count::Agreed);
     }
-    let voters: BTreeSet<NodeId> = players(membership, &record)
-        .map(|(id, _)| id)
-        .filter(|id| *id != member && (*id == by || present.contains(id)))
-        .collect();
-    if !voters.contains(&by) {
-        let reason = "only players vote on other members, and this machine does not play";
+    let players: BTreeSet<NodeId> = players(membership, &record).map(|(id, _)| id).collect();
+    if !players.contains(&by) {
+        let reason = "only players decide about other members, and this machine does not play";
         return Err(Refusal::Impossible(reason.to_owned()));
     }
-    let given = record
-        .ballots
-        .iter()
-        .find(|ballot| ballot.is_about(member, measure) && ballot.is_open(now));
-    let mut votes: BTreeSet<NodeId> = given.map_or_else(BTreeSet::new, |ballot| {
-        let votes = ballot.votes.iter().copied();
-        votes.filter(|vote| voters.contains(vote)).collect()
-    });
-    let since = given.map_or(now, |ballot| ballot.since);
-    let is_new = votes.insert(by);
-    let needed = voters.len() / 2 + 1;
-    if votes.len() >= needed {
+    if !present.contains(&member) {
         return Ok(Count::Agreed);
     }
-    if !is_new {
-        let votes = votes.len();
-        return Ok(Count::Open { votes, needed });
+    let open = record
+        .ballots
+        .iter()
+        .position(|ballot| ballot.is_about(member, measure) && ballot.is_open(now));
+    let mut ballot = match open {
+        Some(place) => record.ballots.remove(place),
+        None => Ballot {
+            member,
+            measure,
+            voters: players.iter().copied().filter(|id| *id != member).collect(),
+            votes: Vec::new(),
+            since: now,
+        },
+    };
+    if !ballot.voters.contains(&by) {
+        let reason = format!(
+            "this machine joined while the others vote on that; wait {BALLOT_SECONDS} seconds"
+        );
+        return Err(Refusal::Impossible(reason));
     }
-    record.ballots.retain(|ballot| {
-        let is_other = !ballot.is_about(member, measure);
-        is_other && ballot.is_open(now) && membership.contains(ballot.member)
-    });
-    if record.ballots.len() >= MAX_BALLOTS {
-        record.ballots.remove(0);
+    if !ballot.votes.contains(&by) {
+        ballot.votes.push(by);
+        record
+            .ballots
+            .retain(|other| other.is_open(now) && membership.contains(other.member));
+        record.ballots.push(ballot);
+        return Ok(Count::Recorded(record));
     }
-    record.ballots.push(Ballot {
-        member,
-        measure,
-        votes: votes.into_iter().collect(),
-        since,
-    });
-    Ok(Count::Recorded(record))
+    // Those who are away have no say, but their votes stay.
+    let has_say = |id: &NodeId| players.contains(id) && (*id == by || present.contains(id));
+    let votes = ballot.votes.iter().filter(|id| has_say(id)).count();
+    let needed = ballot.voters.iter().filter(|id| has_say(id)).count() / 2 + 1;
+    if votes >= needed {
+        Ok(Count::Agreed)
+    } else {
+        Ok(Count::Open { votes, needed })
+    }
 }

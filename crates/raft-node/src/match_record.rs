@@ -128,6 +128,7 @@ mod tests {
         let ballot = Ballot {
             member: NodeId(u64::MAX),
             measure: Measure::Demote,
+            voters: vec![NodeId(u64::MAX); MAX_PLAYERS],
             votes: vec![NodeId(u64::MAX); MAX_PLAYERS],
             since: u64::MAX,
         };

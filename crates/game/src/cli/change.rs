@@ -132,7 +132,7 @@ pub(super) fn demote(args: &NamedArgs) -> Result<Exit, Failure> {
     let reply = set_standing(args, Standing::Learner)?;
     note(&match reply {
         MatchReply::Voted { votes, needed } => vote_text("demote", &args.name, votes, needed),
-        _ => format!("{} has no vote any longer", args.name),
+        _ => format!("{} only watches now", args.name),
     });
     Ok(Exit::Success)
 }

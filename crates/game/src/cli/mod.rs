@@ -86,7 +86,7 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Let a member vote, as soon as it keeps up.
     Promote(change::NamedArgs),
-    /// Take a member's vote away.
+    /// Make a player a spectator, or vote for it while the player is present.
     Demote(change::NamedArgs),
     /// Transfer leadership to another member.
     Transfer(change::TransferArgs),

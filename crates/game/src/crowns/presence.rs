@@ -33,8 +33,15 @@ struct Seen {
     is_mentioned: bool,
 }
 
-/// A vote against a member: the player who gave it, the member, and the measure.
-type Vote = (NodeId, NodeId, Measure);
+/// A vote against a member.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Vote {
+    by: NodeId,
+    member: NodeId,
+    measure: Measure,
+    /// Beginning of its ballot.
+    since: u64,
+}
 
 /// Votes against members, as they were seen last, and the entry of the membership with them.
 #[derive(Resource, Default)]
@@ -44,7 +51,7 @@ struct SeenVotes {
 }
 
 /// The members of the match, as they were seen last.
-#[derive(Resource, Default)]
+#[derive(Resource, Clone, Default)]
 struct Presence(BTreeMap<NodeId, Seen>);
 
 /// Seats whose players cannot be reached.
@@ -92,24 +99,40 @@ fn note_votes(
 }
 
 impl SeenVotes {
-    /// Notes the votes in the newest membership, and returns those that are new.
-    fn note(&mut self, membership: &Membership, index: Index) -> Vec<Vote> {
-        if self.membership.replace(index) == Some(index) {
+    /// Notes the votes that count at `now` in the newest membership, and returns those that are new.
+    /// The first ones are older than this view of the match.
+    fn note(&mut self, membership: &Membership, index: Index, now: u64) -> Vec<Vote> {
+        let before = self.membership.replace(index);
+        if before == Some(index) {
             return Vec::new();
         }
         let ballots = MatchRecord::of(membership).map_or_else(Vec::new, |record| record.ballots);
-        let votes = ballots.iter().flat_map(|ballot| {
+        let open = ballots.iter().filter(|ballot| ballot.is_open(now));
+        let votes = open.flat_map(|ballot| {
             let votes = ballot.votes.iter();
-            votes.map(|by| (*by, ballot.member, ballot.measure))
+            votes.map(|by| Vote {
+                by: *by,
+                member: ballot.member,
+                measure: ballot.measure,
+                since: ballot.since,
+            })
         });
         let votes: BTreeSet<_> = votes.collect();
-        let new = votes.difference(&self.votes).copied().collect();
+        let new = votes.difference(&self.votes).copied();
+        let new = new.filter(|_| before.is_some()).collect();
         self.votes = votes;
         new
     }
 }
 
 fn follow(
+
+    /// Members that others want to remove.
+    fn accused(&self) -> BTreeSet<NodeId> {
+        let votes = self.votes.iter();
+        let removals = votes.filter(|vote| vote.measure == Measure::Remove);
+        removals.map(|vote| vote.member).collect()
+    }
     cluster: Res<ClusterView>,
     status: Res<RaftStatus>,
     perspective: Res<Perspective>,
@@ -119,13 +142,14 @@ fn follow(
     mut presence: ResMut<Presence>,
     mut away: ResMut<AwaySeats>,
     mut feed: ResMut<Feed>,
+    votes: Res<SeenVotes>,
 ) {
     // Without a leader it is this machine that may be cut off, and the strip names who is missing.
     if status.leader().is_none() {
         return;
     }
     let at = perspective.game.as_ref().map_or(0, |game| game.elapsed());
-    for words in presence.note(&cluster.members, time.elapsed()) {
+    for words in presence.note(&cluster.members, &votes.accused(), time.elapsed()) {
         feed.add(at, words, Tone::Consensus);
     }
     away.0 = presence.away_seats(&table.0, |member| player_of(&log, member));
@@ -144,8 +168,14 @@ impl Presence {
         away.map(|(seat, _)| seat).collect()
     }
 
-    /// Notes who is there, and returns a sentence for each change.
-    fn note(&mut self, members: &[MemberView], now: Duration) -> Vec<String> {
+    /// Notes who is there, and returns a sentence for each change. Who is not there any more has not
+    /// left by itself if it is among the `accused`.
+    fn note(
+        &mut self,
+        members: &[MemberView],
+        accused: &BTreeSet<NodeId>,
+        now: Duration,
+    ) -> Vec<String> {
         let mut lines = Vec::new();
         let is_first = self.0.is_empty();
         for member in members {
@@ -178,7 +208,7 @@ impl Presence {
         self.0.retain(|id, seen| {
             let is_member = members.iter().any(|member| member.id == *id);
             if !is_member {
-                lines.push(match seen.is_mentioned {
+                lines.push(match seen.is_mentioned || accused.contains(id) {
                     true => text!("{name} is no longer in the match.", name = seen.name),
                     false => text!("{name} has left the match.", name = seen.name),
                 });
@@ -257,12 +287,12 @@ mod tests {
     }
 
     fn note(presence: &mut Presence, up: &[(u64, bool)], seconds: u64) -> Vec<String> {
-        presence.note(&members(up), Duration::from_secs(seconds))
+        presence.note(&members(up), &BTreeSet::new(), Duration::from_secs(seconds))
     }
 
     #[test]
     fn votes_are_mentioned_once() {
-        let record = |votes: &[u64]| MatchRecord {
+        let record = |votes: &[u64], since| MatchRecord {
             id: MatchId([1; 16]),
             name: String::new(),
             rules: String::new(),
@@ -275,23 +305,36 @@ mod tests {
                 member: NodeId(3),
                 measure: Measure::Remove,
                 votes: votes.iter().copied().map(NodeId).collect(),
-                since: 0,
+                since,
             }],
         };
-        let membership = |votes: &[u64]| {
+        let membership = |votes: &[u64], since| {
+            let record = record(votes, since);
             let recorded = Change::Record {
                 contacts: Vec::new(),
-                annex: Some(record(votes).encode().expect("a record within its bounds")),
+                annex: Some(record.encode().expect("a record within its bounds")),
             };
             let alone = Membership::of([(NodeId(1), Incarnation(1), Standing::Voter)]);
             alone.expect("a voter").after(&recorded).expect("a record")
         };
         let mut seen = SeenVotes::default();
-        let vote = |by| (NodeId(by), NodeId(3), Measure::Remove);
-        assert_eq!(seen.note(&membership(&[1]), Index(5)), [vote(1)]);
-        assert_eq!(seen.note(&membership(&[1]), Index(5)), []);
-        assert_eq!(seen.note(&membership(&[1, 2]), Index(6)), [vote(2)]);
-        assert_eq!(seen.note(&membership(&[]), Index(7)), []);
+        let vote = |by, since| Vote {
+            by: NodeId(by),
+            member: NodeId(3),
+            measure: Measure::Remove,
+            since,
+        };
+        // Given before this machine looked.
+        assert_eq!(seen.note(&membership(&[1], 0), Index(5), 1), []);
+        assert_eq!(seen.accused(), BTreeSet::from([NodeId(3)]));
+        assert_eq!(seen.note(&membership(&[1], 0), Index(5), 1), []);
+        let second = seen.note(&membership(&[1, 2], 0), Index(6), 1);
+        assert_eq!(second, [vote(2, 0)]);
+        assert_eq!(seen.note(&membership(&[], 0), Index(7), 1), []);
+        // Votes of a ballot that has ended are no news; the same votes in another one are.
+        assert_eq!(seen.note(&membership(&[1], 0), Index(8), 1000), []);
+        let again = seen.note(&membership(&[1], 999), Index(9), 1000);
+        assert_eq!(again, [vote(1, 999)]);
     }
 
     #[test]
@@ -313,6 +356,7 @@ mod tests {
         assert!(note(&mut presence, &away, 1).is_empty());
         assert!(note(&mut presence, &away, 3).is_empty());
         assert!(note(&mut presence, &here, 4).is_empty());
+                voters: [1, 2].map(NodeId).to_vec(),
         assert!(note(&mut presence, &away, 5).is_empty());
         assert!(note(&mut presence, &away, 7).is_empty());
         let lost = note(&mut presence, &away, 8);
@@ -341,6 +385,12 @@ mod tests {
             (
                 1,
                 Command::AddBot {
+        // Voted out.
+        let accused = BTreeSet::from([NodeId(3)]);
+        let removed = presence
+            .clone()
+            .note(&members(&[(1, true)]), &accused, Duration::ZERO);
+        assert_eq!(removed, ["m3 is no longer in the match."]);
                     level: Level::Recruit,
                     archetype: Archetype::Boom,
                 },
