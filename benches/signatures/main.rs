@@ -1,8 +1,8 @@
 //! Cost of signed orders: three nodes in memory, on one core, with and without signatures.
 //!
 //! Limit: 20,000 signed orders per second through three nodes, in batches of 16. The leader signs its
-//! own orders, and each of the three machines verifies them before it applies them: all of that is in
-//! the one core's time. Orders that a follower forwards are limited to far fewer by
+//! own orders, and each of the three machines verifies them before it applies them and adds them to
+//! the hash chain of its history: all of that is in the one core's time. Orders that a follower forwards are limited to far fewer by
 //! `raftian_node::quota`.
 //!
 //! `cargo bench -p raftian-benches --bench signatures [-- --json FILE]`
@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use raftian_node::chain::ChainHead;
 use raftian_node::cluster::Identity;
 use raftian_node::contact::Contact;
 use raftian_node::driver::{Committed, Driver};
@@ -118,6 +119,7 @@ struct Run {
 struct Member {
     driver: Driver<MemoryStore, MemoryLinks>,
     verifier: Verifier,
+    head: ChainHead,
     applied: usize,
     bytes: usize,
 }
@@ -153,6 +155,7 @@ impl Cluster {
             Member {
                 driver,
                 verifier: Verifier::default(),
+                head: ChainHead::default(),
                 applied: 0,
                 bytes: 0,
             }
@@ -187,6 +190,9 @@ impl Cluster {
                 let Committed::Entry(entry) = item else {
                     continue;
                 };
+                if self.is_signed {
+                    machine.head = machine.head.after(&entry);
+                }
                 let Payload::Command { command, member } = &entry.payload else {
                     continue;
                 };

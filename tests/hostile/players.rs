@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use raftian_node::address::Address;
 use raftian_node::admission::proof;
+use raftian_node::chain::ChainHead;
+use raftian_node::checkpoint::{Checkpoint, DisputeKind, MAX_KEPT, SignedCheckpoint};
 use raftian_node::cluster::{Identity, NodeConfig};
 use raftian_node::contact::Contact;
 use raftian_node::match_record::MatchRecord;
@@ -22,7 +24,8 @@ use raftian_node::signing::{CommandSigner, content};
 use raftian_node::ticket::{MatchId, Ticket};
 use raftian_node::{NodeHandle, Replica, fresh_incarnation, wire};
 use raftian_raft::{
-    Body, Bytes, ClientId, Command, Incarnation, Membership, Message, NodeId, Payload, Standing,
+    Body, Bytes, ClientId, Command, Incarnation, Index, Membership, Message, NodeId, Payload,
+    Standing,
 };
 use tokio::runtime::Runtime;
 
@@ -34,6 +37,9 @@ const WAIT: Duration = Duration::from_secs(60);
 
 /// Rules of the match: any text that all programs share.
 const RULES: &str = "test/1";
+
+/// Time after which a member takes another list of checkpoints from one peer.
+const TAKE_EVERY: Duration = Duration::from_secs(1);
 
 /// Guesses of a secret.
 const GUESSES: usize = 100;
@@ -146,6 +152,75 @@ impl Match {
                 reply => return reply,
             }
         }
+    }
+
+    /// Sends false checkpoints with the key of the last player, `third`, which are ignored, and then
+    /// two that contradict each other: proof against it that reaches every other member.
+    async fn sign_two_histories(&self, third: NodeId) {
+        let own = CommandSigner::new(&self.config(2).identity);
+        let outsider = CommandSigner::new(&Identity::generate().expect("an identity"));
+        let match_id = self.ticket.match_id;
+        let at = |head| Checkpoint {
+            index: Index(256),
+            head: ChainHead([head; 32]),
+            state: 1,
+        };
+        let of_another = SignedCheckpoint::new(&own, match_id, NodeId(1), at(1));
+        let good = SignedCheckpoint::new(&own, match_id, third, at(1));
+        let ask = async |list| self.ask_as_member(&MatchRequest::Checkpoints(list)).await;
+        for false_one in [
+            of_another.clone(),
+            SignedCheckpoint::new(&outsider, match_id, third, at(1)),
+            SignedCheckpoint::new(&own, MatchId([0; 16]), third, at(1)),
+            SignedCheckpoint::new(&own, match_id, NodeId(99), at(1)),
+            SignedCheckpoint {
+                checkpoint: at(2),
+                ..good.clone()
+            },
+            SignedCheckpoint {
+                signature: vec![0; 10_000],
+                ..good.clone()
+            },
+        ] {
+            assert_eq!(
+                ask(vec![false_one; 3]).await,
+                MatchReply::Checkpoints(Vec::new())
+            );
+            tokio::time::sleep(TAKE_EVERY).await;
+        }
+        // What follows a false one is not read, and neither is a second list at once.
+        let empty = MatchReply::Checkpoints(Vec::new());
+        assert_eq!(ask(vec![of_another, good.clone()]).await, empty);
+        assert_eq!(ask(vec![good.clone()]).await, empty);
+        let flood = (1000..1300).map(|index| Checkpoint {
+            index: Index(index),
+            ..at(1)
+        });
+        let flood: Vec<_> = flood
+            .map(|one| SignedCheckpoint::new(&own, match_id, third, one))
+            .collect();
+        tokio::time::sleep(TAKE_EVERY).await;
+        let MatchReply::Checkpoints(kept) = ask(flood).await else {
+            panic!("a list is answered by a list");
+        };
+        assert_eq!(kept.len(), MAX_KEPT);
+        let contradiction = vec![good, SignedCheckpoint::new(&own, match_id, third, at(2))];
+        tokio::time::sleep(TAKE_EVERY).await;
+        ask(contradiction).await;
+        let is_proved = |member: &Member| {
+            let checkpoints = member.node.view().checkpoints;
+            let disputes = checkpoints.disputes().iter();
+            let kinds: Vec<_> = disputes
+                .map(|one| (one.kind(), one.one.member, one.other.member))
+                .collect();
+            kinds == [(DisputeKind::TwoHistories, third, third)]
+        };
+        within(async {
+            while !self.members[..2].iter().all(is_proved) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
     }
 
     /// Forwards orders to the leader with the key of the last player, `third`: false ones, and then
@@ -516,6 +591,8 @@ fn players_without_a_right_are_refused() {
             assert_eq!(reply, voted);
         }
     }
+    game.commits();
+    runtime.block_on(game.sign_two_histories(third));
     game.commits();
     runtime.block_on(game.forward_false_orders(third));
     game.commits();

@@ -77,6 +77,16 @@ fn match_of_bots_survives_two_killed_leaders() {
         .map(|player| game(player)["end"].clone())
         .collect();
     assert!(ends.iter().all(|end| *end == ends[0]), "{ends:?}");
+    // Those that were killed have gone on with the history of their snapshot and log.
+    for player in &all {
+        eventually("all have signed the same history", || {
+            let checkpoints = &player.json(&["status"])["checkpoints"];
+            let disputes = checkpoints["disputes"].as_array().expect("a list");
+            assert!(disputes.is_empty(), "{disputes:?}");
+            let members = checkpoints["members"].as_array().expect("a list");
+            members.len() == 3 && members.iter().all(|one| one["agreed"].is_u64())
+        });
+    }
 }
 
 fn bots(player: &Player) -> Vec<Value> {

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use bevy_ecs::error::FallbackErrorHandler;
 use bevy_ecs::prelude::*;
 use bevy_ecs::schedule::{ScheduleLabel, SingleThreadedExecutor};
+use raftian_node::chain::ChainHead;
 use raftian_node::driver as node;
 use raftian_node::panic_message;
 use raftian_node::signing::{SignatureError, Verifier};
@@ -194,7 +195,9 @@ fn begin_log(world: &mut World) {
     }
     if let Some(mut node) = world.get_resource_mut::<RaftNode>() {
         let founding = node.get().view().founding;
-        world.resource_mut::<AppliedLog>().roster = Roster::of(&founding);
+        let mut log = world.resource_mut::<AppliedLog>();
+        log.roster = Roster::of(&founding);
+        log.head = ChainHead::of_founding(&founding);
     }
 }
 
@@ -233,6 +236,7 @@ fn apply_entry(world: &mut World, entry: &Entry) -> Result<(), String> {
     }
     let mut log = world.resource_mut::<AppliedLog>();
     log.index = index;
+    log.head = log.head.after(entry);
     // A repair moves `index` back, so the highest one is kept separately.
     log.announced = log.announced.max(index);
     state::report_state_hash(world, index);

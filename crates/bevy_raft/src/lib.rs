@@ -61,7 +61,8 @@
 //! [`Unknown`](Outcome::Unknown). In a match that players join, commands are signed:
 //! [`EntryInfo::member`] is the member that a command came from, and [`EntryInfo::key`] its key, to
 //! which a game binds the rights of the player. [`FalseCommand`] reports entries without a valid
-//! signature, which are skipped. [`Committed::replayed`] marks commands of the past, which need no
+//! signature, which are skipped. Members also sign checkpoints of what they have applied, and
+//! [`HistoryDisputed`] reports those that contradict each other. [`Committed::replayed`] marks commands of the past, which need no
 //! sound.
 //!
 //! # Players
@@ -160,6 +161,7 @@
 
 mod apply;
 mod command;
+mod disputes;
 mod matches;
 mod members;
 mod node;
@@ -181,6 +183,7 @@ pub use command::{
     AddReplicatedCommand, CommandRegistry, Committed, EntryInfo, FalseCommand, ProposalId,
     ReplicatedCommand,
 };
+pub use disputes::HistoryDisputed;
 pub use matches::{
     CurrentMatch, FailureKind, JoinMatch, MatchExt, MatchFailed, MatchState, StartMatch,
     ToolRequests, rules,
@@ -202,6 +205,8 @@ pub use status::{RaftRole, RaftStatus, has_quorum, is_leader};
 pub use ticks::{Tick, TickDemand, Ticks};
 
 pub use raftian_node::address::Address;
+pub use raftian_node::chain::ChainHead;
+pub use raftian_node::checkpoint::{Checkpoint, Dispute, DisputeKind, SignedCheckpoint};
 pub use raftian_node::cluster::Fingerprint;
 pub use raftian_node::code::Code;
 pub use raftian_node::match_request::{Part, Refusal};

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use bevy_ecs::prelude::*;
+use raftian_node::chain::ChainHead;
 use raftian_node::{Clock, Replica};
 use raftian_raft::{Index, Moment, Responses};
 
@@ -75,6 +76,8 @@ pub struct AppliedLog {
     pub sessions: PlayerSessions,
     /// The members as of that index.
     pub roster: Roster,
+    /// Hash of the whole history up to that index.
+    pub head: ChainHead,
     /// Highest index ever applied. An entry that is reapplied after a repair is not announced
     /// again.
     pub(crate) announced: Index,

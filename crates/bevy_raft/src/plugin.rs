@@ -13,6 +13,7 @@ use raftian_raft::ClientId;
 
 use crate::apply::{self, ApplyCommitted, CommandVerifier, CommittedEntry};
 use crate::command::{AddReplicatedCommand, CommandRegistry};
+use crate::disputes::{self, ReportedDisputes};
 use crate::matches::{self, CurrentMatch, MatchState, OwnRules, Session};
 use crate::members::{MemberProgress, Members};
 use crate::node::{AppliedLog, RaftClock, RaftNode};
@@ -148,6 +149,7 @@ impl Plugin for RaftPlugin {
         app.init_resource::<StateRegistry>();
         app.init_resource::<CommittedEntry>()
             .init_resource::<CommandVerifier>()
+            .init_resource::<ReportedDisputes>()
             .init_state::<RaftRole>()
             .init_state::<MatchState>();
 
@@ -180,6 +182,7 @@ impl Plugin for RaftPlugin {
                     apply::apply_committed,
                     reads::report_reads.run_if(reads::has_reads),
                     requests::report_changes.run_if(requests::has_requests),
+                    disputes::report.run_if(disputes::has_news),
                 )
                     .chain()
                     .in_set(RaftSystems::Apply),

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use bevy_app::App;
 use bevy_ecs::prelude::*;
 use raftian_node::SubmitError;
+use raftian_node::chain::ChainHead;
+use raftian_node::checkpoint::Checkpoint;
 use raftian_node::wire::{self, WireError};
 use raftian_raft::{Bytes, Index, Snapshot, Stamp, StateHash, TakenSnapshot};
 use serde::de::DeserializeOwned;
@@ -160,6 +162,7 @@ impl StateRegistry {
 struct Saved {
     sessions: SavedSessions,
     roster: Roster,
+    head: ChainHead,
     states: Vec<(String, Bytes)>,
 }
 
@@ -167,6 +170,7 @@ struct Saved {
 struct Restored {
     sessions: PlayerSessions,
     roster: Roster,
+    head: ChainHead,
     states: Vec<(Codec, AnyState)>,
 }
 
@@ -212,6 +216,7 @@ fn save(world: &World) -> Result<Vec<u8>, StateError> {
     let saved = Saved {
         sessions: log.sessions.save(),
         roster: log.roster.clone(),
+        head: log.head,
         states: registry
             .codecs
             .iter()
@@ -255,6 +260,7 @@ fn read(registry: &StateRegistry, bytes: &[u8]) -> Result<Restored, StateError> 
     Ok(Restored {
         sessions: PlayerSessions::restore(saved.sessions).map_err(StateError::Sessions)?,
         roster: saved.roster,
+        head: saved.head,
         states,
     })
 }
@@ -275,6 +281,7 @@ pub(crate) fn restore(world: &mut World, snapshot: &Snapshot) -> Result<(), Stri
     let before = std::mem::replace(&mut log.index, index);
     log.sessions = restored.sessions;
     log.roster = restored.roster;
+    log.head = restored.head;
     // The commands in the snapshot count as announced: a repair must not announce them later.
     log.announced = log.announced.max(index);
     tracing::info!(%index, %before, bytes = bytes.len(), "restored the state from a snapshot");
@@ -324,14 +331,25 @@ pub(crate) fn snapshot_if_due(world: &mut World) {
     }
 }
 
-/// Reports the hash of the state to the node, if the entry just applied is one at which machines
-/// compare it.
+/// Reports history and state to the node, if the entry just applied is one at which machines
+/// compare them.
 pub(crate) fn report_state_hash(world: &mut World, index: Index) {
-    if index.0.is_multiple_of(STATE_HASH_EVERY)
-        && let Some(hash) = hash(world)
-        && let Some(mut node) = world.get_resource_mut::<RaftNode>()
-        && let Err(error) = node.get().state_hash(StateHash { index, hash })
-    {
+    if !index.0.is_multiple_of(STATE_HASH_EVERY) {
+        return;
+    }
+    let Some(hash) = hash(world) else { return };
+    let head = world.resource::<AppliedLog>().head;
+    let Some(mut node) = world.get_resource_mut::<RaftNode>() else {
+        return;
+    };
+    let checkpoint = Checkpoint {
+        index,
+        head,
+        state: hash,
+    };
+    let node = node.get();
+    let reported = node.state_hash(StateHash { index, hash });
+    if let Err(error) = reported.and_then(|()| node.checkpoint(checkpoint)) {
         tracing::debug!(%index, %error, "the state hash was not reported");
     }
 }

@@ -7,7 +7,7 @@ use bevy_app::App;
 use bevy_ecs::prelude::*;
 use bevy_raft::prelude::*;
 use bevy_raft::test_app::TestCluster;
-use bevy_raft::{AppliedLog, STATE_HASH_EVERY};
+use bevy_raft::{AppliedLog, ChainHead, STATE_HASH_EVERY};
 use raftian_raft::{Change, Config, NodeId};
 use serde::{Deserialize, Serialize};
 
@@ -110,16 +110,16 @@ fn append_all(cluster: &mut TestCluster, id: u64, numbers: std::ops::Range<u32>)
     }
 }
 
-/// Checks that all apps have the same sessions once they have applied the same entries.
+/// Checks that all apps have the same sessions and history once they have applied the same entries.
 fn same_memory(cluster: &mut TestCluster) {
     let log = |app: &App| app.world().resource::<AppliedLog>().clone();
     cluster.run_until(|apps| apps.iter().all(|app| log(app).index == log(&apps[0]).index));
-    assert!(
-        cluster
-            .apps()
-            .iter()
-            .all(|app| log(app).sessions == log(&cluster.apps()[0]).sessions)
-    );
+    let first = log(&cluster.apps()[0]);
+    for app in cluster.apps() {
+        assert_eq!(log(app).sessions, first.sessions);
+        assert_eq!(log(app).head, first.head);
+    }
+    assert_ne!(first.head, ChainHead::default());
 }
 
 #[test]

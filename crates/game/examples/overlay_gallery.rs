@@ -347,6 +347,7 @@ impl Made {
             paused: member.paused,
             cut: member.cut.is_some(),
             stopped: None,
+            checkpoints: Default::default(),
         }
     }
 

@@ -1,14 +1,15 @@
-//! Reports of orders with an invalid signature.
+//! Evidence of members that lie: orders with an invalid signature, and signed checkpoints that
+//! contradict each other.
 //!
-//! Such an order is in the log only if the leader of its term appended it unchecked. Every machine
-//! skips it and writes the entry to a file. The file is not proof to a third party, because entries
-//! are not signed by the leader.
+//! A false order is in the log only if the leader of its term appended it unchecked. Every machine
+//! skips it and writes the entry to a file. That file is not proof to a third party, because entries
+//! are not signed by the leader. Two checkpoints are: each has the signature of its member.
 
 use std::path::PathBuf;
 
 use bevy::prelude::*;
 use bevy_raft::prelude::*;
-use bevy_raft::{FalseCommand, NodeId, Roster};
+use bevy_raft::{DisputeKind, FalseCommand, HistoryDisputed, NodeId, Roster, SignedCheckpoint};
 use serde::Serialize;
 
 use crate::report_files::ReportFolder;
@@ -34,6 +35,19 @@ pub struct FalseOrder {
     pub replayed: bool,
 }
 
+/// Two signed checkpoints contradict each other.
+#[derive(Event, Clone, Debug)]
+pub struct HistoriesContradict {
+    /// How they do.
+    pub kind: DisputeKind,
+    /// The last entry that both cover.
+    pub index: u64,
+    /// The members that signed them, the same one for [`DisputeKind::TwoHistories`].
+    pub members: [NodeId; 2],
+    /// The file, if it was written.
+    pub report: Option<PathBuf>,
+}
+
 /// A false order, with everything that its signature covers.
 #[derive(Serialize)]
 struct Evidence {
@@ -56,6 +70,43 @@ struct Evidence {
     bytes: String,
 }
 
+/// Two checkpoints at one index, with everything that their signatures cover.
+#[derive(Serialize)]
+struct Contradiction {
+    schema: &'static str,
+    fault: &'static str,
+    /// Id of the match.
+    match_id: Option<String>,
+    index: u64,
+    checkpoints: [Signed; 2],
+}
+
+/// A signed checkpoint; numbers without another remark are in hexadecimal.
+#[derive(Serialize)]
+struct Signed {
+    member: Named,
+    /// Ed25519 key of the member.
+    key: Option<String>,
+    /// Hash of the history.
+    head: String,
+    /// Hash of the state.
+    state: String,
+    signature: String,
+}
+
+impl Signed {
+    fn of(roster: &Roster, signed: &SignedCheckpoint) -> Self {
+        let key = roster.get(signed.member).and_then(|member| member.key);
+        Signed {
+            member: Named::of(roster, signed.member),
+            key: key.map(|key| hex(&key.0)),
+            head: signed.checkpoint.head.to_string(),
+            state: format!("{:016x}", signed.checkpoint.state),
+            signature: hex(&signed.signature),
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct Named {
     id: u64,
@@ -72,9 +123,48 @@ impl Named {
     }
 }
 
-/// Writes a file for each false order, and triggers [`FalseOrder`].
+/// Writes a file for each false order and each contradiction, and triggers [`FalseOrder`] and
+/// [`HistoriesContradict`].
 pub(crate) fn plugin(app: &mut App) {
-    app.init_resource::<ReportFolder>().add_observer(note);
+    app.init_resource::<ReportFolder>()
+        .add_observer(note)
+        .add_observer(note_dispute);
+}
+
+fn note_dispute(
+    found: On<HistoryDisputed>,
+    log: Res<AppliedLog>,
+    folder: Res<ReportFolder>,
+    mut commands: Commands,
+) {
+    let dispute = &found.dispute;
+    let both = [&dispute.one, &dispute.other];
+    let members = both.map(|signed| signed.member);
+    let index = dispute.one.checkpoint.index.0;
+    let kind = dispute.kind();
+    let evidence = Contradiction {
+        schema: SCHEMA,
+        fault: match kind {
+            DisputeKind::TwoHistories => "a member signed two histories",
+            DisputeKind::Histories => "two members signed different histories",
+            DisputeKind::States => "two members signed different states after the same history",
+        },
+        match_id: log.roster.signed_match().map(|id| id.to_string()),
+        index,
+        checkpoints: both.map(|signed| Signed::of(&log.roster, signed)),
+    };
+    let match_id = evidence.match_id.as_deref().unwrap_or("match");
+    let [one, other] = members.map(|member| member.0);
+    commands.trigger(HistoriesContradict {
+        kind,
+        index,
+        members,
+        report: folder.write(
+            KIND,
+            &format!("{match_id}-{index}-{one}-{other}"),
+            &evidence,
+        ),
+    });
 }
 
 fn note(
@@ -124,9 +214,58 @@ fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use bevy_raft::{ClientId, EntryInfo, Index, SignatureError, Stamp, Term};
+    use bevy_raft::{
+        ChainHead, Checkpoint, ClientId, Dispute, EntryInfo, Index, SignatureError, Stamp, Term,
+    };
 
     use super::*;
+
+    #[derive(Resource, Default)]
+    struct Contradictions(Vec<HistoriesContradict>);
+
+    #[test]
+    fn contradicting_checkpoints_are_kept_with_their_signatures() {
+        let home = tempfile::tempdir().unwrap();
+        let mut app = App::new();
+        app.init_resource::<AppliedLog>()
+            .init_resource::<RaftStatus>()
+            .init_resource::<Contradictions>()
+            .insert_resource(ReportFolder(Some(home.path().to_owned())))
+            .add_plugins(plugin)
+            .add_observer(
+                |found: On<HistoriesContradict>, mut all: ResMut<Contradictions>| {
+                    all.0.push(found.clone());
+                },
+            );
+        let signed = |member, head| SignedCheckpoint {
+            member: NodeId(member),
+            checkpoint: Checkpoint {
+                index: Index(256),
+                head: ChainHead([head; 32]),
+                state: 1,
+            },
+            signature: vec![head],
+        };
+        for other in [2, 1] {
+            let dispute = Dispute {
+                one: signed(1, 3),
+                other: signed(other, 4),
+            };
+            app.world_mut().trigger(HistoryDisputed { dispute });
+            app.update();
+        }
+        let found = &app.world().resource::<Contradictions>().0;
+        let kinds: Vec<_> = found.iter().map(|one| one.kind).collect();
+        assert_eq!(kinds, [DisputeKind::Histories, DisputeKind::TwoHistories]);
+        assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 2);
+        let file = found[0].report.as_ref().unwrap();
+        let report: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+        assert_eq!(report["index"], 256);
+        assert_eq!(report["checkpoints"][1]["member"]["id"], 2);
+        assert_eq!(report["checkpoints"][1]["head"], "04".repeat(32));
+        assert_eq!(report["checkpoints"][0]["signature"], "03");
+    }
 
     #[derive(Resource, Default)]
     struct Found(Vec<FalseOrder>);

@@ -1,20 +1,23 @@
 //! The status of one member as a document, as text and as JSON.
 
+mod checkpoints;
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bevy::prelude::*;
 use bevy_raft::RaftStatus;
-use raftian_node::NodeControl;
 use raftian_node::address::Address;
 use raftian_node::ballot::Measure;
 use raftian_node::cluster::NodeConfig;
 use raftian_node::contact::{self, Contact};
 use raftian_node::match_record::MatchRecord;
+use raftian_node::{NodeControl, wall_clock};
 use raftian_raft::{FlowKind, Member, NodeId, Standing, Status};
 use serde::{Deserialize, Serialize};
 
+pub use self::checkpoints::{CheckpointDocument, CheckpointsDocument, DisputeDocument};
 use crate::cluster_view::AppliedState;
 use crate::realm::Realm;
 use crate::table_document::TableDocument;
@@ -95,6 +98,9 @@ pub struct StatusDocument {
     pub awaited_founders: Vec<u64>,
     /// Hash of its replicated state after `applied`, sixteen hexadecimal digits.
     pub state_hash: String,
+    /// Signed checkpoints of the members. Empty in a cluster from files.
+    #[serde(default)]
+    pub checkpoints: CheckpointsDocument,
     /// Game clock of its last entry.
     pub stamp_ms: u64,
     /// Number of its own proposals without an outcome.
@@ -260,7 +266,9 @@ pub fn of(
     table: Option<TableDocument>,
     uptime: Duration,
 ) -> Option<StatusDocument> {
-    let node = &status.view.as_ref()?.status;
+    let view = status.view.as_ref()?;
+    let node = &view.status;
+    let members: Vec<_> = node.membership.members().map(|(id, _)| id).collect();
     let links = member.control.links();
     let contacts = member.contacts(node);
     let others = contacts
@@ -317,6 +325,7 @@ pub fn of(
         incarnation: node.incarnation.0,
         awaited_founders: node.awaited_founders.iter().map(|id| id.0).collect(),
         state_hash: format!("{:016x}", state.hash),
+        checkpoints: CheckpointsDocument::of(&view.checkpoints, node.id, &members),
         stamp_ms: node.stamp.0,
         pending,
         membership: membership(node, &contacts),
@@ -335,8 +344,7 @@ fn membership(node: &Status, contacts: &BTreeMap<NodeId, Contact>) -> Membership
     let record = MatchRecord::of(&node.membership);
     let (spectators, ballots) =
         record.map_or_else(default, |record| (record.spectators, record.ballots));
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now = now.unwrap_or_default().as_secs();
+    let now = wall_clock();
     let votes = |id, measure| {
         let ballots = ballots.iter().filter(|ballot| {
             ballot.member == id && ballot.measure == measure && ballot.is_open(now)
@@ -456,6 +464,9 @@ impl StatusDocument {
                 format!("{} after #{}", self.state_hash, self.applied)
             },
         );
+        for (label, value) in self.checkpoints.lines() {
+            line(label, value);
+        }
         line("members", self.membership.to_text());
         line("uptime", format!("{:.1} s", self.uptime));
         if self.lost_log_lines > 0 {

@@ -142,6 +142,7 @@ pub fn next_step(
         MatchRequest::Progress => Ok(Step::Reply(MatchReply::Progress(Vec::new()))),
         // Answered by the links of the asked member.
         MatchRequest::ObservedAddress => Ok(Step::Reply(MatchReply::ObservedAddress(None))),
+        MatchRequest::Checkpoints(_) => Ok(Step::Reply(MatchReply::Checkpoints(Vec::new()))),
     };
     step.unwrap_or_else(|refusal| Step::Reply(MatchReply::Refused(refusal)))
 }
@@ -512,25 +513,25 @@ fn set_standing(
     if let Some(mut record) = record {
         if standing == Standing::Learner && !watches {
             check_room(membership, &record, Part::Spectator)?;
-            record.spectators.retain(|id| membership.contains(*id));
             if let Some(step) = vote(membership, member, Measure::Demote, circumstances)? {
                 return Ok(step);
             }
+            record.spectators.retain(|id| membership.contains(*id));
             record.spectators.push(member);
-            return record_annex(&record);
             // Once it plays again, these votes do not count again.
             let is_done = |ballot: &Ballot| ballot.is_about(member, Measure::Demote);
             record.ballots.retain(|ballot| !is_done(ballot));
+            return record_annex(&record);
         }
         if standing == Standing::Joining && watches {
             check_room(membership, &record, Part::Player)?;
-            record.spectators.retain(|id| *id != member);
             let mut players = players(membership, &record);
             if !players.any(|(id, _)| id == circumstances.by) {
                 let reason = "a player makes a spectator a player; ask one to promote this member";
                 return Err(Refusal::Impossible(reason.to_owned()));
             }
             drop(players);
+            record.spectators.retain(|id| *id != member);
             return record_annex(&record);
         }
     }

@@ -1,6 +1,6 @@
 //! The only module of this crate that reads a clock.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use raftian_raft::Moment;
 
@@ -35,6 +35,15 @@ impl Clock {
         // `Instant` panics on overflow, and a moment may be as far away as `u64::MAX`.
         Instant::now() + moment.since(self.now()).min(Duration::from_secs(3600))
     }
+}
+
+/// Returns the seconds since 1970 on this machine's wall clock, which may be wrong: for times that
+/// are shown or compared with those of other machines.
+pub fn wall_clock() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
 }
 
 /// Returns the time since a point before the start of this process, suspends included.

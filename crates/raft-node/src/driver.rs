@@ -2,6 +2,7 @@
 //! schedule call the same function.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use raftian_raft::{
     Actions, Change, Command, Config, ConfigError, Decision, Entry, Event, Index, Input,
@@ -207,6 +208,11 @@ impl<S: Store, L: Links> Driver<S, L> {
         let mut signatures = Signatures::new(signer, self.node.id(), founding);
         signatures.follow(self.node.membership());
         self.signatures = Some(signatures);
+    }
+
+    /// Returns the signatures, in a match whose members sign.
+    pub(crate) fn signatures(&self) -> Option<&Signatures> {
+        self.signatures.as_ref()
     }
 
     /// Sets the receiver of trace events, in place of the one before.
@@ -461,6 +467,7 @@ impl<S: Store, L: Links> Driver<S, L> {
             paused: false,
             cut: false,
             stopped: None,
+            checkpoints: Arc::default(),
         }
     }
 }

@@ -25,6 +25,8 @@
 pub mod address;
 pub mod admission;
 pub mod ballot;
+pub mod chain;
+pub mod checkpoint;
 mod clock;
 pub mod cluster;
 pub mod code;
@@ -51,7 +53,7 @@ pub mod trace;
 mod view;
 pub mod wire;
 
-pub use clock::Clock;
+pub use clock::{Clock, wall_clock};
 pub use inline_node::InlineNode;
 pub use panics::panic_message;
 pub use random_ids::{fresh_client_id, fresh_incarnation, fresh_secret, fresh_seed};

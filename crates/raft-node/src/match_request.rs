@@ -10,6 +10,7 @@ use raftian_raft::{Incarnation, Index, Membership, NodeId, Standing};
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
+use crate::checkpoint::SignedCheckpoint;
 use crate::cluster::Fingerprint;
 use crate::contact::Contact;
 use crate::signing::CommandKey;
@@ -72,6 +73,8 @@ pub enum MatchRequest {
     ObservedAddress,
     /// Returns the last entries in the logs of the members as far as the leader knows them.
     Progress,
+    /// Checkpoints that the member that asks knows; returns those that the asked one knows.
+    Checkpoints(Vec<SignedCheckpoint>),
 }
 
 /// A player to be admitted.
@@ -200,6 +203,8 @@ pub enum MatchReply {
         /// Number of votes that decide.
         needed: usize,
     },
+    /// Checkpoints that the asked member knows.
+    Checkpoints(Vec<SignedCheckpoint>),
 }
 
 /// Everything that a player needs to take part.

@@ -2,6 +2,7 @@
 
 use raftian_raft::{Change, Command, Moment, NodeId, ReadId, Responses, StateHash, TakenSnapshot};
 
+use crate::checkpoint::Checkpoint;
 use crate::driver::Committed;
 use crate::thread::NodeControl;
 use crate::view::NodeView;
@@ -52,6 +53,16 @@ pub trait Replica: Send {
     /// # Errors
     /// [`SubmitError`]; a lost report only delays the detection of a diverged state.
     fn state_hash(&mut self, state: StateHash) -> Result<(), SubmitError>;
+
+    /// Reports history and state after one entry, the last that was taken or one before, to be signed
+    /// and compared with those of the other members. No-op for a node that does not sign.
+    ///
+    /// # Errors
+    /// [`SubmitError`]; a lost report only delays the comparison.
+    fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<(), SubmitError> {
+        let _unsigned = checkpoint;
+        Ok(())
+    }
 
     /// Requests the index from which a read sees every command committed before `now` (thesis 6.4);
     /// see [`Replica::take_responses`]. With `lease` the leader's clock may answer (thesis 6.4.1),

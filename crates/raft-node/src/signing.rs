@@ -40,6 +40,7 @@ use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::cluster::Identity;
 use crate::contact::contacts;
 use crate::match_record::MatchRecord;
@@ -84,9 +85,13 @@ impl CommandKey {
 
     /// Whether `proof` shows that the holder of this key has made the TLS session with this secret.
     pub fn is_proved(&self, binding: &[u8; 32], proof: &[u8]) -> bool {
-        let signed = [JOIN_CONTEXT, binding].concat();
+        self.has_signed(&[JOIN_CONTEXT, binding].concat(), proof)
+    }
+
+    /// Whether the holder of this key signed these bytes.
+    pub(crate) fn has_signed(&self, bytes: &[u8], signature: &[u8]) -> bool {
         let key = UnparsedPublicKey::new(&ED25519, self.0);
-        key.verify(&signed, proof).is_ok()
+        key.verify(bytes, signature).is_ok()
     }
 }
 
@@ -134,8 +139,12 @@ impl CommandSigner {
 
     /// Proves the key to the other side of a TLS session with this secret.
     pub fn prove(&self, binding: &[u8; 32]) -> Vec<u8> {
-        let signed = [JOIN_CONTEXT, binding].concat();
-        self.pair.sign(&signed).as_ref().to_vec()
+        self.sign_bytes(&[JOIN_CONTEXT, binding].concat())
+    }
+
+    /// Signs bytes that begin with the prefix of their kind.
+    pub(crate) fn sign_bytes(&self, bytes: &[u8]) -> Vec<u8> {
+        self.pair.sign(bytes).as_ref().to_vec()
     }
 
     /// Signs commands that `member` submits to one match.
@@ -283,6 +292,21 @@ impl Signatures {
             // A node that catches up may not know its own admission yet.
             Some(_) | None => Ok(self.signer.sign(match_id, self.own, commands)),
         }
+    }
+
+    /// Signs a checkpoint of this node; `None` while the membership has another key for it, and in
+    /// a match without signatures.
+    pub(crate) fn sign_checkpoint(&self, checkpoint: Checkpoint) -> Option<SignedCheckpoint> {
+        let match_id = self.match_id?;
+        let is_own = self.keys.get(&self.own) == Some(&self.signer.key());
+        is_own.then(|| SignedCheckpoint::new(&self.signer, match_id, self.own, checkpoint))
+    }
+
+    /// Whether its member signed a checkpoint.
+    pub(crate) fn is_genuine(&self, checkpoint: &SignedCheckpoint) -> bool {
+        let key = self.keys.get(&checkpoint.member);
+        let is_signed = |(match_id, key)| checkpoint.is_signed_by(match_id, key);
+        self.match_id.zip(key).is_some_and(is_signed)
     }
 
     /// Removes forwarded commands that `from` did not sign, or that exceed its quota at `now`.

@@ -1,7 +1,9 @@
 //! A node on its own thread: consensus never waits for a frame, a frame never waits for consensus.
 
+mod checkpoints;
 mod control;
 mod event_loop;
+mod founders;
 mod mailbox;
 mod match_requests;
 mod own_contact;
@@ -20,6 +22,7 @@ use tokio::sync::{Notify, mpsc};
 
 use self::control::{ControlCommand, Waker};
 use self::mailbox::Mailbox;
+use crate::checkpoint::Checkpoint;
 use crate::cluster::{FirstStart, Founders, NodeConfig};
 use crate::contact::Contact;
 use crate::driver::Committed;
@@ -211,6 +214,7 @@ enum ProgramRequest {
     Snapshot(u64, TakenSnapshot),
     DeclineSnapshot,
     StateHash(u64, StateHash),
+    Checkpoint(u64, Checkpoint),
     Change(Change),
     TransferLeadership(Option<NodeId>),
 }
@@ -372,6 +376,11 @@ impl Replica for NodeHandle {
     fn state_hash(&mut self, state: StateHash) -> Result<(), SubmitError> {
         let generation = self.mailbox().generation();
         self.request(ProgramRequest::StateHash(generation, state))
+    }
+
+    fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<(), SubmitError> {
+        let generation = self.mailbox().generation();
+        self.request(ProgramRequest::Checkpoint(generation, checkpoint))
     }
 
     fn read(&mut self, _now: Moment, id: ReadId, lease: bool) -> Result<(), SubmitError> {

@@ -1,7 +1,10 @@
 //! Read-only view of a running node.
 
+use std::sync::Arc;
+
 use raftian_raft::{Entry, Event, LogPosition, Membership, Moment, NodeId, Status};
 
+use crate::checkpoint::Checkpoints;
 use crate::store::StoreError;
 
 /// Snapshot of one node's visible state, made by the node itself; cheap enough to make many times a
@@ -24,6 +27,8 @@ pub struct NodeView {
     pub cut: bool,
     /// Why the node has stopped for good; `None` while it runs.
     pub stopped: Option<Stopped>,
+    /// Signed checkpoints of the members, in a match that players join.
+    pub checkpoints: Arc<Checkpoints>,
 }
 
 /// Why a node has stopped for good.

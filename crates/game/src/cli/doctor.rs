@@ -4,13 +4,14 @@ use std::fs::File;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use raftian_node::cluster::NodeConfig;
 use raftian_node::contact::local_addresses;
 use raftian_node::lan::browse;
 use raftian_node::player::DEFAULT_PORT;
+use raftian_node::wall_clock;
 use serde::Serialize;
 
 use super::output::{print, print_json};
@@ -163,11 +164,7 @@ fn local_network() -> Result<String, String> {
 }
 
 fn clock() -> Result<String, String> {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs();
-    if now < OLDEST_CLOCK {
+    if wall_clock() < OLDEST_CLOCK {
         Err("it is years behind; set it, or invites seem to last for years".to_owned())
     } else {
         Ok("plausible; only the expiry of invites depends on it".to_owned())

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use bevy::prelude::*;
 use bevy::time::Real;
-use bevy_raft::{AppliedLog, RaftStatus};
+use bevy_raft::{AppliedLog, DisputeKind, RaftStatus};
 use raftian_node::ballot::Measure;
 use raftian_node::match_record::MatchRecord;
+use raftian_node::wall_clock;
 use raftian_raft::{Index, Membership, NodeId};
 use raftian_realm::table::{PlayerId, Table};
 
@@ -16,7 +17,7 @@ use super::feed::{Feed, Tone};
 use super::perspective::Perspective;
 use crate::cluster_view::{ClusterView, MemberView};
 use crate::divergence_report::CopyRepaired;
-use crate::evidence::FalseOrder;
+use crate::evidence::{FalseOrder, HistoriesContradict};
 use crate::screens::Screen;
 use crate::table::{ReplicatedTable, player_of};
 
@@ -64,6 +65,7 @@ pub(super) fn plugin(app: &mut App) {
         .init_resource::<SeenVotes>()
         .add_observer(note_repair)
         .add_observer(note_false_order)
+        .add_observer(note_contradiction)
         .add_systems(OnEnter(Screen::Match), forget)
         .add_systems(Update, (follow, note_votes).in_set(CrownsSystems::Draw));
 }
@@ -88,9 +90,10 @@ fn note_votes(
 ) {
     let Some(view) = &status.view else { return };
     let at = perspective.game.as_ref().map_or(0, |game| game.elapsed());
-    for (by, member, measure) in seen.note(&view.status.membership, view.status.membership_index) {
-        let [by, member] = [by, member].map(|id| cluster.name(id));
-        let words = match measure {
+    let status = &view.status;
+    for vote in seen.note(&status.membership, status.membership_index, wall_clock()) {
+        let [by, member] = [vote.by, vote.member].map(|id| cluster.name(id));
+        let words = match vote.measure {
             Measure::Remove => text!("{by} votes to remove {member} from the match.", by, member),
             Measure::Demote => text!("{by} votes to make {member} a spectator.", by, member),
         };
@@ -123,9 +126,6 @@ impl SeenVotes {
         self.votes = votes;
         new
     }
-}
-
-fn follow(
 
     /// Members that others want to remove.
     fn accused(&self) -> BTreeSet<NodeId> {
@@ -133,16 +133,19 @@ fn follow(
         let removals = votes.filter(|vote| vote.measure == Measure::Remove);
         removals.map(|vote| vote.member).collect()
     }
+}
+
+fn follow(
     cluster: Res<ClusterView>,
     status: Res<RaftStatus>,
     perspective: Res<Perspective>,
     table: Res<ReplicatedTable>,
     log: Res<AppliedLog>,
     time: Res<Time<Real>>,
+    votes: Res<SeenVotes>,
     mut presence: ResMut<Presence>,
     mut away: ResMut<AwaySeats>,
     mut feed: ResMut<Feed>,
-    votes: Res<SeenVotes>,
 ) {
     // Without a leader it is this machine that may be cut off, and the strip names who is missing.
     if status.leader().is_none() {
@@ -266,6 +269,42 @@ fn note_false_order(
     feed.add(at, words, Tone::Consensus);
 }
 
+/// Mentions that members contradict each other.
+fn note_contradiction(
+    found: On<HistoriesContradict>,
+    cluster: Res<ClusterView>,
+    perspective: Res<Perspective>,
+    mut feed: ResMut<Feed>,
+) {
+    let at = perspective.game.as_ref().map_or(0, |game| game.elapsed());
+    let [one, other] = found.members.map(|member| cluster.name(member));
+    let index = found.index;
+    let mut words = match found.kind {
+        DisputeKind::TwoHistories => text!(
+            "{one} signed two different histories of the match (#{index}).",
+            one,
+            index
+        ),
+        DisputeKind::Histories => text!(
+            "{one} and {other} have different histories of the match (#{index}).",
+            one,
+            other,
+            index
+        ),
+        DisputeKind::States => text!(
+            "{one} and {other} have different states after the same orders (#{index}).",
+            one,
+            other,
+            index
+        ),
+    };
+    if let Some(report) = &found.report {
+        words += " ";
+        words += &text!("Report: {file}", file = report.display());
+    }
+    feed.add(at, words, Tone::Consensus);
+}
+
 #[cfg(test)]
 mod tests {
     use raftian_node::ballot::Ballot;
@@ -304,6 +343,7 @@ mod tests {
             ballots: vec![Ballot {
                 member: NodeId(3),
                 measure: Measure::Remove,
+                voters: [1, 2].map(NodeId).to_vec(),
                 votes: votes.iter().copied().map(NodeId).collect(),
                 since,
             }],
@@ -345,6 +385,12 @@ mod tests {
         assert_eq!(joined, ["m3 has joined the match."]);
         let left = note(&mut presence, &[(1, true), (3, true)], 2);
         assert_eq!(left, ["m2 has left the match."]);
+        // Voted out.
+        let accused = BTreeSet::from([NodeId(3)]);
+        let removed = presence
+            .clone()
+            .note(&members(&[(1, true)]), &accused, Duration::ZERO);
+        assert_eq!(removed, ["m3 is no longer in the match."]);
         assert!(note(&mut presence, &[(1, true), (3, true)], 60).is_empty());
     }
 
@@ -356,7 +402,6 @@ mod tests {
         assert!(note(&mut presence, &away, 1).is_empty());
         assert!(note(&mut presence, &away, 3).is_empty());
         assert!(note(&mut presence, &here, 4).is_empty());
-                voters: [1, 2].map(NodeId).to_vec(),
         assert!(note(&mut presence, &away, 5).is_empty());
         assert!(note(&mut presence, &away, 7).is_empty());
         let lost = note(&mut presence, &away, 8);
@@ -385,12 +430,6 @@ mod tests {
             (
                 1,
                 Command::AddBot {
-        // Voted out.
-        let accused = BTreeSet::from([NodeId(3)]);
-        let removed = presence
-            .clone()
-            .note(&members(&[(1, true)]), &accused, Duration::ZERO);
-        assert_eq!(removed, ["m3 is no longer in the match."]);
                     level: Level::Recruit,
                     archetype: Archetype::Boom,
                 },

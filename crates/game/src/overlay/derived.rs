@@ -167,6 +167,7 @@ pub(crate) mod tests {
             paused: false,
             cut: false,
             stopped: None,
+            checkpoints: Default::default(),
         }
     }
 

@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bevy_raft::DisputeKind;
 use raftian_node::NodeView;
 use raftian_node::match_record::MatchRecord;
 use raftian_raft::{ClientId, Entry, Index, NodeId, Payload, RoleKind, Term};
 
 use super::derived::short_hash;
 use crate::cluster_view::ClusterView;
-use crate::evidence::FalseOrder;
+use crate::evidence::{FalseOrder, HistoriesContradict};
 
 /// Maximum number each of terms, entries and states that are remembered. The oldest is dropped, and
 /// later observations of it are not checked.
@@ -57,8 +58,8 @@ fn differ(one: Identity, other: Identity) -> bool {
 /// Observations of the cluster that later ones must not contradict.
 #[derive(Clone, Debug)]
 pub(super) struct Invariants {
-    properties: [CheckedProperty; 5],
-    /// Whether orders are signed, so that the last property is checked.
+    properties: [CheckedProperty; 6],
+    /// Whether members sign, so that the last two properties are checked.
     is_signed: bool,
     leaders: BTreeMap<Term, NodeId>,
     commits: BTreeMap<NodeId, Index>,
@@ -71,6 +72,7 @@ const COMMIT: usize = 1;
 const LOGS: usize = 2;
 const STATES: usize = 3;
 const ORDERS: usize = 4;
+const CHECKPOINTS: usize = 5;
 
 impl Default for Invariants {
     fn default() -> Self {
@@ -94,6 +96,10 @@ impl Default for Invariants {
                 checked(
                     "orders are signed",
                     "beyond Raft, which trusts its members: no leader forges an order",
+                ),
+                checked(
+                    "signed histories agree",
+                    "beyond Raft: no leader shows members different entries",
                 ),
             ],
             is_signed: false,
@@ -152,6 +158,25 @@ impl Invariants {
     pub(super) fn find_false_order(&mut self, found: &FalseOrder, at: Duration) {
         let FalseOrder { index, member, .. } = found;
         self.breaks(ORDERS, at, format!("#{index} is not an order of {member}"));
+    }
+
+    /// Notes contradicting checkpoints that were found at `at`.
+    pub(super) fn find_contradiction(&mut self, found: &HistoriesContradict, at: Duration) {
+        let [one, other] = found.members;
+        let index = found.index;
+        self.breaks(
+            CHECKPOINTS,
+            at,
+            match found.kind {
+                DisputeKind::TwoHistories => format!("{one} signed two histories up to #{index}"),
+                DisputeKind::Histories => {
+                    format!("{one} and {other} have different histories up to #{index}")
+                }
+                DisputeKind::States => {
+                    format!("{one} and {other} have different states after #{index}")
+                }
+            },
+        );
     }
 
     fn check_leader(&mut self, view: &ClusterView, node: &NodeView, at: Duration) {
@@ -409,5 +434,14 @@ mod tests {
         invariants.find_false_order(&found, Duration::ZERO);
         let broken = invariants.properties()[ORDERS].broken.as_ref();
         assert_eq!(broken.unwrap().what, "#7 is not an order of n2");
+        let found = HistoriesContradict {
+            kind: DisputeKind::TwoHistories,
+            index: 256,
+            members: [NodeId(2), NodeId(2)],
+            report: None,
+        };
+        invariants.find_contradiction(&found, Duration::ZERO);
+        let broken = invariants.properties()[CHECKPOINTS].broken.as_ref();
+        assert_eq!(broken.unwrap().what, "n2 signed two histories up to #256");
     }
 }

@@ -46,7 +46,7 @@ use raftian_raft::NodeId;
 use std::time::Duration;
 
 use crate::cluster_view::{ClusterView, Fault};
-use crate::evidence::FalseOrder;
+use crate::evidence::{FalseOrder, HistoriesContradict};
 
 /// Interval at which the cluster is checked while the overlay is hidden: short enough to catch
 /// every violation that lasts.
@@ -109,6 +109,7 @@ pub fn plugin(app: &mut App) {
         .init_resource::<StripPlace>()
         .init_resource::<History>()
         .add_observer(note_false_order)
+        .add_observer(note_contradiction)
         .add_systems(
             Update,
             (
@@ -141,6 +142,16 @@ fn switch_mode(keys: Res<ButtonInput<KeyCode>>, mut mode: ResMut<OverlayMode>) {
 
 fn note_false_order(found: On<FalseOrder>, time: Res<Time<Real>>, mut history: ResMut<History>) {
     history.invariants.find_false_order(&found, time.elapsed());
+}
+
+fn note_contradiction(
+    found: On<HistoriesContradict>,
+    time: Res<Time<Real>>,
+    mut history: ResMut<History>,
+) {
+    history
+        .invariants
+        .find_contradiction(&found, time.elapsed());
 }
 
 fn check_cluster(view: Res<ClusterView>, time: Res<Time<Real>>, mut history: ResMut<History>) {

@@ -1,13 +1,14 @@
 //! Joins a running match by a ticket or a code.
 
 use std::str::FromStr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use super::{
     Launch, Player, PlayerError, bind, check_addresses, check_name, default_name, occupied, resume,
 };
 use crate::address::Address;
 use crate::admission::proof;
+use crate::clock::wall_clock;
 use crate::cluster::{
     FirstStart, Identity, KnownMember, MemberFile, check_key, check_player_name, identity_in,
 };
@@ -123,10 +124,7 @@ pub fn join(player: &Player, invitation: &Invitation, part: Part) -> Result<Laun
         addresses: own_addresses(&named, listen),
         incarnation,
         part,
-        clock: SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_secs(),
+        clock: wall_clock(),
     };
     let mut admitted = request_admission(&identity, &ticket, request);
     let mut elsewhere = ticket.clone();

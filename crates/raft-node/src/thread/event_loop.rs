@@ -2,22 +2,20 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use raftian_raft::{Command, Config, Founding, Index, NodeId, ReadId, Restored, RoleKind};
+use raftian_raft::{Command, Config, Index, ReadId, RoleKind};
 use tokio::sync::{Notify, mpsc, watch};
 
+use super::founders::{check_founders, check_keys, record_founding};
 use super::match_requests::MatchRequests;
 use super::{
     ControlCommand, FromProgram, NodeOptions, PROGRAM_REQUEST_QUEUE, PROPOSAL_QUEUE,
     ProgramRequest, READ_QUEUE, Shared, StartError, lock,
 };
 use crate::clock::Clock;
-use crate::contact::Contact;
 use crate::driver::Driver;
-use crate::match_record::MatchRecord;
 use crate::panic_message;
 use crate::quic::{LinkCounters, QuicLinks, ServiceRequest};
 use crate::random_ids::fresh_incarnation;
@@ -156,64 +154,6 @@ pub(crate) fn open(
         driver.set_signer(signer);
     }
     Ok((driver, clock, requests))
-}
-
-/// Records the founding of a match that players join in a store that does not have it yet.
-fn record_founding(
-    options: &NodeOptions,
-    store: &mut RedbStore,
-    restored: &mut Restored,
-) -> Result<(), StartError> {
-    let is_recorded = matches!(restored.founding, Founding::Agreed(_));
-    if options.lists_founders || !options.raft.founders_agree || is_recorded {
-        return Ok(());
-    }
-    // A process that was killed before this write left an unused store behind.
-    let Some(founding) = &options.founding else {
-        let file = options.store.clone();
-        return Err(StartError::NoStore { file });
-    };
-    restored.founding = Founding::Agreed(founding.clone());
-    store.record_founding(&restored.founding)?;
-    Ok(())
-}
-
-/// Refuses a store of a match with other founders than the configuration lists.
-fn check_founders(options: &NodeOptions, restored: &Restored) -> Result<(), StartError> {
-    let recorded: Vec<NodeId> = match &restored.founding {
-        Founding::Agreed(founded) => founded.voters().collect(),
-        Founding::Pending(record) => record.keys().copied().collect(),
-    };
-    let listed: Vec<NodeId> = options.raft.membership.voters().collect();
-    if !options.lists_founders || recorded.is_empty() || recorded == listed {
-        return Ok(());
-    }
-    Err(StartError::Founders {
-        file: options.store.clone(),
-        founded: names(&recorded),
-        listed: names(&listed),
-    })
-}
-
-/// Refuses a match that players join if a founder has no key for its commands.
-fn check_keys(store: &Path, founding: &Founding) -> Result<(), StartError> {
-    let Founding::Agreed(founding) = founding else {
-        return Ok(());
-    };
-    let keys = founding.members();
-    let mut keys = keys.map(|(id, _)| Contact::of(founding, id).and_then(|contact| contact.key));
-    // A record that this build cannot read is one of an earlier build, too.
-    let is_match = !founding.annex().is_empty();
-    if is_match && (MatchRecord::of(founding).is_none() || keys.any(|key| key.is_none())) {
-        let file = store.to_owned();
-        return Err(StartError::EarlierBuild { file });
-    }
-    Ok(())
-}
-
-fn names(members: &[NodeId]) -> String {
-    let names: Vec<_> = members.iter().map(NodeId::to_string).collect();
-    names.join(", ")
 }
 
 /// Refuses a configuration that allows a message larger than a frame: it could never be sent.
@@ -471,6 +411,11 @@ impl EventLoop {
                     self.driver.state_hash(state);
                 }
             }
+            ProgramRequest::Checkpoint(generation, checkpoint) => {
+                if lock(&self.shared.mailbox).is_current(generation) {
+                    self.match_requests.checkpoint(&self.driver, checkpoint);
+                }
+            }
             ProgramRequest::Change(change) => {
                 self.driver.change_membership(change);
                 // Answers come in the order of the requests, so a queue is enough to route them.
@@ -490,6 +435,7 @@ impl EventLoop {
         self.publish.send_replace(NodeView {
             paused: self.paused,
             cut: self.cut,
+            checkpoints: self.match_requests.known_checkpoints(),
             ..self.driver.view()
         });
     }
@@ -499,6 +445,7 @@ impl EventLoop {
         self.published = Instant::now();
         let view = NodeView {
             stopped: Some(stopped),
+            checkpoints: self.match_requests.known_checkpoints(),
             ..self.driver.view()
         };
         self.publish.send_replace(view);
@@ -545,56 +492,5 @@ impl EventLoop {
         let _late = tokio::time::timeout(CLOSE_WAIT, self.driver.links_mut().close(CLOSE_WAIT))
             .await
             .is_err();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use raftian_raft::{Change, Membership};
-
-    use super::*;
-    use crate::cluster::Fingerprint;
-    use crate::signing::CommandKey;
-    use crate::ticket::MatchId;
-
-    /// The founding of a match by one player with this key.
-    fn founding(key: Option<CommandKey>, is_joined: bool) -> Founding {
-        let contact = Contact {
-            name: "Ada".to_owned(),
-            fingerprint: Fingerprint::of(b"Ada"),
-            addresses: Vec::new(),
-            key,
-        };
-        let record = MatchRecord {
-            id: MatchId([1; 16]),
-            name: "test".to_owned(),
-            rules: String::new(),
-            next_member: 2,
-            next_invite: 1,
-            code: None,
-            invites: Vec::new(),
-            spectators: Vec::new(),
-            ballots: Vec::new(),
-        };
-        let recorded = Change::Record {
-            contacts: vec![(NodeId(1), contact.encode().unwrap())],
-            annex: is_joined.then(|| record.encode().unwrap()),
-        };
-        let alone = Membership::new([NodeId(1)]).unwrap();
-        Founding::Agreed(alone.after(&recorded).unwrap())
-    }
-
-    #[test]
-    fn match_without_keys_is_refused() {
-        let store = Path::new("raft.redb");
-        let key = Some(CommandKey([1; 32]));
-        let refused = check_keys(store, &founding(None, true));
-        assert!(matches!(refused, Err(StartError::EarlierBuild { .. })));
-        assert!(check_keys(store, &founding(key, true)).is_ok());
-        assert!(
-            check_keys(store, &founding(None, false)).is_ok(),
-            "from files"
-        );
-        assert!(check_keys(store, &Founding::default()).is_ok());
     }
 }

@@ -3,16 +3,20 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use raftian_raft::{Change, Index, Membership, MembershipError, Node, NodeId, RoleKind, Standing};
+use raftian_raft::{Change, Index, Membership, NodeId, RoleKind, Standing};
 use tokio::sync::{mpsc, oneshot};
 
+use super::checkpoints::CheckpointExchange;
 use super::event_loop::NodeDriver;
 use super::own_contact::OwnContact;
-use super::peers::{connected_peers, peer, present, progress};
+use super::peers::{committable, connected_peers, peer, present, progress};
 use crate::admission::{self, Balance, Step};
 use crate::ballot::Circumstances;
+use crate::checkpoint::{Checkpoint, Checkpoints, SignedCheckpoint};
+use crate::clock::wall_clock;
 use crate::contact::{self, Contact};
 use crate::match_record::MatchRecord;
 use crate::match_request::{
@@ -105,6 +109,8 @@ enum Returned {
     Contacts(Vec<(NodeId, Contact)>),
     /// Address at which a peer observes this node.
     ObservedAddress(NodeId, SocketAddr),
+    /// Checkpoints that a peer knows.
+    Checkpoints(NodeId, Vec<SignedCheckpoint>),
 }
 
 /// The requests that wait at one node.
@@ -128,6 +134,7 @@ pub(super) struct MatchRequests {
     asked: usize,
     /// Since when this node has seen each member that is to become a voter.
     joining: BTreeMap<NodeId, Instant>,
+    checkpoints: CheckpointExchange,
 }
 
 impl MatchRequests {
@@ -143,7 +150,18 @@ impl MatchRequests {
             led: Instant::now(),
             asked: 0,
             joining: BTreeMap::new(),
+            checkpoints: CheckpointExchange::default(),
         }
+    }
+
+    /// Signs and keeps a checkpoint of the program.
+    pub(super) fn checkpoint(&mut self, driver: &NodeDriver, checkpoint: Checkpoint) {
+        self.checkpoints.sign(driver, checkpoint);
+    }
+
+    /// The checkpoints of the members that this node knows.
+    pub(super) fn known_checkpoints(&self) -> Arc<Checkpoints> {
+        self.checkpoints.known()
     }
 
     /// Adds a request of the program.
@@ -178,6 +196,7 @@ impl MatchRequests {
         if is_due {
             self.checked = Some(Instant::now());
             self.request_observed_address(driver);
+            self.exchange_checkpoints(driver);
             self.record_own_contact(driver);
             drop_former_members(driver);
             requested += usize::from(self.balance(driver));
@@ -216,6 +235,7 @@ impl MatchRequests {
                         }
                     }
                 }
+                Returned::Checkpoints(peer, list) => self.checkpoints.take(driver, peer, list),
                 Returned::ObservedAddress(peer, address) => {
                     if let Some(contact) = &mut self.contact {
                         contact.report(peer, address);
@@ -248,6 +268,10 @@ impl MatchRequests {
                 Ok(MatchRequest::ObservedAddress) => {
                     let address = driver.links().observed_address(id);
                     Respond::Member(id, respond).send(MatchReply::ObservedAddress(address));
+                }
+                Ok(MatchRequest::Checkpoints(list)) => {
+                    let reply = self.checkpoints.answer(driver, id, list);
+                    Respond::Member(id, respond).send(reply);
                 }
                 Ok(request) => self.push(request, Respond::Member(id, respond)),
                 Err(error) => Respond::Member(id, respond).send(unreadable(&error)),
@@ -424,6 +448,23 @@ impl MatchRequests {
         });
     }
 
+    /// Exchanges checkpoints with the next peer.
+    fn exchange_checkpoints(&mut self, driver: &mut NodeDriver) {
+        let Some((peer, request)) = self.checkpoints.next_request(driver) else {
+            return;
+        };
+        let Ok(body) = wire::encode_value(&request) else {
+            return;
+        };
+        let return_to = self.return_to.clone();
+        driver.links_mut().request(peer, body, move |answer| {
+            let reply = answer.and_then(|bytes| wire::decode_value::<MatchReply>(&bytes).ok());
+            if let Some(MatchReply::Checkpoints(list)) = reply {
+                let _stopped = return_to.send(Returned::Checkpoints(peer, list)).is_err();
+            }
+        });
+    }
+
     /// Gives a vote to a player who waits for one, or takes one, if this leader finds too few or
     /// too many; returns whether the core was asked for that.
     fn balance(&mut self, driver: &mut NodeDriver) -> bool {
@@ -497,51 +538,6 @@ impl MatchRequests {
     }
 }
 
-/// Returns the change if the voters after it that answered since the request arrived,
-/// `elapsed` ago, can commit it. If they cannot, returns a change that takes the vote of a silent
-/// member, after which they can; `None` to wait for answers.
-///
-/// A change of voters takes effect when it is appended. If too few of the new voters run, nothing
-/// is committed any longer, that change included.
-fn committable(
-    node: &Node,
-    change: Change,
-    elapsed: Duration,
-) -> Result<Option<Change>, MembershipError> {
-    let membership = node.membership();
-    let after = membership.after(&change)?;
-    let is_of_members = match &change {
-        Change::Remove(_) | Change::Set(..) => true,
-        Change::Add { standing, .. } => standing.votes(),
-        Change::Replace(_) | Change::Record { .. } => false,
-    };
-    let status = node.status();
-    let answers = |id| {
-        id == node.id()
-            || status
-                .peers
-                .iter()
-                .any(|peer| peer.id == id && peer.silent_for < elapsed)
-    };
-    if !is_of_members || after.is_quorum(answers) {
-        return Ok(Some(change));
-    }
-    if elapsed < node.config().max_election_timeout() {
-        return Ok(None);
-    }
-    let silent = membership
-        .members()
-        .filter(|(id, member)| member.standing == Some(Standing::Voter) && !answers(*id));
-    let demotions =
-        silent.map(|(id, member)| Change::Set(id, member.incarnation, Standing::Joining));
-    let mut possible = demotions.filter(|demotion| {
-        membership
-            .after(demotion)
-            .is_ok_and(|after| after.is_quorum(answers))
-    });
-    Ok(possible.next())
-}
-
 /// Describes the match, if it has a code that was not revoked; any other one is joined by tickets
 /// only.
 fn describe(membership: &Membership) -> MatchReply {
@@ -574,12 +570,4 @@ fn drop_former_members(driver: &mut NodeDriver) {
 
 fn unreadable(error: &wire::WireError) -> MatchReply {
     MatchReply::Refused(Refusal::Unreadable(error.to_string()))
-}
-
-/// Returns the seconds since 1970 on this machine's clock.
-fn wall_clock() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs()
 }

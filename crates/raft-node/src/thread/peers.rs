@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use raftian_raft::{Index, Node, NodeId, PeerStatus, Status};
+use raftian_raft::{Change, Index, MembershipError, Node, NodeId, PeerStatus, Standing, Status};
 
 use super::event_loop::NodeDriver;
 
@@ -35,4 +35,49 @@ pub(super) fn connected_peers(driver: &NodeDriver) -> Vec<NodeId> {
         .filter(|(_, counters)| counters.connected())
         .map(|(id, _)| id)
         .collect()
+}
+
+/// Returns the change if the voters after it that answered since the request arrived,
+/// `elapsed` ago, can commit it. If they cannot, returns a change that takes the vote of a silent
+/// member, after which they can; `None` to wait for answers.
+///
+/// A change of voters takes effect when it is appended. If too few of the new voters run, nothing
+/// is committed any longer, that change included.
+pub(super) fn committable(
+    node: &Node,
+    change: Change,
+    elapsed: Duration,
+) -> Result<Option<Change>, MembershipError> {
+    let membership = node.membership();
+    let after = membership.after(&change)?;
+    let is_of_members = match &change {
+        Change::Remove(_) | Change::Set(..) => true,
+        Change::Add { standing, .. } => standing.votes(),
+        Change::Replace(_) | Change::Record { .. } => false,
+    };
+    let status = node.status();
+    let answers = |id| {
+        id == node.id()
+            || status
+                .peers
+                .iter()
+                .any(|peer| peer.id == id && peer.silent_for < elapsed)
+    };
+    if !is_of_members || after.is_quorum(answers) {
+        return Ok(Some(change));
+    }
+    if elapsed < node.config().max_election_timeout() {
+        return Ok(None);
+    }
+    let silent = membership
+        .members()
+        .filter(|(id, member)| member.standing == Some(Standing::Voter) && !answers(*id));
+    let demotions =
+        silent.map(|(id, member)| Change::Set(id, member.incarnation, Standing::Joining));
+    let mut possible = demotions.filter(|demotion| {
+        membership
+            .after(demotion)
+            .is_ok_and(|after| after.is_quorum(answers))
+    });
+    Ok(possible.next())
 }
