@@ -4,6 +4,7 @@ mod city;
 mod others;
 mod plan;
 mod top;
+mod vote;
 
 use bevy::input_focus::tab_navigation::TabGroup;
 use bevy::prelude::*;
@@ -38,6 +39,7 @@ pub(super) enum SideMode {
 struct ShownIn(SideMode);
 
 pub(super) fn plugin(app: &mut App) {
+    vote::plugin(app);
     app.init_resource::<SideMode>()
         .add_systems(OnEnter(Screen::Match), (reset, spawn))
         .add_systems(Update, follow_composer.in_set(CrownsSystems::Look))
@@ -52,6 +54,7 @@ pub(super) fn plugin(app: &mut App) {
                 plan::write,
                 others::write,
                 others::show_seats,
+                vote::show,
                 (show_side, others::focus_first).chain(),
             )
                 .in_set(CrownsSystems::Draw),

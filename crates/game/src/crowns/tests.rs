@@ -6,13 +6,18 @@ use bevy::asset::AssetPlugin;
 use bevy::input_focus::{InputFocusPlugin, InputFocusVisible};
 use bevy::state::app::StatesPlugin;
 use bevy::time::Real;
-use bevy_raft::{CurrentMatch, RaftStatus};
-use raftian_raft::NodeId;
+use bevy::ui_widgets::Activate;
+use bevy_raft::{AppliedLog, CurrentMatch, RaftStatus};
+use raftian_node::match_record::MatchRecord;
+use raftian_node::ticket::MatchId;
+use raftian_raft::{Change, Membership, NodeId};
 use raftian_realm::crowns::{
     Army, Attack, BattleReport, BattleResult, Building, End, EndReason, Order, PactChange,
     PactOrder, Phrase, Place, Report, Resource as Goods, Tile, UnitKind, Words,
 };
 use raftian_realm::table::{Archetype, Command, Level, Table};
+
+use serde_json::json;
 
 use super::composer::Composer;
 use super::control::Action;
@@ -27,6 +32,7 @@ use crate::audio::{AudioSettings, Cue, Started};
 use crate::cluster_view::{ClusterView, MemberView};
 use crate::language::tests::{Spoken, assert_translated, bare_words, run_on_this_thread};
 use crate::language::{self, Language, ShownLanguage, speak};
+use crate::overlay::derived::tests::node;
 use crate::overlay::latency::CommitLatency;
 use crate::settings::{Settings, bindings};
 use crate::table::projection::Site;
@@ -55,6 +61,7 @@ fn app() -> App {
     .init_resource::<Perspective>()
     .init_resource::<ReplicatedTable>()
     .init_resource::<LastVerdict>()
+    .init_resource::<AppliedLog>()
     .init_resource::<RaftStatus>()
     .init_resource::<CurrentMatch>()
     .init_resource::<CommitLatency>()
@@ -460,4 +467,78 @@ fn feed_captions_and_news_are_translated() {
     app.world_mut().resource_mut::<Notice>().show(reason, now);
     assert_shown(&texts(&mut app), &["⟦You have no garrison there.⟧"]);
     assert_shown(&texts(&mut app), &["⟦Your node has stopped."]);
+}
+
+/// Two players, in a match that players join.
+fn status_of_two() -> RaftStatus {
+    let record = MatchRecord {
+        id: MatchId([1; 16]),
+        name: String::new(),
+        rules: String::new(),
+        next_member: 3,
+        next_invite: 1,
+        code: None,
+        invites: Vec::new(),
+        spectators: Vec::new(),
+        ballots: Vec::new(),
+    };
+    let recorded = Change::Record {
+        contacts: Vec::new(),
+        annex: Some(record.encode().expect("a record within its bounds")),
+    };
+    let members = Membership::new([1, 2].map(NodeId)).expect("two members");
+    let mut node = node(1, 1);
+    node.status.membership = members.after(&recorded).expect("a record");
+    RaftStatus {
+        view: Some(node),
+        ..default()
+    }
+}
+
+#[test]
+fn vote_on_another_player_takes_two_presses() {
+    let _spoken = Spoken::new(Language::Bracketed);
+    let mut app = app();
+    let mut table = table(0);
+    command_at(&mut table, 2, 0, Command::Sit);
+    for player in [1, 2] {
+        command_at(&mut table, player, 0, Command::Ready(true));
+    }
+    command_at(&mut table, 1, 0, Command::Start);
+    show(&mut app, &table);
+    *app.world_mut().resource_mut::<SideMode>() = SideMode::Others;
+    // Nobody is removed from a match in one process.
+    assert!(!texts(&mut app).contains("⟦Vote to remove"));
+    app.insert_resource(status_of_two());
+    let brand = json!({"name": "Brand", "fingerprint": null, "part": "Player", "key": vec![2; 32]});
+    let roster = json!({"present": {"2": brand}, "former": {}, "signed": null});
+    let roster = serde_json::from_value(roster).expect("a roster");
+    app.world_mut().resource_mut::<AppliedLog>().roster = roster;
+    assert_shown(&texts(&mut app), &["⟦Vote to remove Brand⟧"]);
+    let button = |app: &mut App| {
+        let mut captions = app.world_mut().query::<(&Text, &ChildOf)>();
+        let caption = captions.iter(app.world());
+        let mut caption = caption.filter(|(text, _)| text.0.contains("remove Brand"));
+        caption.next().expect("the button").1.parent()
+    };
+    let press = |app: &mut App| {
+        let entity = button(app);
+        app.world_mut().trigger(Activate { entity });
+        app.update();
+    };
+    press(&mut app);
+    assert_shown(&texts(&mut app), &["⟦Really remove Brand?⟧"]);
+    press(&mut app);
+    let shown = texts(&mut app);
+    assert_shown(&shown, &["⟦Vote to remove Brand⟧"]);
+    // The vote is requested: here it is refused, because no node runs.
+    let notice = app.world().resource::<Notice>();
+    let now = app.world().resource::<Time<Real>>().elapsed();
+    assert!(notice.at(now).is_some_and(|text| text.contains("no match")));
+    // A closed panel forgets the first press.
+    press(&mut app);
+    *app.world_mut().resource_mut::<SideMode>() = SideMode::City;
+    app.update();
+    *app.world_mut().resource_mut::<SideMode>() = SideMode::Others;
+    assert_shown(&texts(&mut app), &["⟦Vote to remove Brand⟧"]);
 }

@@ -10,7 +10,7 @@ use super::super::icons::Icon;
 use super::super::perspective::Perspective;
 use super::super::words::clock;
 use super::top::tint;
-use super::{SideMode, image};
+use super::{SideMode, image, vote};
 use crate::language::{Wording, spoken};
 use crate::report_words::{counted_resource, phrase_text};
 use crate::ui::theme::{colour, size, space};
@@ -111,6 +111,8 @@ fn spawn_seat(panel: &mut ChildSpawnerCommands, font: &Typeface, art: &Art, seat
                     line.spawn(gift(font, art, seat, resource));
                 }
             });
+            rows.spawn(row(space::TIGHT))
+                .with_children(|line| vote::spawn(line, font, seat));
         });
 }
 
