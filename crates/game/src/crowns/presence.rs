@@ -67,7 +67,11 @@ pub(super) fn plugin(app: &mut App) {
         .add_observer(note_false_order)
         .add_observer(note_contradiction)
         .add_systems(OnEnter(Screen::Match), forget)
-        .add_systems(Update, (follow, note_votes).in_set(CrownsSystems::Draw));
+        // A vote comes before the removal that it decides.
+        .add_systems(
+            Update,
+            (note_votes, follow).chain().in_set(CrownsSystems::Draw),
+        );
 }
 
 fn forget(
@@ -85,6 +89,7 @@ fn note_votes(
     status: Res<RaftStatus>,
     cluster: Res<ClusterView>,
     perspective: Res<Perspective>,
+    log: Res<AppliedLog>,
     mut seen: ResMut<SeenVotes>,
     mut feed: ResMut<Feed>,
 ) {
@@ -92,7 +97,13 @@ fn note_votes(
     let at = perspective.game.as_ref().map_or(0, |game| game.elapsed());
     let status = &view.status;
     for vote in seen.note(&status.membership, status.membership_index, wall_clock()) {
-        let [by, member] = [vote.by, vote.member].map(|id| cluster.name(id));
+        // A member that two players vote on may be gone already.
+        let name = |id| {
+            let participant = log.roster.get(id);
+            let name = participant.and_then(|participant| participant.name.clone());
+            name.unwrap_or_else(|| cluster.name(id))
+        };
+        let [by, member] = [vote.by, vote.member].map(name);
         let words = match vote.measure {
             Measure::Remove => text!("{by} votes to remove {member} from the match.", by, member),
             Measure::Demote => text!("{by} votes to make {member} a spectator.", by, member),

@@ -100,7 +100,12 @@ fn spawn_seat(panel: &mut ChildSpawnerCommands, font: &Typeface, art: &Art, seat
                     ),
                 ],
             ));
-            rows.spawn(row(space::TIGHT)).with_children(|line| {
+            rows.spawn(Node {
+                flex_wrap: FlexWrap::Wrap,
+                row_gap: space::TIGHT,
+                ..row(space::TIGHT)
+            })
+            .with_children(|line| {
                 line.spawn(worded(
                     font,
                     Action::OfferPact(seat),
