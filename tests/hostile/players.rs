@@ -159,20 +159,23 @@ impl Match {
     async fn sign_two_histories(&self, third: NodeId) {
         let own = CommandSigner::new(&self.config(2).identity);
         let outsider = CommandSigner::new(&Identity::generate().expect("an identity"));
-        let match_id = self.ticket.match_id;
+        let cluster = self.config(0).cluster.as_str();
+        let membership = self.members[0].node.view().status.membership;
+        let disk = |id| (id, incarnation(&membership, id));
         let at = |head| Checkpoint {
             index: Index(256),
             head: ChainHead([head; 32]),
             state: 1,
         };
-        let of_another = SignedCheckpoint::new(&own, match_id, NodeId(1), at(1));
-        let good = SignedCheckpoint::new(&own, match_id, third, at(1));
+        let of_another = SignedCheckpoint::new(&own, cluster, disk(NodeId(1)), at(1));
+        let good = SignedCheckpoint::new(&own, cluster, disk(third), at(1));
+        let of_third_by_outsider = SignedCheckpoint::new(&outsider, cluster, disk(third), at(1));
         let ask = async |list| self.ask_as_member(&MatchRequest::Checkpoints(list)).await;
         for false_one in [
-            of_another.clone(),
-            SignedCheckpoint::new(&outsider, match_id, third, at(1)),
-            SignedCheckpoint::new(&own, MatchId([0; 16]), third, at(1)),
-            SignedCheckpoint::new(&own, match_id, NodeId(99), at(1)),
+            of_another,
+            of_third_by_outsider.clone(),
+            SignedCheckpoint::new(&own, "another match", disk(third), at(1)),
+            SignedCheckpoint::new(&own, cluster, (NodeId(99), Incarnation(1)), at(1)),
             SignedCheckpoint {
                 checkpoint: at(2),
                 ..good.clone()
@@ -188,23 +191,28 @@ impl Match {
             );
             tokio::time::sleep(TAKE_EVERY).await;
         }
-        // What follows a false one is not read, and neither is a second list at once.
+        // What follows many false ones is not read, and neither is a second list at once.
         let empty = MatchReply::Checkpoints(Vec::new());
-        assert_eq!(ask(vec![of_another, good.clone()]).await, empty);
+        let mut many = vec![of_third_by_outsider; 8];
+        many.push(good.clone());
+        assert_eq!(ask(many).await, empty);
         assert_eq!(ask(vec![good.clone()]).await, empty);
         let flood = (1000..1300).map(|index| Checkpoint {
             index: Index(index),
             ..at(1)
         });
         let flood: Vec<_> = flood
-            .map(|one| SignedCheckpoint::new(&own, match_id, third, one))
+            .map(|one| SignedCheckpoint::new(&own, cluster, disk(third), one))
             .collect();
         tokio::time::sleep(TAKE_EVERY).await;
         let MatchReply::Checkpoints(kept) = ask(flood).await else {
             panic!("a list is answered by a list");
         };
         assert_eq!(kept.len(), MAX_KEPT);
-        let contradiction = vec![good, SignedCheckpoint::new(&own, match_id, third, at(2))];
+        let contradiction = vec![
+            good,
+            SignedCheckpoint::new(&own, cluster, disk(third), at(2)),
+        ];
         tokio::time::sleep(TAKE_EVERY).await;
         ask(contradiction).await;
         let is_proved = |member: &Member| {

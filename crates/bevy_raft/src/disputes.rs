@@ -49,7 +49,7 @@ mod tests {
     use bevy_app::prelude::*;
     use raftian_node::chain::ChainHead;
     use raftian_node::checkpoint::{Checkpoint, Checkpoints, DisputeKind, SignedCheckpoint};
-    use raftian_raft::{Index, NodeId};
+    use raftian_raft::{Incarnation, Index, NodeId};
 
     use super::*;
     use crate::test_app::TestCluster;
@@ -82,6 +82,7 @@ mod tests {
         let add = |checkpoints: &mut Checkpoints, member, head, state| {
             let signed = SignedCheckpoint {
                 member: NodeId(member),
+                incarnation: Incarnation(1),
                 checkpoint: Checkpoint {
                     index: Index(256),
                     head: ChainHead([head; 32]),
@@ -89,7 +90,10 @@ mod tests {
                 },
                 signature: Vec::new(),
             };
-            checkpoints.add(NodeId(1), signed);
+            match member {
+                1 => checkpoints.add_own(signed),
+                _ => checkpoints.add(signed),
+            }
         };
         add(&mut checkpoints, 1, 1, 5);
         assert_eq!(show(&mut app, &checkpoints), []);

@@ -354,7 +354,7 @@ pub(crate) fn report_state_hash(world: &mut World, index: Index) {
     }
 }
 
-/// Returns the hash of the sessions, the roster and all states; `None` if nothing is registered or
+/// Returns the hash of the history, the sessions, the roster and all states; `None` if nothing is registered or
 /// a registered resource is missing.
 fn hash(world: &World) -> Option<u64> {
     let registry = world.resource::<StateRegistry>();
@@ -370,8 +370,9 @@ fn hash(world: &World) -> Option<u64> {
     for codec in registry.codecs.values() {
         number((codec.hash)(world)?);
     }
-    let roster = world.resource::<AppliedLog>().roster.hash();
-    hasher.update(roster.to_be_bytes());
+    let log = world.resource::<AppliedLog>();
+    hasher.update(log.roster.hash().to_be_bytes());
+    hasher.update(log.head.0);
     Some(first_bytes(&hasher.finalize()))
 }
 

@@ -6,10 +6,12 @@
 //! are not signed by the leader. Two checkpoints are: each has the signature of its member.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bevy::prelude::*;
 use bevy_raft::prelude::*;
 use bevy_raft::{DisputeKind, FalseCommand, HistoryDisputed, NodeId, Roster, SignedCheckpoint};
+use raftian_node::checkpoint::Checkpoints;
 use serde::Serialize;
 
 use crate::report_files::ReportFolder;
@@ -17,8 +19,12 @@ use crate::report_files::ReportFolder;
 /// Schema of the file.
 const SCHEMA: &str = "raftian.evidence/1";
 
-/// Beginning of the name of a file.
+/// Beginning of the name of a file about a false order.
 const KIND: &str = "evidence";
+
+/// Beginning of the name of a file about two checkpoints. They are counted apart: a leader may let
+/// any number of false orders through.
+const CHECKPOINTS_KIND: &str = "contradiction";
 
 /// The log holds an order that its player did not give.
 #[derive(Event, Clone, Debug)]
@@ -87,6 +93,8 @@ struct Signed {
     member: Named,
     /// Ed25519 key of the member.
     key: Option<String>,
+    /// Incarnation of the member's disk, in decimal.
+    incarnation: u64,
     /// Hash of the history.
     head: String,
     /// Hash of the state.
@@ -95,11 +103,15 @@ struct Signed {
 }
 
 impl Signed {
-    fn of(roster: &Roster, signed: &SignedCheckpoint) -> Self {
-        let key = roster.get(signed.member).and_then(|member| member.key);
+    fn of(roster: &Roster, checkpoints: &Checkpoints, signed: &SignedCheckpoint) -> Self {
+        // A leader may have recorded another one since.
+        let verified = checkpoints.key(signed.member).copied();
+        let recorded = || roster.get(signed.member).and_then(|member| member.key);
+        let key = verified.or_else(recorded);
         Signed {
             member: Named::of(roster, signed.member),
             key: key.map(|key| hex(&key.0)),
+            incarnation: signed.incarnation.0,
             head: signed.checkpoint.head.to_string(),
             state: format!("{:016x}", signed.checkpoint.state),
             signature: hex(&signed.signature),
@@ -134,9 +146,13 @@ pub(crate) fn plugin(app: &mut App) {
 fn note_dispute(
     found: On<HistoryDisputed>,
     log: Res<AppliedLog>,
+    status: Res<RaftStatus>,
     folder: Res<ReportFolder>,
     mut commands: Commands,
 ) {
+    let view = status.view.as_ref();
+    let checkpoints = view.map(|view| Arc::clone(&view.checkpoints));
+    let checkpoints = checkpoints.unwrap_or_default();
     let dispute = &found.dispute;
     let both = [&dispute.one, &dispute.other];
     let members = both.map(|signed| signed.member);
@@ -151,19 +167,21 @@ fn note_dispute(
         },
         match_id: log.roster.signed_match().map(|id| id.to_string()),
         index,
-        checkpoints: both.map(|signed| Signed::of(&log.roster, signed)),
+        checkpoints: both.map(|signed| Signed::of(&log.roster, &checkpoints, signed)),
     };
     let match_id = evidence.match_id.as_deref().unwrap_or("match");
     let [one, other] = members.map(|member| member.0);
+    let kind_name = match kind {
+        DisputeKind::TwoHistories => "two-histories",
+        DisputeKind::Histories => "histories",
+        DisputeKind::States => "states",
+    };
+    let name = format!("{match_id}-{kind_name}-{index}-{one}-{other}");
     commands.trigger(HistoriesContradict {
         kind,
         index,
         members,
-        report: folder.write(
-            KIND,
-            &format!("{match_id}-{index}-{one}-{other}"),
-            &evidence,
-        ),
+        report: folder.write(CHECKPOINTS_KIND, &name, &evidence),
     });
 }
 
@@ -218,6 +236,8 @@ mod tests {
         ChainHead, Checkpoint, ClientId, Dispute, EntryInfo, Index, SignatureError, Stamp, Term,
     };
 
+    use raftian_raft::Incarnation;
+
     use super::*;
 
     #[derive(Resource, Default)]
@@ -239,6 +259,7 @@ mod tests {
             );
         let signed = |member, head| SignedCheckpoint {
             member: NodeId(member),
+            incarnation: Incarnation(1),
             checkpoint: Checkpoint {
                 index: Index(256),
                 head: ChainHead([head; 32]),

@@ -163,11 +163,7 @@ fn admit(
             membership: membership.clone(),
         }))));
     }
-    let others = contacts(membership);
-    if contact.key.is_some() && others.iter().any(|(_, other)| other.key == contact.key) {
-        let reason = "a member has the key of this player's orders already";
-        return Err(Refusal::Impossible(reason.to_owned()));
-    }
+    check_key_is_free(membership, contact, None)?;
     let mut record = MatchRecord::of(membership).ok_or(Refusal::NotJoinable)?;
     let number = admission.invite;
     let place = record
@@ -580,11 +576,28 @@ fn record_contact(
                 .to_owned(),
         ));
     }
+    check_key_is_free(membership, contact, Some(member))?;
     check_name_is_free(membership, &contact.name, Some(member))?;
     Ok(Step::Change(Change::Record {
         contacts: vec![(member, contact.encode().map_err(impossible)?)],
         annex: None,
     }))
+}
+
+/// Refuses the key of another member than `own`: it would make both the same player.
+fn check_key_is_free(
+    membership: &Membership,
+    contact: &Contact,
+    own: Option<NodeId>,
+) -> Result<(), Refusal> {
+    let others = contacts(membership);
+    let mut others = others.iter().filter(|(id, _)| Some(*id) != own);
+    if contact.key.is_some() && others.any(|(_, other)| other.key == contact.key) {
+        return Err(impossible(
+            "another member has the key of this player's orders",
+        ));
+    }
+    Ok(())
 }
 
 fn impossible(error: impl ToString) -> Refusal {

@@ -40,7 +40,6 @@ use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::cluster::Identity;
 use crate::contact::contacts;
 use crate::match_record::MatchRecord;
@@ -294,19 +293,9 @@ impl Signatures {
         }
     }
 
-    /// Signs a checkpoint of this node; `None` while the membership has another key for it, and in
-    /// a match without signatures.
-    pub(crate) fn sign_checkpoint(&self, checkpoint: Checkpoint) -> Option<SignedCheckpoint> {
-        let match_id = self.match_id?;
-        let is_own = self.keys.get(&self.own) == Some(&self.signer.key());
-        is_own.then(|| SignedCheckpoint::new(&self.signer, match_id, self.own, checkpoint))
-    }
-
-    /// Whether its member signed a checkpoint.
-    pub(crate) fn is_genuine(&self, checkpoint: &SignedCheckpoint) -> bool {
-        let key = self.keys.get(&checkpoint.member);
-        let is_signed = |(match_id, key)| checkpoint.is_signed_by(match_id, key);
-        self.match_id.zip(key).is_some_and(is_signed)
+    /// The signer of this node and the keys of the members; `None` in a match without signatures.
+    pub(crate) fn keys(&self) -> Option<(&CommandSigner, &BTreeMap<NodeId, CommandKey>)> {
+        self.match_id.map(|_| (&self.signer, &self.keys))
     }
 
     /// Removes forwarded commands that `from` did not sign, or that exceed its quota at `now`.

@@ -469,6 +469,13 @@ fn feed_captions_and_news_are_translated() {
     assert_shown(&texts(&mut app), &["⟦Your node has stopped."]);
 }
 
+/// Lets time pass before the next frame.
+fn pass(app: &mut App, time: Duration) {
+    let mut clock = app.world_mut().resource_mut::<Time<Real>>();
+    let now = clock.last_update().unwrap_or_else(|| clock.startup());
+    clock.update_with_instant(now + time);
+}
+
 /// Two players, in a match that players join.
 fn status_of_two() -> RaftStatus {
     let record = MatchRecord {
@@ -527,7 +534,10 @@ fn vote_on_another_player_takes_two_presses() {
         app.update();
     };
     press(&mut app);
+    // The second press of a double click is no answer.
+    press(&mut app);
     assert_shown(&texts(&mut app), &["⟦Really remove Brand?⟧"]);
+    pass(&mut app, Duration::from_secs(1));
     press(&mut app);
     let shown = texts(&mut app);
     assert_shown(&shown, &["⟦Vote to remove Brand⟧"]);

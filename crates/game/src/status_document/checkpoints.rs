@@ -44,13 +44,18 @@ impl CheckpointsDocument {
     /// The checkpoints that the member `own` knows.
     pub(super) fn of(checkpoints: &Checkpoints, own: NodeId, members: &[NodeId]) -> Self {
         let newest = members.iter().filter_map(|id| {
-            let newest = checkpoints.newest(*id)?;
+            let newest_own = checkpoints.newest_own().filter(|_| *id == own);
+            let newest = newest_own.or_else(|| checkpoints.newest(*id))?;
+            let agreed = match newest_own {
+                Some(newest) => Some(newest.index),
+                None => checkpoints.agreed(*id),
+            };
             Some(CheckpointDocument {
                 id: id.0,
                 index: newest.index.0,
                 head: newest.head.to_string(),
                 state: format!("{:016x}", newest.state),
-                agreed: checkpoints.agreed(own, *id).map(|index| index.0),
+                agreed: agreed.map(|index| index.0),
             })
         });
         CheckpointsDocument {
@@ -109,7 +114,7 @@ impl DisputeDocument {
 mod tests {
     use raftian_node::chain::ChainHead;
     use raftian_node::checkpoint::{Checkpoint, SignedCheckpoint};
-    use raftian_raft::Index;
+    use raftian_raft::{Incarnation, Index};
 
     use super::*;
 
@@ -120,6 +125,7 @@ mod tests {
         for (member, index, head) in [(1, 256, 1), (2, 256, 1), (3, 256, 2), (2, 512, 3)] {
             let signed = SignedCheckpoint {
                 member: NodeId(member),
+                incarnation: Incarnation(1),
                 checkpoint: Checkpoint {
                     index: Index(index),
                     head: ChainHead([head; 32]),
@@ -127,7 +133,10 @@ mod tests {
                 },
                 signature: Vec::new(),
             };
-            checkpoints.add(NodeId(1), signed);
+            match member {
+                1 => checkpoints.add_own(signed),
+                _ => checkpoints.add(signed),
+            }
         }
         let document = CheckpointsDocument::of(&checkpoints, NodeId(1), &members);
         let seen = document.members.iter();

@@ -4,21 +4,30 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use raftian_raft::NodeId;
+use raftian_raft::{Index, NodeId};
 
 use super::event_loop::NodeDriver;
 use super::peers::connected_peers;
-use crate::checkpoint::{Checkpoint, Checkpoints, SignedCheckpoint};
+use crate::checkpoint::{Checkpoint, Checkpoints, MAX_LIST, SignedCheckpoint};
 use crate::match_request::{MatchReply, MatchRequest};
+use crate::signing::Signatures;
 
 /// Shortest time between two lists that are taken from one peer: each may hold hundreds of
 /// signatures to verify.
 const TAKE_EVERY: Duration = Duration::from_secs(1);
 
+/// Number of signatures in one list that may be false before the rest is ignored. A member whose
+/// membership lags may pass some on in good faith.
+const MAX_FALSE: usize = 8;
+
 /// The checkpoints that a node knows, and with whom it has exchanged them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct CheckpointExchange {
+    /// Name of the match in signatures.
+    cluster: String,
     known: Arc<Checkpoints>,
+    /// Last entry in the log at the start: an earlier run may have signed checkpoints up to it.
+    start: Index,
     /// Number of peers asked.
     asked: usize,
     /// When a list was last taken from each peer.
@@ -26,18 +35,34 @@ pub(super) struct CheckpointExchange {
 }
 
 impl CheckpointExchange {
+    pub(super) fn new(cluster: String, start: Index) -> Self {
+        CheckpointExchange {
+            cluster,
+            known: Arc::default(),
+            start,
+            asked: 0,
+            taken: BTreeMap::new(),
+        }
+    }
+
     pub(super) fn known(&self) -> Arc<Checkpoints> {
         Arc::clone(&self.known)
     }
 
-    /// Signs and keeps a checkpoint of this node's program.
+    /// Signs and keeps a checkpoint of this node's program, unless its index was signed before.
     pub(super) fn sign(&mut self, driver: &NodeDriver, checkpoint: Checkpoint) {
-        let signed = driver
-            .signatures()
-            .and_then(|signatures| signatures.sign_checkpoint(checkpoint));
-        if let Some(signed) = signed {
-            Arc::make_mut(&mut self.known).add(driver.node().id(), signed);
+        let newest = self.known.newest_own();
+        let signed = newest.map_or(self.start, |newest| newest.index.max(self.start));
+        let Some((signer, keys)) = driver.signatures().and_then(Signatures::keys) else {
+            return;
+        };
+        let id = driver.node().id();
+        if checkpoint.index <= signed || keys.get(&id) != Some(&signer.key()) {
+            return;
         }
+        let member = (id, driver.node().incarnation());
+        let signed = SignedCheckpoint::new(signer, &self.cluster, member, checkpoint);
+        Arc::make_mut(&mut self.known).add_own(signed);
     }
 
     /// The next exchange; `None` if there is nothing to compare, or no peer.
@@ -65,25 +90,39 @@ impl CheckpointExchange {
 
     /// Keeps the checkpoints in the list of a peer, if their members signed them.
     pub(super) fn take(&mut self, driver: &NodeDriver, peer: NodeId, list: Vec<SignedCheckpoint>) {
-        let Some(signatures) = driver.signatures() else {
+        let Some((_, keys)) = driver.signatures().and_then(Signatures::keys) else {
             return;
         };
         let now = Instant::now();
-        let membership = driver.node().membership();
-        self.taken.retain(|id, _| membership.contains(*id));
+        self.taken.retain(|id, _| keys.contains_key(id));
         let last = self.taken.get(&peer);
         if last.is_some_and(|last| now < *last + TAKE_EVERY) {
             return;
         }
         self.taken.insert(peer, now);
-        // This node may not know a new member yet.
-        let new = list
-            .into_iter()
-            .filter(|one| membership.contains(one.member) && !self.known.knows(one));
-        // A false one ends the list: its sender checks what it passes on, so it lies.
-        let genuine: Vec<_> = new.take_while(|one| signatures.is_genuine(one)).collect();
         let known = Arc::make_mut(&mut self.known);
-        known.retain(|id| membership.contains(id));
-        known.add_all(driver.node().id(), genuine);
+        known.follow(keys);
+        let own = driver.node().id();
+        let mut genuine: Vec<SignedCheckpoint> = Vec::new();
+        let mut failures = 0;
+        for signed in list.into_iter().take(MAX_LIST) {
+            let is_new = signed.member != own && !known.knows(&signed);
+            // This node may not know a new member yet.
+            let Some(key) = known.key(signed.member).filter(|_| is_new) else {
+                continue;
+            };
+            if genuine.contains(&signed) {
+                continue;
+            }
+            if signed.is_signed_by(&self.cluster, key) {
+                genuine.push(signed);
+            } else {
+                failures += 1;
+                if failures == MAX_FALSE {
+                    break;
+                }
+            }
+        }
+        known.add_all(genuine);
     }
 }

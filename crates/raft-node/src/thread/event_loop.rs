@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use raftian_raft::{Command, Config, Index, ReadId, RoleKind};
 use tokio::sync::{Notify, mpsc, watch};
 
+use super::checkpoints::CheckpointExchange;
 use super::founders::{check_founders, check_keys, record_founding};
 use super::match_requests::MatchRequests;
 use super::{
@@ -66,6 +67,7 @@ pub(super) fn run(
     };
     let id = options.raft.id;
     let contact = options.contact.clone();
+    let cluster = options.cluster.clone();
     // A panic during the start must reach the starter, which waits for a report.
     let opened = catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(async { open(options, &shared.wake_node) })
@@ -77,6 +79,7 @@ pub(super) fn run(
         }
         Ok((mut driver, clock, requests)) => {
             driver.set_trace(trace);
+            let checkpoints = CheckpointExchange::new(cluster, driver.node().last().index);
             let (publish, view) = watch::channel(driver.view());
             let links = driver.links_mut().counters();
             let _receiver_gone = started.send(Ok((view, links, requests))).is_err();
@@ -88,7 +91,7 @@ pub(super) fn run(
                 published: Instant::now(),
                 taken: (0, Index(0)),
                 requesters: VecDeque::new(),
-                match_requests: MatchRequests::new(contact),
+                match_requests: MatchRequests::new(contact, checkpoints),
                 paused: false,
                 cut: false,
             };

@@ -138,7 +138,7 @@ pub(super) struct MatchRequests {
 }
 
 impl MatchRequests {
-    pub(super) fn new(contact: Option<Contact>) -> Self {
+    pub(super) fn new(contact: Option<Contact>, checkpoints: CheckpointExchange) -> Self {
         let (return_to, returned) = mpsc::unbounded_channel();
         MatchRequests {
             waiting: Vec::new(),
@@ -150,7 +150,7 @@ impl MatchRequests {
             led: Instant::now(),
             asked: 0,
             joining: BTreeMap::new(),
-            checkpoints: CheckpointExchange::default(),
+            checkpoints,
         }
     }
 

@@ -1,6 +1,10 @@
 //! The buttons in the panel of the others that vote to remove a player from the match.
 
+use std::ops::Range;
+use std::time::Duration;
+
 use bevy::prelude::*;
+use bevy::time::Real;
 use bevy::ui_widgets::Activate;
 use bevy_raft::{AppliedLog, ChangeExt, ChangeId, ChangeOutcome, MatchChange, NodeId, RaftStatus};
 use raftian_node::ballot::Measure;
@@ -24,10 +28,14 @@ pub(super) struct VoteButton(u8);
 #[derive(Component, Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct VoteCaption(u8);
 
-/// The member whose button was pressed once: a vote takes a second press. Of two players either one
-/// removes the other at once.
+/// Time after a first press in which a second one counts: not the second one of a double click, nor
+/// one of long after.
+const CONFIRMED_WITHIN: Range<Duration> = Duration::from_millis(400)..Duration::from_secs(10);
+
+/// The member whose button was pressed once, and when: a vote takes a second press. Of two players
+/// either one removes the other at once.
 #[derive(Resource, Default)]
-pub(super) struct AskedAbout(Option<NodeId>);
+pub(super) struct AskedAbout(Option<(NodeId, Duration)>);
 
 /// The vote whose outcome is awaited.
 #[derive(Resource, Default)]
@@ -68,12 +76,16 @@ pub(super) fn show(
     table: Res<ReplicatedTable>,
     log: Res<AppliedLog>,
     status: Res<RaftStatus>,
+    time: Res<Time<Real>>,
     mut asked: ResMut<AskedAbout>,
     mut buttons: Query<(&VoteButton, &mut Node)>,
     mut captions: Query<(&VoteCaption, &mut Text)>,
 ) {
-    if *mode != SideMode::Others {
+    let is_late = |(_, since)| time.elapsed().saturating_sub(since) >= CONFIRMED_WITHIN.end;
+    if *mode != SideMode::Others || asked.0.is_some_and(is_late) {
         asked.0 = None;
+    }
+    if *mode != SideMode::Others {
         return;
     }
     let member = |seat| member_of(seat, &table.0, &log, &status);
@@ -94,7 +106,9 @@ pub(super) fn show(
         let name = name.unwrap_or_else(|| member.to_string());
         let votes = votes(&status, member);
         let words = match votes {
-            _ if asked.0 == Some(member) => text!("Really remove {name}?", name),
+            _ if asked.0.is_some_and(|(about, _)| about == member) => {
+                text!("Really remove {name}?", name)
+            }
             0 => text!("Vote to remove {name}", name),
             _ => text!("Vote to remove {name} ({votes})", name, votes),
         };
@@ -120,6 +134,7 @@ fn press(
     table: Res<ReplicatedTable>,
     log: Res<AppliedLog>,
     status: Res<RaftStatus>,
+    time: Res<Time<Real>>,
     mut asked: ResMut<AskedAbout>,
     mut awaited: ResMut<AwaitedVote>,
     mut commands: Commands,
@@ -127,18 +142,24 @@ fn press(
     let Ok(button) = buttons.get(activated.entity) else {
         return;
     };
-    let member = member_of(button.0, &table.0, &log, &status);
-    let before = std::mem::replace(&mut asked.0, member);
-    if let Some(member) = member.filter(|_| before == member) {
-        asked.0 = None;
-        awaited.0 = Some(commands.change_match(MatchChange::Remove(member)));
+    let Some(member) = member_of(button.0, &table.0, &log, &status) else {
+        return;
+    };
+    let now = time.elapsed();
+    match asked.0.filter(|(about, _)| *about == member) {
+        None => asked.0 = Some((member, now)),
+        Some((_, since)) if CONFIRMED_WITHIN.contains(&now.saturating_sub(since)) => {
+            asked.0 = None;
+            awaited.0 = Some(commands.change_match(MatchChange::Remove(member)));
+        }
+        Some(_) => {}
     }
 }
 
 /// A vote is in the feed; a refusal is not.
 fn note_outcome(
     outcome: On<ChangeOutcome>,
-    time: Res<Time<bevy::time::Real>>,
+    time: Res<Time<Real>>,
     mut awaited: ResMut<AwaitedVote>,
     mut notice: ResMut<Notice>,
 ) {
