@@ -62,8 +62,8 @@
 //! [`EntryInfo::member`] is the member that a command came from, and [`EntryInfo::key`] its key, to
 //! which a game binds the rights of the player. [`FalseCommand`] reports entries without a valid
 //! signature, which are skipped. Members also sign checkpoints of what they have applied, and
-//! [`HistoryDisputed`] reports those that contradict each other. [`Committed::replayed`] marks commands of the past, which need no
-//! sound.
+//! [`HistoryDisputed`] reports those that contradict each other. [`Committed::replayed`] marks
+//! commands of the past, which need no sound.
 //!
 //! # Players
 //! [`AppliedLog::roster`] has the names and keys of the players as of the last applied entry,

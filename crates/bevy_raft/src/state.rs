@@ -354,8 +354,8 @@ pub(crate) fn report_state_hash(world: &mut World, index: Index) {
     }
 }
 
-/// Returns the hash of the history, the sessions, the roster and all states; `None` if nothing is registered or
-/// a registered resource is missing.
+/// Returns the hash of the history, the sessions, the roster and all states; `None` if nothing is
+/// registered or a registered resource is missing.
 fn hash(world: &World) -> Option<u64> {
     let registry = world.resource::<StateRegistry>();
     if registry.codecs.is_empty() {

@@ -106,8 +106,8 @@ impl Signed {
     fn of(roster: &Roster, checkpoints: &Checkpoints, signed: &SignedCheckpoint) -> Self {
         // A leader may have recorded another one since.
         let verified = checkpoints.key(signed.member).copied();
-        let recorded = || roster.get(signed.member).and_then(|member| member.key);
-        let key = verified.or_else(recorded);
+        let recorded = roster.get(signed.member).and_then(|member| member.key);
+        let key = verified.or(recorded);
         Signed {
             member: Named::of(roster, signed.member),
             key: key.map(|key| hex(&key.0)),

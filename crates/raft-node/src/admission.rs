@@ -22,9 +22,9 @@
 use raftian_raft::{Change, Member, Membership, MembershipError, NodeId, Standing};
 use ring::hmac;
 
-use crate::ballot::{Ballot, Circumstances, Measure, vote};
+use crate::ballot::{Circumstances, Measure, vote};
 use crate::cluster::{Fingerprint, check_player_name};
-use crate::contact::{Contact, contacts};
+use crate::contact::{Contact, contacts, has_key_of_another};
 use crate::match_record::{Invite, MAX_INVITES, MAX_PLAYERS, MAX_SPECTATORS, MatchRecord};
 use crate::match_request::{
     Admission, Admitted, JoinRequest, MatchReply, MatchRequest, Part, Refusal,
@@ -33,6 +33,8 @@ use crate::ticket::MatchId;
 
 /// Difference of two clocks, in seconds, that is worth a remark: an hour.
 const CLOCK_REMARK: u64 = 3600;
+
+const KEY_TAKEN: &str = "another member has the key of this player's orders";
 
 /// Seconds of a day and a year, for remarks.
 const DAY: u64 = 24 * 3600;
@@ -163,7 +165,9 @@ fn admit(
             membership: membership.clone(),
         }))));
     }
-    check_key_is_free(membership, contact, None)?;
+    if has_key_of_another(membership, contact, None) {
+        return Err(impossible(KEY_TAKEN));
+    }
     let mut record = MatchRecord::of(membership).ok_or(Refusal::NotJoinable)?;
     let number = admission.invite;
     let place = record
@@ -515,8 +519,9 @@ fn set_standing(
             record.spectators.retain(|id| membership.contains(*id));
             record.spectators.push(member);
             // Once it plays again, these votes do not count again.
-            let is_done = |ballot: &Ballot| ballot.is_about(member, Measure::Demote);
-            record.ballots.retain(|ballot| !is_done(ballot));
+            record
+                .ballots
+                .retain(|ballot| !ballot.is_about(member, Measure::Demote));
             return record_annex(&record);
         }
         if standing == Standing::Joining && watches {
@@ -576,28 +581,14 @@ fn record_contact(
                 .to_owned(),
         ));
     }
-    check_key_is_free(membership, contact, Some(member))?;
+    if has_key_of_another(membership, contact, Some(member)) {
+        return Err(impossible(KEY_TAKEN));
+    }
     check_name_is_free(membership, &contact.name, Some(member))?;
     Ok(Step::Change(Change::Record {
         contacts: vec![(member, contact.encode().map_err(impossible)?)],
         annex: None,
     }))
-}
-
-/// Refuses the key of another member than `own`: it would make both the same player.
-fn check_key_is_free(
-    membership: &Membership,
-    contact: &Contact,
-    own: Option<NodeId>,
-) -> Result<(), Refusal> {
-    let others = contacts(membership);
-    let mut others = others.iter().filter(|(id, _)| Some(*id) != own);
-    if contact.key.is_some() && others.any(|(_, other)| other.key == contact.key) {
-        return Err(impossible(
-            "another member has the key of this player's orders",
-        ));
-    }
-    Ok(())
 }
 
 fn impossible(error: impl ToString) -> Refusal {

@@ -8,9 +8,9 @@
 //! the rules can still remove a member by itself. Would change if: votes were signed and checked by
 //! every member.
 //!
-//! Decision: those who play when a ballot begins decide it. Why: whoever invites machines of its own
-//! would otherwise win a ballot that is under way, or end one against itself. Would change if: votes
-//! belonged to people; here they belong to machines.
+//! Decision: those who play when a ballot begins decide it. Why: a player who invites machines of
+//! its own would otherwise win a ballot that is under way, or end one against itself. Would change
+//! if: votes belonged to people; here they belong to machines.
 
 use std::collections::BTreeSet;
 
@@ -161,9 +161,12 @@ fn count(
         return Ok(Count::Recorded(record));
     }
     // Those who are away have no say, but their votes stay.
-    let has_say = |id: &NodeId| players.contains(id) && (*id == by || present.contains(id));
-    let votes = ballot.votes.iter().filter(|id| has_say(id)).count();
-    let needed = ballot.voters.iter().filter(|id| has_say(id)).count() / 2 + 1;
+    let mut deciders = players;
+    deciders.retain(|id| *id == by || present.contains(id));
+    let votes = ballot.votes.iter().filter(|id| deciders.contains(id));
+    let votes = votes.count();
+    let voters = ballot.voters.iter().filter(|id| deciders.contains(id));
+    let needed = voters.count() / 2 + 1;
     if votes >= needed {
         Ok(Count::Agreed)
     } else {

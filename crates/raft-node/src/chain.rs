@@ -1,8 +1,8 @@
 //! Hash chain over the committed entries: one hash stands for the whole history up to an entry.
 //!
 //! The head after an entry hashes the head before it and the entry, beginning with the founding
-//! membership: `h(i) = SHA-256(prefix, h(i-1), entry i)`. Two machines with equal heads at one index
-//! have applied the same entries, however they received them.
+//! membership: `h(i) = SHA-256(prefix, h(i-1), entry i)`. Two machines with equal heads at one
+//! index have applied the same entries, however they received them.
 //!
 //! Decision: only committed entries are chained, where they are applied. Why: uncommitted ones may
 //! be replaced without anybody being at fault, so only a difference of committed ones means
@@ -37,7 +37,7 @@ impl ChainHead {
     }
 
     fn after_value(&self, value: &impl Serialize) -> Self {
-        // What arrived in a frame fits into one.
+        // An entry arrives in a frame, so it fits into one.
         let bytes = wire::encode_value(value).unwrap_or_default();
         let hash = Sha256::new()
             .chain_update(CONTEXT)

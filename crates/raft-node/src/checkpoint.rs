@@ -1,9 +1,9 @@
 //! Signed checkpoints: each member states what it has applied, and cannot deny it later.
 //!
-//! Every few hundred entries a member signs the [head](ChainHead) of its history and the hash of its
-//! state, and members exchange what they know of each other, not through the leader. So two machines
-//! that a leader has shown different histories find out, also if it withholds the orders of one
-//! from the other; and a member that signs two histories leaves proof of it.
+//! Every few hundred entries a member signs the [head](ChainHead) of its history and the hash of
+//! its state, and members exchange what they know of each other, not through the leader. So two
+//! machines that a leader has shown different histories find out, also if it withholds the orders
+//! of one from the other; and a member that signs two histories leaves proof of it.
 //!
 //! An index is signed once: a member whose state a leader repairs applies entries again, and would
 //! otherwise seem to sign two histories. For the same reason a signature names the incarnation of
@@ -53,7 +53,7 @@ pub struct SignedCheckpoint {
     pub member: NodeId,
     /// Incarnation of its disk.
     pub incarnation: Incarnation,
-    /// What it states.
+    /// The statement.
     pub checkpoint: Checkpoint,
     /// Ed25519 signature over the match and all of that.
     pub signature: Vec<u8>,
@@ -122,6 +122,12 @@ impl Dispute {
     /// Both checkpoints.
     pub fn both(&self) -> [&SignedCheckpoint; 2] {
         [&self.one, &self.other]
+    }
+
+    /// The members, and how they contradict each other.
+    fn parties(&self) -> (BTreeSet<NodeId>, DisputeKind) {
+        let members = self.both().map(|signed| signed.member);
+        (BTreeSet::from(members), self.kind())
     }
 
     /// How they contradict each other.
@@ -222,14 +228,10 @@ impl Checkpoints {
 
     /// Keeps the first dispute of each kind between two members.
     fn note(&mut self, dispute: Dispute) {
-        let parties = |dispute: &Dispute| {
-            let members = [dispute.one.member, dispute.other.member];
-            (BTreeSet::from(members), dispute.kind())
-        };
         let is_known = self
             .disputes
             .iter()
-            .any(|known| parties(known) == parties(&dispute));
+            .any(|known| known.parties() == dispute.parties());
         if is_known {
             return;
         }
@@ -245,8 +247,8 @@ impl Checkpoints {
         }
     }
 
-    /// Follows the members, with their keys: forgets the checkpoints of those who are none. Disputes
-    /// are kept.
+    /// Follows the members, with their keys: forgets the checkpoints of those who are none.
+    /// Disputes are kept.
     pub fn follow(&mut self, members: &BTreeMap<NodeId, CommandKey>) {
         self.known.retain(|member, _| members.contains_key(member));
         self.keys.retain(|member, _| members.contains_key(member));
@@ -394,7 +396,8 @@ mod tests {
 
     #[test]
     fn contradictions_are_found_in_either_order() {
-        let (one, other) = (checkpoint(256, 1, 5), checkpoint(256, 2, 6));
+        let one = checkpoint(256, 1, 5);
+        let other = checkpoint(256, 2, 6);
         let other_state = checkpoint(256, 1, 6);
         assert_eq!(disputes(&[(1, one), (2, one), (3, one)]), []);
         assert_eq!(disputes(&[(1, one), (2, checkpoint(512, 2, 6))]), []);
@@ -412,7 +415,8 @@ mod tests {
 
     #[test]
     fn others_are_compared_with_the_own_checkpoint_only() {
-        let (one, other) = (checkpoint(256, 1, 5), checkpoint(256, 2, 6));
+        let one = checkpoint(256, 1, 5);
+        let other = checkpoint(256, 2, 6);
         // Which of the two is right is known once the own checkpoint is.
         assert_eq!(disputes(&[(2, one), (3, other)]), []);
         let found = disputes(&[(2, one), (3, other), (1, one)]);

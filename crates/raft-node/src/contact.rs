@@ -134,6 +134,17 @@ pub fn contacts(membership: &Membership) -> Vec<(NodeId, Contact)> {
         .collect()
 }
 
+/// Whether another member than `own` has the key of this contact: both would be the same player.
+pub(crate) fn has_key_of_another(
+    membership: &Membership,
+    contact: &Contact,
+    own: Option<NodeId>,
+) -> bool {
+    let others = contacts(membership);
+    let mut others = others.iter().filter(|(id, _)| Some(*id) != own);
+    contact.key.is_some() && others.any(|(_, other)| other.key == contact.key)
+}
+
 #[cfg(test)]
 mod tests {
     use raftian_raft::{Change, Membership};

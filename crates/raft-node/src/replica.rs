@@ -54,8 +54,8 @@ pub trait Replica: Send {
     /// [`SubmitError`]; a lost report only delays the detection of a diverged state.
     fn state_hash(&mut self, state: StateHash) -> Result<(), SubmitError>;
 
-    /// Reports history and state after one entry, the last that was taken or one before, to be signed
-    /// and compared with those of the other members. No-op for a node that does not sign.
+    /// Reports history and state after one entry, the last that was taken or one before, to be
+    /// signed and compared with those of the other members. No-op for a node that does not sign.
     ///
     /// # Errors
     /// [`SubmitError`]; a lost report only delays the comparison.

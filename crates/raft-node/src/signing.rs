@@ -60,8 +60,8 @@ const SIGNATURE: usize = 64;
 const HASH: usize = 32;
 const HEADER: usize = MARK.len() + SIGNATURE + 2;
 
-/// Number of roots that a [`Verifier`] remembers: more than are in flight between the leader's check
-/// and the application of the entries.
+/// Number of roots that a [`Verifier`] remembers: more than are in flight between the leader's
+/// check and the application of the entries.
 const MAX_REMEMBERED: usize = 1024;
 
 /// Prefix of the signed root: the signature is valid for nothing else.

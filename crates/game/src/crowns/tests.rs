@@ -502,6 +502,16 @@ fn status_of_two() -> RaftStatus {
     }
 }
 
+/// Presses the button that votes on Brand.
+fn press_vote(app: &mut App) {
+    let mut captions = app.world_mut().query::<(&Text, &ChildOf)>();
+    let mut captions = captions.iter(app.world());
+    let caption = captions.find(|(text, _)| text.0.contains("remove Brand"));
+    let entity = caption.expect("the button").1.parent();
+    app.world_mut().trigger(Activate { entity });
+    app.update();
+}
+
 #[test]
 fn vote_on_another_player_takes_two_presses() {
     let _spoken = Spoken::new(Language::Bracketed);
@@ -522,23 +532,12 @@ fn vote_on_another_player_takes_two_presses() {
     let roster = serde_json::from_value(roster).expect("a roster");
     app.world_mut().resource_mut::<AppliedLog>().roster = roster;
     assert_shown(&texts(&mut app), &["⟦Vote to remove Brand⟧"]);
-    let button = |app: &mut App| {
-        let mut captions = app.world_mut().query::<(&Text, &ChildOf)>();
-        let caption = captions.iter(app.world());
-        let mut caption = caption.filter(|(text, _)| text.0.contains("remove Brand"));
-        caption.next().expect("the button").1.parent()
-    };
-    let press = |app: &mut App| {
-        let entity = button(app);
-        app.world_mut().trigger(Activate { entity });
-        app.update();
-    };
-    press(&mut app);
+    press_vote(&mut app);
     // The second press of a double click is no answer.
-    press(&mut app);
+    press_vote(&mut app);
     assert_shown(&texts(&mut app), &["⟦Really remove Brand?⟧"]);
     pass(&mut app, Duration::from_secs(1));
-    press(&mut app);
+    press_vote(&mut app);
     let shown = texts(&mut app);
     assert_shown(&shown, &["⟦Vote to remove Brand⟧"]);
     // The vote is requested: here it is refused, because no node runs.
@@ -546,7 +545,7 @@ fn vote_on_another_player_takes_two_presses() {
     let now = app.world().resource::<Time<Real>>().elapsed();
     assert!(notice.at(now).is_some_and(|text| text.contains("no match")));
     // A closed panel forgets the first press.
-    press(&mut app);
+    press_vote(&mut app);
     *app.world_mut().resource_mut::<SideMode>() = SideMode::City;
     app.update();
     *app.world_mut().resource_mut::<SideMode>() = SideMode::Others;

@@ -81,13 +81,12 @@ pub(super) fn show(
     mut buttons: Query<(&VoteButton, &mut Node)>,
     mut captions: Query<(&VoteCaption, &mut Text)>,
 ) {
-    let is_late = |(_, since)| time.elapsed().saturating_sub(since) >= CONFIRMED_WITHIN.end;
-    if *mode != SideMode::Others || asked.0.is_some_and(is_late) {
-        asked.0 = None;
-    }
     if *mode != SideMode::Others {
+        asked.0 = None;
         return;
     }
+    let in_time = time.elapsed().saturating_sub(CONFIRMED_WITHIN.end);
+    asked.0 = asked.0.filter(|(_, since)| *since >= in_time);
     let member = |seat| member_of(seat, &table.0, &log, &status);
     for (button, mut node) in &mut buttons {
         let display = match member(button.0) {
