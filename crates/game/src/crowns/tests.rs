@@ -506,7 +506,11 @@ fn status_of_two() -> RaftStatus {
 fn press_vote(app: &mut App) {
     let mut captions = app.world_mut().query::<(&Text, &ChildOf)>();
     let mut captions = captions.iter(app.world());
-    let caption = captions.find(|(text, _)| text.0.contains("remove Brand"));
+    let caption = captions.find(|(text, _)| {
+        ["remove Brand", "against Brand"]
+            .iter()
+            .any(|words| text.0.contains(words))
+    });
     let entity = caption.expect("the button").1.parent();
     app.world_mut().trigger(Activate { entity });
     app.update();
@@ -535,7 +539,7 @@ fn vote_on_another_player_takes_two_presses() {
     press_vote(&mut app);
     // The second press of a double click is no answer.
     press_vote(&mut app);
-    assert_shown(&texts(&mut app), &["⟦Really remove Brand?⟧"]);
+    assert_shown(&texts(&mut app), &["⟦Really vote against Brand?⟧"]);
     pass(&mut app, Duration::from_secs(1));
     press_vote(&mut app);
     let shown = texts(&mut app);

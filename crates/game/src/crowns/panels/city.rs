@@ -367,6 +367,13 @@ pub(super) fn write(
     };
     let own = perspective.own.unwrap_or(u8::MAX);
     let Some(city) = game.seats().get(usize::from(own)) else {
+        for (part, mut text, _) in &mut texts {
+            match part {
+                CityText::Title => write_text(&mut text, text!("You are watching")),
+                CityText::Keep => write_text(&mut text, text!("no city")),
+                _ => {}
+            }
+        }
         return;
     };
     for (part, mut text, ink) in &mut texts {

@@ -116,8 +116,7 @@ fn spawn_seat(panel: &mut ChildSpawnerCommands, font: &Typeface, art: &Art, seat
                     line.spawn(gift(font, art, seat, resource));
                 }
             });
-            rows.spawn(row(space::TIGHT))
-                .with_children(|line| vote::spawn(line, font, seat));
+            vote::spawn(rows, font, seat);
         });
 }
 

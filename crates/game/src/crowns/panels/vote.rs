@@ -16,8 +16,8 @@ use super::super::orders::Notice;
 use super::SideMode;
 use crate::language::Wording;
 use crate::table::{ReplicatedTable, player_of};
-use crate::ui::theme::{colour, size};
-use crate::ui::widgets::{Caption, small_control, unbroken, write as write_text};
+use crate::ui::theme::{colour, size, space};
+use crate::ui::widgets::{Caption, control, unbroken, write as write_text};
 use crate::view::fonts::Typeface;
 
 /// The button about the player of one seat.
@@ -51,7 +51,13 @@ pub(super) fn plugin(app: &mut App) {
 pub(super) fn spawn(rows: &mut ChildSpawnerCommands, font: &Typeface, seat: u8) {
     rows.spawn((
         VoteButton(seat),
-        small_control(),
+        // Hidden itself, not in a row of its own, which would keep its gap.
+        control(Node {
+            display: Display::None,
+            align_self: AlignSelf::FlexStart,
+            padding: UiRect::axes(space::NEAR, space::TIGHT),
+            ..default()
+        }),
         children![(
             Caption,
             VoteCaption(seat),
@@ -61,10 +67,13 @@ pub(super) fn spawn(rows: &mut ChildSpawnerCommands, font: &Typeface, seat: u8) 
 }
 
 /// The member with which another player sits on `seat`; `None` also in a match whose members are
-/// not removed.
+/// not removed, and for a spectator, which has no vote.
 fn member_of(seat: u8, table: &Table, log: &AppliedLog, status: &RaftStatus) -> Option<NodeId> {
     let node = &status.view.as_ref()?.status;
-    MatchRecord::of(&node.membership)?;
+    let record = MatchRecord::of(&node.membership)?;
+    if record.spectators.contains(&node.id) {
+        return None;
+    }
     let members = node.membership.members().map(|(id, _)| id);
     let mut others = members.filter(|id| *id != node.id);
     others.find(|id| table.match_seat_of(player_of(log, *id)) == Some(seat))
@@ -106,7 +115,7 @@ pub(super) fn show(
         let votes = votes(&status, member);
         let words = match votes {
             _ if asked.0.is_some_and(|(about, _)| about == member) => {
-                text!("Really remove {name}?", name)
+                text!("Really vote against {name}?", name)
             }
             0 => text!("Vote to remove {name}", name),
             _ => text!("Vote to remove {name} ({votes})", name, votes),
