@@ -94,7 +94,7 @@ impl Ballot {
 /// Returns the step of a vote on a measure, `None` once enough players agree.
 ///
 /// # Errors
-/// The member that asks has no say, because it does not play.
+/// The member that asks may not vote, because it does not play.
 pub(crate) fn vote(
     membership: &Membership,
     member: NodeId,
@@ -160,7 +160,7 @@ fn count(
         record.ballots.push(ballot);
         return Ok(Count::Recorded(record));
     }
-    // Those who are away have no say, but their votes stay.
+    // Votes of absent players are kept, but not counted.
     let mut deciders = players;
     deciders.retain(|id| *id == by || present.contains(id));
     let votes = ballot.votes.iter().filter(|id| deciders.contains(id));

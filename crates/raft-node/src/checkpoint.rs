@@ -156,7 +156,7 @@ pub struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// Whether `signed` says nothing new.
+    /// Whether exactly this checkpoint is known already.
     pub fn knows(&self, signed: &SignedCheckpoint) -> bool {
         let index = &signed.checkpoint.index;
         let known = self.known.get(&signed.member);

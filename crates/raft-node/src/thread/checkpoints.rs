@@ -20,7 +20,7 @@ const TAKE_EVERY: Duration = Duration::from_secs(1);
 /// membership lags may pass some on in good faith.
 const MAX_FALSE: usize = 8;
 
-/// The checkpoints that a node knows, and with whom it has exchanged them.
+/// Checkpoints known to this node, and the state of its exchange with each peer.
 #[derive(Debug)]
 pub(super) struct CheckpointExchange {
     /// Name of the match in signatures.

@@ -8,7 +8,7 @@ const BO: NodeId = NodeId(2);
 const CY: NodeId = NodeId(3);
 const DI: NodeId = NodeId(4);
 
-/// A match of Ada and these players, all of whom vote.
+/// A match of Ada and these players, each a voter.
 fn players(names: &[&str]) -> Membership {
     let mut membership = founded(None, None);
     for name in names {
@@ -42,7 +42,7 @@ fn member_is_removed_once_most_of_the_others_agree() {
     let agreed = voted(BO, &membership, &remove);
     let removed = Step::Change(Change::Remove(DI));
     assert_eq!(step_by(BO, &agreed, &remove), removed);
-    // A vote about one member or measure says nothing about others.
+    // A vote counts for one member and one measure only.
     let other = MatchRequest::Remove { member: CY };
     voted(BO, &membership, &other);
     let demote = MatchRequest::SetStanding {
